@@ -53,7 +53,7 @@ def command() -> None:
 @click.option(
     "--licence",
     metavar="TEXT",
-    help="Terms of the photographs, such as 'research only'; kept in the file, shown by `anthropo inspect`.",
+    help="Terms of the photos, such as 'research only'; kept in the file, shown by `anthropo inspect`.",
 )
 @click.option(
     "--held-out",

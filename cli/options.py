@@ -230,7 +230,7 @@ def _limits(of_videos: str = "") -> Decorator:
             "--max-megapixels",
             type=click.FloatRange(min=0, min_open=True),
             default=MAX_MEGAPIXELS,
-            help="Refuse larger photographs before decoding them. Decoding may take 2 GiB of memory, and "
+            help="Refuse larger photos before decoding them. Decoding may take 2 GiB of memory, and "
             "more in proportion with a limit above 200.",
         ),
         click.option(
@@ -238,7 +238,7 @@ def _limits(of_videos: str = "") -> Decorator:
             type=click.FloatRange(min=0, min_open=True),
             default=DEADLINE,
             metavar="SECONDS",
-            help=f"Give up a photograph whose decoding takes longer (computing time).{of_videos}",
+            help=f"Give up a photo whose decoding takes longer (computing time).{of_videos}",
         ),
     )
 
@@ -336,7 +336,7 @@ site_option: Decorator = click.option(
     help="Where the photos are from, of a model that was trained with --adapt; a column of the name that it "
     "was trained with comes first.  [default: the model's target]")
 allow_duplicates_option: Decorator = flag(
-    "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
+    "--allow-duplicates", "Accept the same or nearly the same photo under different patients.")
 same_person_option: Decorator = click.option(
     "--same-person", type=click.Choice(["merge", "refuse", "ignore"]),
     help="Where the faces of two patients are one person's: count them as one patient, refuse the cohort, or "

@@ -188,12 +188,12 @@ def _age(row: ReferenceRow) -> str:
 def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
     """Make a reference table from healthy controls, measured by anthropo itself.
 
-    CONTROLS.csv lists photographs in the columns `photo`, `sex` and `age`; photographs of one person
+    CONTROLS.csv lists photos in the columns `photo`, `sex` and `age`; photos of one person
     share a name in the column `patient` and count once. Or it is the table that `anthropo measure
     controls.csv -o faces.csv` wrote, with these columns: then nothing is measured again.
 
     Ages are years (8, 8.5), months (18m) or shorter (3w, 10d). A band's ends are included: 3-5 lasts
-    until the sixth birthday. Mean and SD are robust: a few wrong photographs do not move them.
+    until the sixth birthday. Mean and SD are robust: a few wrong photos do not move them.
 
     With `--by age` there are curves in place of bands: of their own for what 200 people or more have, and
     with fewer, down to 5, those of web-all-ages, shifted and scaled as far as your controls show it. A
@@ -219,7 +219,7 @@ def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
             where, least = "sex and age band has", request.min_people
             if request.by == "age":
                 where, least = "measurement has", LEAST
-            few = f"no {where} {least} people with a measured photograph"
+            few = f"no {where} {least} people with a measured photo"
             fail(f"{controls}: {few}; {output} is not written.", EXIT_NONE)
         built.write(path)
         say(f"{output}: {built.sentence()}. Use it with --reference {output}.", err=True)

@@ -69,9 +69,9 @@ def command(
 
     People who are in COHORT under several names are found by the face, and count as one patient each
     (--same-person). Photos without a usable face are listed and left out. With --no-face photos show
-    skin, or anything else: their middle square is what the model reads, copies of one photograph are
+    skin, or anything else: their middle square is what the model reads, copies of one photo are
     found only where they show the same frame, and people under several names are not found. Nothing
-    leaves this machine. The model file holds no photograph and no name, but numbers that describe faces
+    leaves this machine. The model file holds no photo and no name, but numbers that describe faces
     of its training: treat it as what it was made from.
 
     \b

@@ -35,6 +35,7 @@ from anthropo.learning.schema import check_budget
 from anthropo.learning.states import check_dimension, dimension_of, names_of
 from anthropo.measurement.registry import registry, shipped
 from anthropo.settings import Settings
+from anthropo.showing import brief, count, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +79,17 @@ class Trained:
     manifest: Manifest
     profile: Profile | None = None
     domains: Domains | None = None
+
+    def __repr__(self) -> str:
+        about = self.manifest
+        patients = about.cohort.patients or 0
+        return brief(
+            self,
+            f"{self.task} ({listed(self.model.labels)})",
+            about.classifier or "",
+            about.encoder.name or "",
+            f"{count(patients, 'patient')}" if patients else "",
+        )
 
     @property
     def task(self) -> Task:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError, parameter
 from anthropo.parallel.runner import available_cores
+from anthropo.showing import brief, facts_of
 from anthropo.synthetic import make_cohort
 from anthropo.workflows.classify import Classification
 from anthropo.workflows.cohort import Material, PhotoReading, TrainRequest, gather
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 
 #: What stands on everything that comes of synthetic people.
 SYNTHETIC = (
-    "SYNTHETIC: every picture is one public photograph, morphed. No figure here says anything about real "
-    "people."
+    "SYNTHETIC: every picture is one public photo, morphed. No figure here says anything about real people."
 )
 
 
@@ -80,6 +80,9 @@ class Demo:
     classification: Classification
     case: Case
     evaluation: EvaluateResult
+
+    def __repr__(self) -> str:
+        return brief(self, facts_of(self.evaluation), facts_of(self.case))
 
     def to_frame(self) -> pd.DataFrame:
         """The figures of the evaluation, as of `EvaluateResult`."""
@@ -174,7 +177,7 @@ def judge_on(material: Material, training: TrainResult) -> EvaluateResult:
     from anthropo.learning.judging import Question
 
     questions = [Question(attribute=None, models=made.judged) for made in training.evaluations]
-    settings = {"cohort": "SYNTHETIC: one morphed photograph"}
+    settings = {"cohort": "SYNTHETIC: one morphed photo"}
     (made,) = evaluations_of(questions, material, settings=settings)
     # where no reader can miss it
     made = replace(made, warnings=(SYNTHETIC, *made.warnings))

@@ -10,6 +10,7 @@ from anthropo.errors import ModelError
 from anthropo.face.landmark_bundle import read_landmark_bundle
 from anthropo.learning.bundle import LANDMARKS, TRANSLATES, read_bundle
 from anthropo.learning.card import card, describe
+from anthropo.showing import brief, word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,9 @@ class Inspection:
     rows: tuple[tuple[str, str], ...]
     card: str
     attributes: AttributeModel | None = None
+
+    def __repr__(self) -> str:
+        return brief(self, *(f"{name} {word(value)}" for name, value in self.rows[:3]))
 
     def to_frame(self) -> pd.DataFrame:
         """A row per entry: name, value."""
@@ -133,7 +137,7 @@ def _translation(path: str | os.PathLike[str]) -> Inspection:
     rows += [(name, f"{value:.4g}") for name, value in about.figures.items()]
     rows += [
         ("landmarks held", f"weight {about.parameters.landmarks:g}" if about.parameters.landmarks else "no"),
-        ("licence of the photographs", about.licence),
+        ("licence of the photos", about.licence),
     ]
     rows += [(str(w.name), f"licence: {w.licence}; data: {w.data}") for w in about.weights]
     rows += [("command", about.command or "not stated"), ("model", made.digest[:12])]
