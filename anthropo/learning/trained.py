@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anthropo.encoder.several import each_of
-from anthropo.errors import InputError, ModelError, parameter
 from anthropo._version import __version__
 from anthropo.container import shown
+from anthropo.encoder.several import each_of
+from anthropo.errors import InputError, ModelError, parameter
 from anthropo.face.fine import fine_sha256
 from anthropo.face.weights import landmark_model
 from anthropo.learning.attributes import NO_ATTRIBUTE, AttributeModel
@@ -238,8 +238,8 @@ class Trained:
         if version < OLDEST_FORMAT:
             maker = shown(str(bundle.manifest.get("anthropo", "of an unknown version")), bare=True)
             raise ModelError(
-                f"{path}: made by anthropo {maker} in model format {version}; this is anthropo {__version__}, "
-                f"which reads models from format {OLDEST_FORMAT} on. Train it again, or use that version."
+                f"{path}: made by anthropo {maker} in model format {version}; this is anthropo "
+                f"{__version__}, which reads models from format {OLDEST_FORMAT} on. Train it again, or use that version."
             )
         try:
             made = cls.from_bundle(bundle)

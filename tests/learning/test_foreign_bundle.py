@@ -159,8 +159,8 @@ def test_a_model_of_0_1_0_is_told_from_a_damaged_one(members: Members, tmp_path:
     with pytest.raises(ModelError) as caught:
         Trained.load(path)
     assert str(caught.value) == (
-        f"{path}: made by anthropo 0.1.0 in model format 1; this is anthropo {__version__}, which reads models "
-        "from format 2 on. Train it again, or use that version."
+        f"{path}: made by anthropo 0.1.0 in model format 1; this is anthropo {__version__}, which reads "
+        "models from format 2 on. Train it again, or use that version."
     )
 
 
