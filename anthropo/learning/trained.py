@@ -239,7 +239,8 @@ class Trained:
             maker = shown(str(bundle.manifest.get("anthropo", "of an unknown version")), bare=True)
             raise ModelError(
                 f"{path}: made by anthropo {maker} in model format {version}; this is anthropo "
-                f"{__version__}, which reads models from format {OLDEST_FORMAT} on. Train it again, or use that version."
+                f"{__version__}, which reads models from format {OLDEST_FORMAT} on. Train it again, or "
+                "use that version."
             )
         try:
             made = cls.from_bundle(bundle)
