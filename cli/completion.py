@@ -16,8 +16,8 @@ VARIABLE = "_ANTHROPO_COMPLETE"
 def command(shell: str) -> None:
     """Print the script with which SHELL (bash, zsh or fish) completes commands, options and their values.
 
-    Press Tab while you type a command. Files, recipes, references, growth charts and other choices are completed; of a cohort that the line
-    already names, its columns and labels, too.
+    Press Tab while you type a command. Files, recipes, references, growth charts and other choices are
+    completed; of a cohort that the line already names, its columns and labels, too.
 
     \b
     To install it, write it where the shell looks for such scripts, and open a new shell:
@@ -25,9 +25,9 @@ def command(shell: str) -> None:
       zsh    anthropo completion zsh > ~/.zfunc/_anthropo
       fish   anthropo completion fish > ~/.config/fish/completions/anthropo.fish
 
-    Make the folder first if it is missing (mkdir -p). bash needs the package bash-completion; without it, put the
-    second example into ~/.bashrc. zsh has to know the folder: write fpath=(~/.zfunc $fpath) into ~/.zshrc,
-    before compinit is called.
+    Make the folder first if it is missing (mkdir -p). bash needs the package bash-completion; without it,
+    put the second example into ~/.bashrc. zsh has to know the folder: write fpath=(~/.zfunc $fpath) into
+    ~/.zshrc, before compinit is called.
 
     \b
     Examples:
