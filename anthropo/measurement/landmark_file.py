@@ -27,6 +27,7 @@ from anthropo.face.scheme import LANDMARKS, NAMES
 from anthropo.files import file_sha256, read_text, write_atomically
 from anthropo.measurement import anatomy
 from anthropo.measurement.anatomy import BETWEEN
+from anthropo.showing import fielded
 
 SUFFIX = ".landmarks.json"
 SCHEMA = "anthropo landmarks 1"
@@ -83,6 +84,8 @@ class Landmarks:
     photo_sha256: str
     points: Floats  # (74, 2) photo pixels, in the order of POINTS
     detected: Floats  # (74, 2) where they were found
+
+    __repr__ = fielded
 
     @property
     def moved(self) -> dict[str, float]:
