@@ -35,6 +35,7 @@ from anthropo.reference.tables import (
     shipped_sha256,
 )
 from anthropo.reference.zscore import group_named
+from anthropo.showing import given
 
 _CHOSEN_FROM = (STUDIO_REFERENCE, REFERENCE_OF_ALL_AGES)
 
@@ -118,6 +119,8 @@ class Settings:
     frames: int = FRAMES
     no_face: bool = False
     permissive: bool = field(default_factory=is_permissive_run)
+
+    __repr__ = given
 
     @property
     def limits(self) -> Limits:
