@@ -62,6 +62,8 @@ from .workflows.finetuning import FinetuneRequest as FinetuneRequest
 from .workflows.finetuning import finetune as finetune
 from .workflows.inspection import Inspection as Inspection
 from .workflows.inspection import inspect as inspect
+from .workflows.installation import Installation as Installation
+from .workflows.installation import doctor as doctor
 from .workflows.landmarks import LandmarkEvaluation as LandmarkEvaluation
 from .workflows.landmarks import LandmarkTraining as LandmarkTraining
 from .workflows.landmarks import LandmarkTrainRequest as LandmarkTrainRequest
@@ -76,6 +78,8 @@ from .workflows.measuring import patient_table as patient_table
 from .workflows.model import Model as Model
 from .workflows.model import load_model as load_model
 from .workflows.network_model import NetworkModel as NetworkModel
+from .workflows.own_measurements import CheckedRegistry as CheckedRegistry
+from .workflows.own_measurements import check_registry as check_registry
 from .workflows.regions import RegionsRequest as RegionsRequest
 from .workflows.regions import RegionsResult as RegionsResult
 from .workflows.regions import distinguish as distinguish

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from anthropo.batch.inputs import Item, collect
@@ -18,6 +18,7 @@ from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import FaceError, InputError, parameter
 from anthropo.explanation.fitness import unfit_face
 from anthropo.face.detection import Which
+from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.parallel.runner import Runner
 from anthropo.reference.growth import MEASURES, Growth, grow
@@ -64,7 +65,8 @@ class TraitsRequest:
         Growth chart; of several the first that has the age.
     patient : bool
         One answer per person instead of one per photo.
-    face, scale, distance, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames
+    face, scale, distance, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames, fine,
+    jitter
         As for `anthropo.measure_table`.
     """
 
@@ -89,6 +91,8 @@ class TraitsRequest:
     max_megapixels: float = MAX_MEGAPIXELS
     deadline: float = DEADLINE
     frames: int = FRAMES
+    fine: bool = True
+    jitter: int = DEFAULT_JITTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,6 +107,7 @@ class PersonTraits:
     sex: str | None = None
     age: str = ""  # as it was given; empty if it is unknown
     ancestry: str = ""  # as it was given
+    settings: Settings = field(default_factory=Settings)  # that the photos were measured with
 
     @property
     def photos(self) -> tuple[Record, ...]:
@@ -358,7 +363,7 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
         sex=request.sex, age=None if request.age is None else str(request.age),
         gestation=request.gestation, ancestry=request.ancestry,
         references=tuple(references),
-        corrections=corrections, frames=request.frames,
+        corrections=corrections, frames=request.frames, fine=request.fine, jitter=request.jitter,
     )  # fmt: skip
     settings.fingerprint()
     rules = read_rules(request.rules)
@@ -407,31 +412,23 @@ def if_fit(record: Record) -> Record:
 
 def answer(item: Item, record: Record | PatientRecord, task: TraitsTask) -> PersonTraits:
     """The traits of one face or person who has been measured."""
-    person = PersonTraits(item=item, record=record)
+    person = PersonTraits(item=item, record=record, settings=task.settings)
     if not record.ok:
         return person
     known = person_of(item, task.settings)
-    sex = age = span = gestation = None
+    sex = age = None
     with contextlib.suppress(InputError):  # the record's notes say so
         sex = parse_sex(known.sex)
     with contextlib.suppress(InputError):
         age = parse_age(known.age)
-        gestation = gestation_at(age, known.gestation)
-        span = age_span(known.age)  # without one where the gestation cannot be used
-    growth, notes = [], list(record.notes)
+    notes = list(record.notes)
     observed: dict[tuple[str, str], bool] = {}
     try:
         observed = read_observed(item.columns.get(OBSERVED, ""), task.rules)
     except InputError as error:
         notes.append(f"{item.path}: {error}")
-    for name in MEASURES:
-        try:
-            size = _size(item, name, task.request)
-            if size is not None:
-                chart = task.request.growth_reference
-                growth.append(grow(name, size, sex=sex, age=span, chart=chart, gestation=gestation))
-        except InputError as error:
-            notes.append(f"{item.path}: {error}")
+    growth, unusable = growth_of(item, task.request, task.settings)
+    notes += [f"{item.path}: {sentence}" for sentence in unusable]
     notes += [f"{item.path}: {MEASURES[g.id].name}: {g.reason}" for g in growth if g.reason]
     called = call_traits(
         [*record.measurements, *(g.measurement for g in growth)],
@@ -444,6 +441,27 @@ def answer(item: Item, record: Record | PatientRecord, task: TraitsTask) -> Pers
         person, traits=tuple(called), growth=tuple(growth), notes=tuple(notes), sex=sex,
         age=known.age if age is not None else "", ancestry=known.ancestry,
     )  # fmt: skip
+
+
+def growth_of(item: Item, request: TraitsRequest, settings: Settings) -> tuple[list[Growth], list[str]]:
+    """The sizes that were measured by hand against their charts, and a sentence for each that is no size."""
+    known = person_of(item, settings)
+    sex = span = gestation = None
+    with contextlib.suppress(InputError):
+        sex = parse_sex(known.sex)
+    with contextlib.suppress(InputError):
+        gestation = gestation_at(parse_age(known.age), known.gestation)
+        span = age_span(known.age)  # without one where the gestation cannot be used
+    growth, sentences = [], []
+    for name in MEASURES:
+        try:
+            size = _size(item, name, request)
+            if size is not None:
+                chart = request.growth_reference
+                growth.append(grow(name, size, sex=sex, age=span, chart=chart, gestation=gestation))
+        except InputError as error:
+            sentences.append(str(error))
+    return growth, sentences
 
 
 def _size(item: Item, name: str, request: TraitsRequest) -> float | None:

@@ -450,7 +450,7 @@ def test_a_table_that_is_edited_elsewhere_is_read_again(own: tuple[Client, Any])
     assert now["compared"]
     table.write_text("sex\nmale\n")
     assert client.ask(f"/api/photos/{doc['id']}").text.endswith(
-        "Name the column that holds the photographs' paths `photo`."
+        "Name the column that holds the photos' paths `photo`."
     )
 
 
