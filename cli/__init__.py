@@ -139,7 +139,8 @@ def cli(ctx: click.Context) -> None:
       anthropo demo                                 all of it on invented people
 
     Everything runs on this machine; nothing is sent anywhere, unless you name a --cluster. Research
-    use only, not a medical device. Most weights exclude commercial use: `anthropo models`.
+    use only, not a medical device. Most weights exclude commercial use: `anthropo models`. Whether everything
+    is installed says `anthropo doctor`; on the Tab key your shell completes after `anthropo completion`.
     """
     ctx.with_resource(parameters_spelled(as_option))
     ctx.with_resource(only())  # measurements that a model brings are this command's alone

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     "trace back.",
 )
 @options.figures_option
+@options.raw_option
 @options.prevalence_option
 @options.names_option(
     "--compare",

@@ -22,11 +22,11 @@ extensions = [
     "sphinx.ext.autodoc",
     "numpydoc",
     "myst_nb",
-    "sphinx_click",
     "sphinx_copybutton",
     "sphinx_design",
     "tutorial_setting",
     "api_pages",
+    "command_pages",
     "glossary_tables",
     "repository_links",
 ]
@@ -43,7 +43,7 @@ nb_merge_streams = True
 
 # the docstrings name their types themselves
 autodoc_typehints = "none"
-toc_object_entries = False
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from anthropo.batch.run import MeasuredFace, measure_item
 from anthropo.batch.scores import Person
 from anthropo.errors import FaceError
 from anthropo.files import write
-from anthropo.measurement.landmark_file import point_name
+from anthropo.measurement.landmark_file import anatomical_name
 from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.hpo import hpo_release
@@ -96,7 +97,7 @@ def write_clinical(
     >>> import anthropo
     >>> from anthropo.report import write_clinical
     >>> write_clinical("case.html", anthropo.traits(anthropo.example_photo(), sex="female", age=31))
-    >>> "<h3>Findings" in Path("case.html").read_text()
+    >>> "<h2>Findings" in Path("case.html").read_text()
     True
     """
     of = Findings(people=(traits,)) if isinstance(traits, PersonTraits) else traits
@@ -109,7 +110,7 @@ def write_clinical(
 
 def _person(person: PersonTraits, seen: MeasuredFace | None) -> dict[str, Any]:
     """What a page says of one person, in as large letters and as many lines as fit."""
-    shown = _shown(person.record)
+    shown = shown_photo(person.record)
     names = {one.name for one in findings(person.record)}
     lines = [entry for entry in registry().values() if entry.name in names]
     face = seen or _face(shown, person)
@@ -143,7 +144,7 @@ def _told(person: PersonTraits, shown: Record, room: _Room) -> dict[str, Any]:
         "more_findings": _listed(called[room.findings :], room.terms),
         "look": _listed((t for t in person.traits if t.status == LOOK), room.note),
         "measured": numbers[: room.measured],
-        "more_measured": _short(", ".join(one["name"] for one in numbers[room.measured :]), room.terms),
+        "more_measured": _joined([one["name"] for one in numbers[room.measured :]], "; ", room.terms),
         "nothing": nothing_beyond(record),
         "chance": [chance.sentence() for chance in by_chance(record.scores)][:2],
         "regions": _regions(record),
@@ -217,7 +218,10 @@ def _more(person: PersonTraits) -> list[str]:
 def _pooled(record: Record | PatientRecord) -> str:
     """That a value is of several photos, or of a video's frames."""
     if isinstance(record, PatientRecord):
-        return f"Values are pooled from {len(record.measured)} photos." if len(record.photos) > 1 else ""
+        used, there = len(record.measured), len(record.photos)
+        if used == 1:
+            return f"Values are of this one of {there} photos." if there > 1 else ""
+        return f"Values are pooled from {used}{f' of {there}' if there > used else ''} photos."
     if record.video:
         return f"Values are pooled from {record.video.measured} frames of {record.video.seconds:.1f} s."
     return ""
@@ -226,8 +230,8 @@ def _pooled(record: Record | PatientRecord) -> str:
 # ----------------------------------------------------------------------------------- the picture
 
 
-def _shown(record: Record | PatientRecord) -> Record:
-    """The photo that is shown: of several the one that fails the fewest checks."""
+def shown_photo(record: Record | PatientRecord) -> Record:
+    """The photo that stands on the page: of several the one that fails the fewest checks."""
     if isinstance(record, PatientRecord):
         return min(record.measured, key=lambda photo: len(photo.gate_failed))
     return record
@@ -276,7 +280,7 @@ def _listed(traits: Iterable[Trait], most: int) -> str:
         sides.setdefault(trait.label + (" (by eye)" if trait.by_eye else ""), []).append(trait.side)
     one_sided = {"R": ", right", "L": ", left"}
     names = [name + (one_sided.get(of[0], "") if len(of) == 1 else "") for name, of in sides.items()]
-    return _short("; ".join(names), most)
+    return _joined(names, "; ", most)
 
 
 def _open(traits: Sequence[Trait], most: int) -> list[str]:
@@ -354,6 +358,8 @@ def _gate(person: PersonTraits, room: _Room) -> list[str]:
         if not photo.ok:
             lines.append(where + _short(photo.reason.removeprefix(f"{photo.photo}: "), room.note))
             continue
+        if photo.remark:
+            lines.append(where + _short(photo.remark, room.note))
         for check in photo.gate:
             if not check.ok:
                 name, value = check.name.replace("_", " "), number(check.value, check.unit)
@@ -366,7 +372,7 @@ def _moved(person: PersonTraits, most: int) -> str:
     """The landmarks that were placed by hand, and how far."""
     parts = []
     for photo in person.photos:
-        words = [f"{name} ({point_name(name)}) by {px:.1f} px" for name, px in photo.moved.items()]
+        words = [f"{name} ({anatomical_name(name)}) by {px:.1f} px" for name, px in photo.moved.items()]
         if words:
             where = f" ({_short(os.path.basename(photo.photo), _TITLE)})" if len(person.photos) > 1 else ""
             parts.append(", ".join(words) + where)
@@ -381,6 +387,14 @@ def _short(words: str, most: int) -> str:
     if len(words) <= most:
         return words
     return (words[:most].rpartition(" ")[0] or words[:most]).rstrip(",;:") + " …"
+
+
+def _joined(names: Sequence[str], between: str, most: int) -> str:
+    """As many names as there is room for, and how many more there are."""
+    lengths = accumulate(len(name) + len(between) for name in names)
+    shown = max(1, sum(length <= most for length in lengths))
+    more = len(names) - shown
+    return between.join([*names[:shown], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _counted(lines: Sequence[str], most: int, what: str = "") -> list[str]:

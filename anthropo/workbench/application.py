@@ -34,8 +34,9 @@ from anthropo.report.clinical import write_clinical
 from anthropo.report.measure import Page
 from anthropo.report.rendering import as_csv
 from anthropo.report.traits import write_traits
+from anthropo.video import is_video, open_video
 from anthropo.workbench import persons, views
-from anthropo.workbench.desk import Desk, Listed
+from anthropo.workbench.desk import Desk, Listed, UnkeptError
 from anthropo.workbench.guard import REPORT_POLICY, Guard
 from anthropo.workbench.models import Shelf
 from anthropo.workbench.sitting import Sitting, StaleError
@@ -164,6 +165,8 @@ class Bench:
 
         def made() -> bytes:
             photo = self.listed(request.path_params["photo"])
+            if is_video(photo.path):
+                return views.thumbnail(next(open_video(photo.path).photos(1)).pixels)
             return views.thumbnail(read_photo(photo.path, short_side=200).pixels)
 
         return Response(await run_in_threadpool(made), media_type="image/jpeg")
@@ -204,7 +207,8 @@ class Bench:
         return JSONResponse(await run_in_threadpool(described))
 
     async def together(self, request: Request) -> Response:
-        """All photos of the photo's person."""
+        """All photos of the photo's person, as rows or as the clinical report."""
+        is_report = request.url.path.endswith("/clinical")
         photo = await run_in_threadpool(partial(self.listed, request.path_params["photo"]))
 
         def made() -> Any:
@@ -219,10 +223,17 @@ class Bench:
                     left_out.append(f"{one.name}: {str(error).removeprefix(f'{one.path}: ')}")
             if (more := len(photos) - persons.MOST) > 0:
                 left_out.append(f"{more} more photos: {persons.MOST} are shown together.")
-            return persons.together(photo, sittings, left_out)
+            return (
+                persons.clinical(photo, sittings)
+                if is_report
+                else persons.together(photo, sittings, left_out)
+            )
 
         async with self.turns:
-            return JSONResponse(await run_in_threadpool(made))
+            told = await run_in_threadpool(made)
+        if is_report:
+            return Response(told, media_type="text/html", headers={"content-security-policy": REPORT_POLICY})
+        return JSONResponse(told)
 
     async def change(self, request: Request) -> Response:
         """What changed between two photos."""
@@ -268,6 +279,18 @@ class Bench:
         """HPO traits."""
         sitting = await self._sitting(request)
         return JSONResponse(await run_in_threadpool(partial(views.traits, sitting)))
+
+    async def sticker(self, request: Request) -> Response:
+        """The scale by a sticker that was pointed at."""
+        try:
+            mm, *ends = (float(request.query_params.get(name, "")) for name in ("mm", "x", "y", "x2", "y2"))
+        except ValueError:
+            mm, ends = math.nan, []
+        if not 4 <= mm <= 60 or not all(map(math.isfinite, ends)):
+            raise InputError("A sticker is 4 to 60 mm wide. Give its diameter or side in mm.")
+        sitting = await self._sitting(request)
+        told = partial(views.sticker, sitting, mm, (ends[0], ends[1]), (ends[2], ends[3]))
+        return JSONResponse(await run_in_threadpool(told))
 
     async def growth(self, request: Request) -> Response:
         """Sizes of the form on growth charts."""
@@ -322,6 +345,8 @@ _RESULTS = {
 
 
 def _result(sitting: Sitting, kind: str) -> bytes:
+    if kind == "landmarks" and sitting.is_video:
+        raise InputError("A video has no landmark file: every frame has its own points.")
     if kind == "landmarks":
         return sitting.landmark_text().encode()
     if kind == "table":
@@ -356,7 +381,10 @@ def _write(path: Path, data: bytes) -> None:
 def _is_photo(path: Path) -> bool:
     """Whether a file can be read as a photo, with or without a face."""
     with contextlib.suppress(AnthropoError):
-        read_photo(path, short_side=100)
+        if is_video(path):
+            open_video(path)
+        else:
+            read_photo(path, short_side=100)
         return True
     return False
 
@@ -405,6 +433,8 @@ def _answering(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
             return await answer(request)
         except StaleError as error:
             return PlainTextResponse(str(error), 409)
+        except UnkeptError as error:
+            return PlainTextResponse(str(error), 507)
         except AnthropoError as error:
             return PlainTextResponse(str(error), 422)
         except LookupError:
@@ -464,10 +494,12 @@ def application(
         (f"{at}/points", ["PUT"], bench.points),
         (f"{at}/person", ["PUT"], bench.person),
         (f"{at}/together", ["GET"], bench.together),
+        (f"{at}/together/clinical", ["GET"], bench.together),
         (f"{at}/change/{{other}}/{{what}}", ["GET"], bench.change),
         (f"{at}/lines", ["GET"], bench.lengths),
         (f"{at}/lines/{{measurement}}", ["GET"], bench.lines),
         (f"{at}/traits", ["GET"], bench.traits),
+        (f"{at}/sticker", ["GET"], bench.sticker),
         (f"{at}/growth", ["GET"], bench.growth),
         (f"{at}/models/{{model}}/{{what}}", ["GET"], bench.model),
         (f"{at}/results/{{kind}}", ["GET", "POST"], bench.result),

@@ -124,6 +124,23 @@ def test_whatever_measures_takes_points_and_distances_from_people(command: str) 
     assert ("--distance" in OPTIONS[command]) == (command not in WITHOUT_DISTANCE)
 
 
+@pytest.mark.parametrize("command", [one for one in MEASURING if one != "composite"])
+def test_whatever_measures_takes_measurements_of_ones_own(command: str) -> None:
+    assert "--registry" in OPTIONS[command]
+
+
+def test_tables_for_spreadsheets_can_be_written_as_they_are() -> None:
+    """Cells that look like formulas get an apostrophe; references and registries are read back here."""
+    writing = {
+        name
+        for name, options in OPTIONS.items()
+        if any(".csv" in (options[one].help or "") for one in ("--output", "--predictions") if one in options)
+    }
+    assert writing - {"reference build", "registry"} == {n for n in OPTIONS if "--raw" in OPTIONS[n]} - {
+        "composite"
+    }
+
+
 def test_whatever_learns_or_averages_keeps_what_it_read() -> None:
     keeping = {name for name, options in OPTIONS.items() if "--cache" in options}
     # measure and traits write what they read into their table, and reference build takes that table

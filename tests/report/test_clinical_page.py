@@ -69,6 +69,7 @@ def test_what_is_unusual_comes_first_and_how_it_was_found_last(tmp_path: Path, g
     assert places == sorted(places)
     assert "Head circumference 44 cm: z −3.5, centile below 0.1, WHO 2006/2007" in told
     assert f"{girl.record.diagnostics.sha256}"[:12] in told
+    assert re.search(r"Could not be judged .*Long philtrum.*: voided by the photo gate: ", told)
     assert "not a medical device" in told
 
 
@@ -94,7 +95,7 @@ def test_what_a_hand_has_done_and_an_eye_has_seen_is_said(
     assert "Patient N&lt;7&gt;" in told
     assert "photo of 2026-03-04" in told
     assert "Ptosis, right HP:0000508 present by eye" in told
-    assert re.search(r"Placed by hand: p39 \(right eye, enR\) by \d+\.\d px\.", told)
+    assert re.search(r"Placed by hand: p39 \(en, endocanthion, right\) by \d+\.\d px\.", told)
     refused = invoke("traits", photo, "--one-page")
     assert refused.exit_code == 2
     assert "--one-page is a page to read or print: add -o FILE.html." in refused.stderr
