@@ -50,5 +50,7 @@ def test_nor_does_a_model_learn_from_columns_unasked() -> None:
 
 
 def test_the_page_on_python_takes_none_into_its_table() -> None:
-    (line,) = [text for text in RECIPES.read_text("utf-8").splitlines() if "= anthropo.feature_frame(" in text]
+    (line,) = [
+        text for text in RECIPES.read_text("utf-8").splitlines() if "= anthropo.feature_frame(" in text
+    ]
     assert line.partition("#")[0].strip() == ">>> frame = anthropo.feature_frame(features)"
