@@ -51,5 +51,7 @@ def test_what_is_shown_can_be_typed(page: Path) -> None:
 
 
 def test_a_command_or_option_that_is_not_there_is_found() -> None:
-    text = "Use `anthropo mesure p.jpg`, or:\n\n```sh\n$ anthropo measure p.jpg --nose -o x.csv  # a table\n```\n"
+    text = (
+        "Use `anthropo mesure p.jpg`, or:\n```sh\n$ anthropo measure p.jpg --nose -o x.csv  # a table\n```\n"
+    )
     assert [fault(c) for c in shown(text)] == ["no command mesure", "no option --nose"]

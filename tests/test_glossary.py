@@ -19,7 +19,8 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 @pytest.fixture(scope="module")
 def tables() -> ModuleType:
     spec = importlib.util.spec_from_file_location("glossary_tables", DOCS / "site" / "glossary_tables.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -30,7 +31,8 @@ def test_every_landmark_has_a_row_with_both_sides_and_its_points(tables: ModuleT
     assert set(tables.PLACES) == {code.removesuffix("R").removesuffix("L") for code in LANDMARKS}
     for code in LANDMARKS:
         assert made.count(f"`{code}`") == 1, code
-    assert "| `alR`, `alL` | alare |" in made and "| 31 / 35 | yes |" in made
+    assert "| `alR`, `alL` | alare |" in made
+    assert "| 31 / 35 | yes |" in made
 
 
 def test_every_check_stands_there_with_its_limit_and_advice(tables: ModuleType) -> None:
