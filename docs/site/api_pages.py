@@ -38,7 +38,7 @@ TASKS: dict[str, tuple[str, ...]] = {
         "workbench", "workflows.demonstration", "workflows.manifest", "workflows.weights",
         "workflows.inspection", "workflows.installation", "licensing",
     ),
-    "Measurements": ("measurement", "workflows.measuring"),
+    "Measurements": ("measurement", "workflows.measuring", "workflows.own_measurements"),
     "Photographs and faces": ("photo", "video", "face", "observation", "settings", "parallel"),
     "Cohorts and models": ("learning", "encoder", "workflows"),
 }  # fmt: skip
