@@ -36,9 +36,9 @@ TASKS: dict[str, tuple[str, ...]] = {
     "Translation": ("workflows.translation", "translation"),
     "Workbench, runs and licences": (
         "workbench", "workflows.demonstration", "workflows.manifest", "workflows.weights",
-        "workflows.inspection", "licensing",
+        "workflows.inspection", "workflows.installation", "licensing",
     ),
-    "Measurements": ("measurement", "workflows.measuring"),
+    "Measurements": ("measurement", "workflows.measuring", "workflows.own_measurements"),
     "Photographs and faces": ("photo", "video", "face", "observation", "settings", "parallel"),
     "Cohorts and models": ("learning", "encoder", "workflows"),
 }  # fmt: skip
