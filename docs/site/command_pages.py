@@ -94,6 +94,9 @@ def pages() -> dict[str, str]:
         assert command is not None
         made[f"{name}.md"] = "\n".join(section(command, f"anthropo {name}", 1)).rstrip() + "\n"
         made["table.inc"] += f"| [{name}](commands/{name}.md) | {marked(what)} |\n"
+    made["table.inc"] += "\n".join(
+        ["", "```{toctree}", ":hidden:", "", *(f"commands/{n}" for n in COMMANDS), "```", ""]
+    )
     return made
 
 
