@@ -10,6 +10,7 @@ from anthropo.errors import ModelError
 from anthropo.face.landmark_bundle import read_landmark_bundle
 from anthropo.learning.bundle import LANDMARKS, TRANSLATES, read_bundle
 from anthropo.learning.card import card, describe
+from anthropo.showing import brief, word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,9 @@ class Inspection:
     rows: tuple[tuple[str, str], ...]
     card: str
     attributes: AttributeModel | None = None
+
+    def __repr__(self) -> str:
+        return brief(self, *(f"{name} {word(value)}" for name, value in self.rows[:3]))
 
     def to_frame(self) -> pd.DataFrame:
         """A row per entry: name, value."""
