@@ -28,6 +28,7 @@ extensions = [
     "api_pages",
     "command_pages",
     "glossary_tables",
+    "unbroken",
     "repository_links",
 ]
 exclude_patterns = ["README.md"]
@@ -59,6 +60,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "header_links_before_dropdown": 5,
     "navbar_end": ["theme-switcher"],
+    "navbar_persistent": ["search-button"],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["research-use"],
     "footer_end": [],
