@@ -13,9 +13,10 @@ from anthropo.licensing import Resource, licences
 
 _HEAD = """# Licences
 
-In short: anthropo's own code is under the BSD 3-Clause licence. The weights that find faces and landmarks were
-trained on photographs that exclude commercial use or state no licence, so take whatever looks at faces as for
-research only. Pictures without a face can be worked on with permissive parts alone. This is no legal advice.
+In short: anthropo's own code is under the BSD 3-Clause licence. The weights that find faces and landmarks
+were trained on photographs that exclude commercial use or state no licence, so take whatever looks at faces
+as for research only. Pictures without a face can be worked on with permissive parts alone. This is no legal
+advice.
 
 The [table](#what-is-used) has the licences of code, of trained weights, and of what these were trained on or
 made from. `anthropo models` prints it; both are made from `anthropo/licences.csv`. Libraries under permissive
