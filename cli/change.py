@@ -9,6 +9,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_SOME, in_one_sentence, place_to_write, progress
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.tables import is_table
@@ -16,7 +17,7 @@ from anthropo.workflows.change import ChangeRequest, ChangeResult, change
 from anthropo.workflows.change_cohort import CohortChange, change_cohort
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("photos", metavar="BEFORE AFTER | COHORT", nargs=-1, required=True)
 @options.output_option(
     "FILE",

@@ -10,6 +10,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, fail, in_one_sentence, progress, show_findings
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.plain import say
@@ -18,7 +19,7 @@ from anthropo.report.evaluation import print_balance
 from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, composite
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.cohort_argument
 @options.output_option("FOLDER", "Write to this folder; it is made if need be.", required=True)
 @options.raw_option

@@ -11,6 +11,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write, progress
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.workflows.classify import UnusableError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.network_model import NetworkModel
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.photos_argument
 @options.model_option
 @options.output_option(

@@ -16,13 +16,14 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
+from anthropo.cli.sections import Sectioned
 from anthropo.files import write
 from anthropo.plain import say
 from anthropo.report.map import WRITERS, print_map
 from anthropo.workflows.map import MapRequest, map_faces
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.cohort_argument
 @options.output_option(
     "FILE", "Write .html (a page with both maps and a table), .png, or .csv (the places).", required=True

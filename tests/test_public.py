@@ -169,9 +169,8 @@ def of_files() -> list[tuple[str, str, int]]:
     for room, name in functions():
         function = inspect.unwrap(getattr(importlib.import_module(room), name))
         needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
-        if needed and all(
-            "PathLike" in str(p.annotation) and "dict" not in str(p.annotation) for p in needed
-        ):
+        paths = all("PathLike" in str(p.annotation) and "dict" not in str(p.annotation) for p in needed)
+        if needed and paths and name not in WRITING:
             found.append((room, name, len(needed)))
     return found
 
