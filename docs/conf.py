@@ -45,6 +45,7 @@ nb_merge_streams = True
 # the docstrings name their types themselves
 autodoc_typehints = "none"
 toc_object_entries_show_parents = "hide"
+default_role = "py:obj"  # what stands between single backticks in a docstring
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
