@@ -9,6 +9,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_SOME, draw_to, figures_folder, in_one_sentence, place_to_write, progress
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.tables import is_table
@@ -16,7 +17,7 @@ from anthropo.workflows.change import ChangeRequest, ChangeResult, change
 from anthropo.workflows.change_cohort import CohortChange, change_cohort
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("photos", metavar="BEFORE AFTER | COHORT", nargs=-1, required=True)
 @options.output_option(
     "FILE",
@@ -56,8 +57,9 @@ def command(
     """Find what changed in a person between two states, beyond error.
 
     BEFORE and AFTER are photos of one person: a file, a folder or a pattern (in quotes) each; several photos
-    of a state are pooled and narrow the error. COHORT is a CSV with the columns `photo`, `patient`, and
-    `state` (well, ill …) or `taken` (the date; the first day is compared with the last).
+    of a state are pooled and narrow the error. COHORT is a table (.csv, .tsv, .xlsx) with the columns
+    `photo`, `patient`, and `state` (well, ill …) or `taken` (the date; the first day is compared with the
+    last).
 
     Two errors are kept apart. A measurement has changed if photos of one state would hardly differ so
     much (repeatability, unwitting expression included). It has moved if photos of a face that keeps still
@@ -132,5 +134,5 @@ def _wrong(photos: Sequence[str], tables: Sequence[str]) -> str:
     given = "one photo is" if len(photos) == 1 else f"{len(photos)} photos are"
     return (
         f"{given} given, and two states are compared. Give BEFORE and AFTER; several photos of a state as a "
-        'folder or pattern in quotes ("ill/*.jpg"); or a CSV.'
+        'folder or pattern in quotes ("ill/*.jpg"); or a table.'
     )

@@ -19,6 +19,7 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.plain import say
@@ -28,7 +29,7 @@ from anthropo.report.figure_files import figures_of
 from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, composite
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.cohort_argument
 @options.output_option("FOLDER", "Write to this folder; it is made if need be.", required=True)
 @options.figures_option
@@ -61,8 +62,8 @@ def command(
 ) -> None:
     """Make the average face of each label, and maps of where it differs from the controls.
 
-    COHORT is a CSV with the columns `photo` and `label`, and `patient` where somebody has several photos, or
-    a folder with one subfolder of photos per label.
+    COHORT is a table (.csv, .tsv, .xlsx) with the columns `photo` and `label`, and `patient` where somebody
+    has several photos, or a folder with one subfolder of photos per label.
 
     Faces are warped to the label's mean shape (Procrustes mean of the landmarks), triangle by triangle, and
     averaged; everybody counts once. A map shows how far each landmark of the mean face lies from the

@@ -11,6 +11,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, draw_to, figures_folder, in_one_sentence, place_to_write, progress
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.workflows.classify import UnusableError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.network_model import NetworkModel
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.photos_argument
 @options.model_option
 @options.output_option(
@@ -82,8 +83,8 @@ def command(
     Of a network that `anthropo finetune` wrote there is no such sum: its answer, and a heatmap of the label
     that it decides for, or of --label (-o why.png or .json).
 
-    One person at a time: a photo, several with --patient, or a CSV with the columns `photo` and
-    whatever metadata the model reads.
+    One person at a time: a photo, several with --patient, or a table (.csv, .tsv, .xlsx) with the columns
+    `photo` and whatever metadata the model reads.
 
     \b
     Exit code: 0 explained, 1 no usable photo, 2 wrong use, 130 interrupted.

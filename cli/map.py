@@ -18,13 +18,14 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
+from anthropo.cli.sections import Sectioned
 from anthropo.files import write
 from anthropo.plain import say
 from anthropo.report.map import WRITERS, map_figure, print_map
 from anthropo.workflows.map import MapRequest, map_faces
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.cohort_argument
 @options.output_option(
     "FILE", "Write .html (a page with both maps and a table), .png, or .csv (the places).", required=True
@@ -59,8 +60,8 @@ from anthropo.workflows.map import MapRequest, map_faces
 def command(cohort: str, output: str, figures: str | None, request: MapRequest) -> None:
     """Draw the faces of COHORT on a plane, with similar faces near each other.
 
-    COHORT is a CSV with the columns `photo` and `label`, and `patient` where somebody has several photos, or
-    a folder with one subfolder of photos per label.
+    COHORT is a table (.csv, .tsv, .xlsx) with the columns `photo` and `label`, and `patient` where somebody
+    has several photos, or a folder with one subfolder of photos per label.
 
     Two maps are drawn: t-SNE, which keeps neighbours together, and the first two principal components.
     A figure shows whether a visible cluster is real: how often the five nearest other people, in all

@@ -19,6 +19,7 @@ from anthropo.cli.common import (
     show_findings,
     show_gate,
 )
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.learning.card import stability
 from anthropo.learning.evaluation import Evaluation, model_name
@@ -35,7 +36,7 @@ _SURE = 0.05  # false discovery rate of a relation that is shown
 _MOST_RELATIONS = 20
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.cohort_argument
 @options.output_option("MODEL", "Write the model to this file, such as m.anthropo.")
 @options.flag(
@@ -55,9 +56,9 @@ def command(
 ) -> None:
     """Train a model on COHORT and write it to a file.
 
-    COHORT is a CSV with the columns `photo` (relative to the CSV) and `label`, and any of `patient`,
-    `age`, `sex` and others; or a folder with one subfolder of photos per label. Photos of one person
-    share a name in the column `patient`: otherwise the figures come out too good.
+    COHORT is a table (.csv, .tsv, .xlsx) with the columns `photo` (relative to the table) and `label`, and
+    any of `patient`, `age`, `sex` and others; or a folder with one subfolder of photos per label. Photos of
+    one person share a name in the column `patient`: otherwise the figures come out too good.
 
     The model is measurements and deep regions (and metadata, if asked for) in one calibrated classifier.
     Labels with few patients are matched to their nearest patients in place of being trained. Before it

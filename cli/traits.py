@@ -11,6 +11,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.reference.growth import CHARTS
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from anthropo.parallel import Runner
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.photos_argument
 @options.sex_option()
 @options.age_option()
@@ -92,9 +93,9 @@ def command(
 ) -> None:
     """Call traits of the Human Phenotype Ontology (HPO) from the face of each PHOTO.
 
-    PHOTO is a file, a folder, a pattern or a CSV with a column `photo`, as for `anthropo measure`; a video
-    counts as one photo. The columns `sex`, `age` (or the dates `born` and `taken`), `gestation`,
-    `ancestry`, `head_circumference` (cm), `height` (cm) and `weight` (kg) are used.
+    PHOTO is a file, a folder, a pattern or a table with a column `photo`, as for `anthropo measure`; a video
+    counts as one photo. The columns `sex`, `age` (or the dates `born` and `taken`), `gestation`, `ancestry`,
+    `head_circumference` (cm), `height` (cm) and `weight` (kg) are used.
 
     A trait whose HPO definition states a number is present if the whole 95 % interval (--confidence) of its
     z-score lies beyond the limit, and absent if none of it does. In between it is borderline if z itself is

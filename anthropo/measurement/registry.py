@@ -329,7 +329,7 @@ class Registry:
         >>> row = dict(id="chin_index", name="Chin to lower face", kind="ratio", unit="%")
         >>> (entry,) = anthropo.registry.add(row | {"expression": "100 * d(li, gn) / d(sn, gn)"})
         >>> entry.voids  # derived from the landmarks
-        ('pitch', 'mouth_open', 'smile')
+        ('mouth_open', 'smile')
         >>> anthropo.registry.remove("chin_index")
         """
         with self._lock:

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from anthropo.cli import COMMANDS, cli
+from anthropo.cli import GROUPS, cli
 
 FOLDER = Path(__file__).resolve().parents[1] / "commands"
 _MARKED = re.compile(r"(`[^`]*`)")
@@ -88,13 +88,17 @@ def section(command: click.Command, path: str, level: int) -> Iterator[str]:
 def pages() -> dict[str, str]:
     """The pages by file name, and the table of all."""
     context = click.Context(cli)
-    made = {"table.inc": "| command | what it does |\n|---|---|\n"}
-    for name, what in COMMANDS.items():
-        command = cli.get_command(context, name)
-        assert command is not None
-        made[f"{name}.md"] = "\n".join(section(command, f"anthropo {name}", 1)).rstrip() + "\n"
-        made["table.inc"] += f"| [{name}](commands/{name}.md) | {marked(what)} |\n"
-    return made
+    made, table = {}, []
+    for heading, commands in GROUPS.items():
+        table += ["", f"**{heading}**", "", "| command | what it does |", "|---|---|"]
+        for name, what in commands.items():
+            command = cli.get_command(context, name)
+            assert command is not None
+            made[f"{name}.md"] = "\n".join(section(command, f"anthropo {name}", 1)).rstrip() + "\n"
+            table.append(f"| [{name}](commands/{name}.md) | {marked(what)} |")
+    names = [name.removesuffix(".md") for name in made]
+    table += ["", "```{toctree}", ":hidden:", "", *(f"commands/{name}" for name in names), "```"]
+    return {**made, "table.inc": "\n".join(table) + "\n"}
 
 
 def write(app: Any) -> None:
