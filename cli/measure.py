@@ -29,6 +29,7 @@ from anthropo.cli.common import (
     show_first,
     show_gate,
     terminate_like_ctrl_c,
+    together,
 )
 from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
@@ -234,7 +235,7 @@ def _beside(
 def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
     """What became of the photos, on stderr; the exit code. A page names every photo that failed."""
     most = MOST_FAILURES if place and not page else None
-    show_first(measured.remarks, "more such remarks; the table has them all", most)
+    show_first(together(measured.remarks), "more such remarks; the table has them all", most)
     show_first(measured.notes, "more such notes; the table has them all", most)
     show_first(measured.reasons, "more photos failed; the table has every reason", most)
     if measured.total > 1 and not measured.interrupted:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import html
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from IPython.display import HTML
 from PIL import Image
 
 
-def begin(name: str) -> None:
-    """Start in an empty folder that has `portrait.png`."""
+STUDY = ("anthropo", "demo", "study", "--patients", "30", "--photos-only")
+
+
+def begin(name: str, study: bool = False) -> None:
+    """Start in an empty folder that has `portrait.png`, and with `study` what the command `STUDY` makes."""
     folder = Path(os.environ["ANTHROPO_DOCS_WORK"]) / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -20,11 +25,26 @@ def begin(name: str) -> None:
     from skimage import data
 
     Image.fromarray(data.astronaut()).save("portrait.png")
+    if study:
+        shutil.copytree(_study(folder.parent / "shared"), "study", copy_function=os.link)
+
+
+def _study(place: Path) -> Path:
+    """The folder of synthetic people, made once in a build, by whichever process comes first."""
+    place.mkdir(exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "done").is_file():
+            shutil.rmtree(place / "study", ignore_errors=True)
+            subprocess.run(STUDY, cwd=place, check=True, stdout=subprocess.DEVNULL)
+            (place / "done").touch()
+    return place / "study"
 
 
 def show(path: str, height: str = "36rem") -> HTML:
-    """The page or picture inside the tutorial, with a link that opens it alone."""
-    source = Path(path).resolve()
+    """The page or picture inside the tutorial, with a link that opens it alone. `path` may be a pattern."""
+    (source,) = (found.resolve() for found in Path().glob(path))
+    path = source.relative_to(Path.cwd()).as_posix()
     folder = Path(os.environ["ANTHROPO_DOCS_SHOWN"]) / Path.cwd().name
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, folder / source.name)
@@ -36,4 +56,4 @@ def show(path: str, height: str = "36rem") -> HTML:
         )
     else:
         inside = f'<img src="{address}" alt="{html.escape(path)}">'
-    return HTML(f'{inside}<p><a href="{address}">{html.escape(path)}</a></p>')
+    return HTML(f'{inside}<p class="shown"><a href="{address}">{html.escape(path)}, alone</a></p>')
