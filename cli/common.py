@@ -154,21 +154,6 @@ def show_first(sentences: Sequence[str], more: str, most: int | None) -> None:
         say(f"… and {len(sentences) - most} {more}.", err=True)
 
 
-def together(sentences: Sequence[str], least: int = 4) -> list[str]:
-    """Sentences of the form `photo: what`; where `what` is the same for several photos, one for all of them."""
-    photos: dict[str, list[str]] = {}
-    for sentence in sentences:
-        photo, _, what = sentence.partition(": ")
-        photos.setdefault(what, []).append(photo)
-    said = []
-    for what, names in photos.items():
-        if what and len(names) >= least:
-            said.append(f"{len(names)} photos ({names[0]}, {names[1]}, …): {what}")
-        else:
-            said += [f"{name}: {what}" if what else name for name in names]
-    return said
-
-
 def show_findings(
     findings: Sequence[Finding], left_out: Sequence[tuple[str, str]], *, err: bool, most: int = MOST_FAILURES
 ) -> None:

@@ -29,11 +29,10 @@ from anthropo.cli.common import (
     show_first,
     show_gate,
     terminate_like_ctrl_c,
-    together,
 )
 from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
-from anthropo.plain import say
+from anthropo.plain import say, together
 from anthropo.report.tables import print_face, print_overview, print_person
 from anthropo.settings import Settings
 from anthropo.workflows.measuring import MeasuredPhotos, measure_items

@@ -16,8 +16,13 @@ from PIL import Image
 STUDY = ("anthropo", "demo", "study", "--patients", "30", "--photos-only")
 
 
-def begin(name: str, study: bool = False) -> None:
+_up = "../"  # from the page to the site's root
+
+
+def begin(name: str, study: bool = False, up: str = "../") -> None:
     """Start in an empty folder that has `portrait.png`, and with `study` what the command `STUDY` makes."""
+    global _up
+    _up = up
     folder = Path(os.environ["ANTHROPO_DOCS_WORK"]) / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -48,7 +53,7 @@ def show(path: str, height: str = "36rem") -> HTML:
     folder = Path(os.environ["ANTHROPO_DOCS_SHOWN"]) / Path.cwd().name
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, folder / source.name)
-    address = html.escape(f"../shown/{folder.name}/{source.name}")
+    address = html.escape(f"{_up}shown/{folder.name}/{source.name}")
     if source.suffix == ".html":
         inside = (
             f'<iframe class="page" loading="lazy" src="{address}" title="{html.escape(path)}" '
