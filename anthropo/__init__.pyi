@@ -62,6 +62,8 @@ from .workflows.finetuning import FinetuneRequest as FinetuneRequest
 from .workflows.finetuning import finetune as finetune
 from .workflows.inspection import Inspection as Inspection
 from .workflows.inspection import inspect as inspect
+from .workflows.installation import Installation as Installation
+from .workflows.installation import doctor as doctor
 from .workflows.landmarks import LandmarkEvaluation as LandmarkEvaluation
 from .workflows.landmarks import LandmarkTraining as LandmarkTraining
 from .workflows.landmarks import LandmarkTrainRequest as LandmarkTrainRequest

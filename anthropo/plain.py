@@ -30,6 +30,17 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
+def minus(number: str) -> str:
+    """A number with the minus sign that people read, in place of the hyphen that programs write.
+
+    Examples
+    --------
+    >>> minus("-2.5 (-3.1 to +0.2)")
+    '−2.5 (−3.1 to +0.2)'
+    """
+    return number.replace("-", "−")
+
+
 def cell_without_formula(cell: str) -> str:
     """A cell that no spreadsheet calculates: with an apostrophe before what would begin a formula.
 

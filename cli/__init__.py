@@ -8,6 +8,7 @@ import importlib
 import os
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,31 +18,48 @@ from anthropo.cli.recording import WORDS
 from anthropo.errors import parameters_spelled
 from anthropo.quiet import libraries_off_the_terminal
 
-#: command -> one line of help; its module, of the command's name, is heavy, and the help must not be
-COMMANDS = {
-    "measure": "Measure the faces of photographs: lengths, angles, ratios, with intervals.",
-    "traits": "Call HPO traits, and write them as a phenopacket.",
-    "train": "Train a model on labelled photographs.",
-    "classify": "Classify photographs with a trained model.",
-    "explain": "Explain a model's answer for a person.",
-    "evaluate": "Judge a model, or compare ways to train one, with intervals.",
-    "change": "Find what changed in a person between two states, beyond error.",
-    "composite": "Average the faces of each label, and show where they differ from controls.",
-    "map": "Draw a map of a cohort's faces, with similar faces near each other.",
-    "regions": "Find what distinguishes the people of a label, and where.",
-    "finetune": "Train a published network on your photographs.",
-    "compare-networks": "Train the networks of a recipe and put recall and precision side by side.",
-    "translate": "Translate faces from one domain of photographs to another (CycleGAN).",
-    "export": "Write a network as ONNX, for devices without torch.",
-    "bench": "Measure accuracy, memory and speed of networks: in torch, as ONNX, as int8.",
-    "inspect": "Describe a model: its task, training data and accuracy.",
-    "verify": "Make a run again from its manifest, and say what differs.",
-    "serve": "Measure, correct and report on a page in the browser, on this machine.",
-    "demo": "Train, classify, explain and evaluate on invented people.",
-    "landmarks": "Train a landmark model on annotated faces, or judge one.",
-    "reference": "List reference tables, or make one from your own controls.",
-    "models": "List the model weights with their places and licences.",
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+#: heading of the help -> command -> one line of help. A command's module, of its name, is heavy, and the help
+#: must not be.
+GROUPS = {
+    "Measure": {
+        "measure": "Measure the faces of photos: lengths, angles, ratios, with intervals.",
+        "traits": "Call HPO traits, and write them as a phenopacket.",
+        "change": "Find what changed in a person between two states, beyond error.",
+        "reference": "List reference tables, or make one from your own controls.",
+        "serve": "Measure, correct and report on a page in the browser, on this machine.",
+    },
+    "Learn and explain": {
+        "train": "Train a model on labelled photos.",
+        "classify": "Classify photos with a trained model.",
+        "explain": "Explain a model's answer for a person.",
+        "evaluate": "Judge a model, or compare ways to train one, with intervals.",
+        "inspect": "Describe a model: its task, training data and accuracy.",
+        "demo": "Train, classify, explain and evaluate on invented people.",
+    },
+    "Compare groups of people": {
+        "composite": "Average the faces of each label, and show where they differ from controls.",
+        "map": "Draw a map of a cohort's faces, with similar faces near each other.",
+        "regions": "Find what distinguishes the people of a label, and where.",
+    },
+    "Networks and landmark models of your own": {
+        "finetune": "Train a published network on your photos.",
+        "compare-networks": "Train several networks by one recipe, and compare recall and precision.",
+        "bench": "Measure accuracy, memory and speed of networks: in torch, as ONNX, as int8.",
+        "export": "Write a network as ONNX, for devices without torch.",
+        "translate": "Translate faces from one domain of photos to another (CycleGAN).",
+        "landmarks": "Train a landmark model on annotated faces, or judge one.",
+    },
+    "Tools": {
+        "doctor": "Look whether the installation is whole, and say what mends it.",
+        "models": "List the model weights with their places and licences.",
+        "verify": "Make a run again from its manifest, and say what differs.",
+        "completion": "Print the script that completes commands in your shell.",
+    },
 }
+COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 
 
 class Commands(click.Group):
@@ -62,11 +80,27 @@ class Commands(click.Group):
             gc.freeze()
             gc.set_threshold(10_000)  # a command loads libraries as well, of as many objects
             gc.enable()
+        if ctx.resilient_parsing:  # a shell asks how a line may go on
+            from anthropo.cli.values import complete_values
+
+            complete_values(command)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        from click.shell_completion import CompletionItem
+
+        # from the table: click would load the module of each command
+        return [
+            CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)
+        ]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(len(name) for name in COMMANDS)
+        for heading, commands in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{name:{width}}", line) for name, line in commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

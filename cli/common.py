@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,6 +18,8 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.plain import say
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from anthropo.face.gate import GateSummary
     from anthropo.learning.cohort import Finding
 
@@ -104,6 +106,24 @@ def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str
         if path.exists() and os.path.exists(given) and os.path.samefile(path, given):
             raise InputError(f"{name}: would overwrite what is read. Give another -o.")
     return path
+
+
+def figures_folder(name: str | None) -> Path | None:
+    """The folder that figures are written to, made before the work is done; None where none are wanted."""
+    if name is None:
+        return None
+    from anthropo.report.figure_files import folder_of_figures
+
+    return folder_of_figures(Path(name))
+
+
+def draw_to(folder: Path | None, drawn: Callable[[], Mapping[str, Figure]]) -> None:
+    """Draw figures and write them to a folder, if there is one."""
+    if folder is not None:
+        from anthropo.report.figure_files import write_figures
+
+        files = write_figures(folder, drawn())
+        say(f"{folder}: {len(files)} files of {len(files) // 2} figures written.", err=True)
 
 
 def command_line(ctx: click.Context) -> str:

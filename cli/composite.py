@@ -20,7 +20,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 
 @click.command()
 @options.cohort_argument
-@options.output_option("DIR", "Folder to write to; made if need be.", required=True)
+@options.output_option("FOLDER", "Folder to write to; made if need be.", required=True)
 @options.raw_option
 @click.option("--size", type=click.IntRange(128, 2048), default=512, help="Height of a composite in pixels.")
 @options.flag(
@@ -39,7 +39,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
     default=MIN_PATIENTS,
     help="Labels with fewer get no composite: a picture of few people shows a person.",
 )
-@options.flag("--overwrite", "Write to DIR although it is not empty.")
+@options.flag("--overwrite", "Write to FOLDER although it is not empty.")
 @options.match_option
 @options.seed_option("the permutations")
 @options.one_face_options
@@ -56,7 +56,7 @@ def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest
     (Hotelling's T², 5,000 permutations, all landmarks together). Faces are compared at equal size, so that a
     shorter chin makes the rest a little larger; heads that are turned show as a displaced outline.
 
-    DIR gets NAME.png and NAME-displacement.png of each label, contact-sheet.png, shapes.csv (mean
+    FOLDER gets NAME.png and NAME-displacement.png of each label, contact-sheet.png, shapes.csv (mean
     points and SD), displacement.csv and composites.json. A composite is no anonymous picture when few people
     are in it: labels of fewer than five patients are left out.
 

@@ -9,7 +9,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, progress
-from anthropo.plain import say
+from anthropo.plain import minus, say
 
 
 @click.command()
@@ -100,7 +100,7 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     explained = case.explanation.labels[0]
     say(f"{explained.label}: log-odds {explained.log_odds:+.2f}, of which")
     for c in explained.contributions[:5]:
-        say(f"  {c.log_odds:+.2f}  {c.kind} {c.name}")
+        say(f"  {minus(f'{c.log_odds:+.2f}')}  {c.kind} {c.name}")
     say("\n".join(changes_words(case)))
 
     report = folder / "evaluation.html"

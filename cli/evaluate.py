@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings, show_gate
+from anthropo.cli.common import (
+    draw_to,
+    figures_folder,
+    in_one_sentence,
+    place_to_write,
+    progress,
+    show_findings,
+    show_gate,
+)
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation
@@ -22,20 +30,36 @@ from anthropo.report.evaluation import (
     summary,
     write_evaluation,
 )
-from anthropo.report.rendering import as_json
+from anthropo.report.figure_files import figures_of
+from anthropo.report.rendering import as_json, table
 from anthropo.workflows.cohort import PhotoReading, TrainRequest, gather
 from anthropo.workflows.evaluation import evaluate, refuse_unknown
 from anthropo.workflows.model import Model, load_model
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from anthropo.learning.cohort import Finding
     from anthropo.learning.model import Task
+    from anthropo.workflows.attributes import ComparedAttributes
 
 
 @click.command()
 @options.cohort_argument
 @click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
 @options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")
+@click.option(
+    "--predictions",
+    metavar="FILE",
+    help="Write every answer that the figures are made of, out of fold, to .csv or .parquet: a row for each "
+    "model, dealing of the folds and photo.",
+)
+@options.flag(
+    "--names",
+    "Show photos and patients by name in --predictions. Left out: hashes, which only who has the photos can "
+    "trace back.",
+)
+@options.figures_option
 @options.prevalence_option
 @options.names_option(
     "--compare",
@@ -82,6 +106,9 @@ def command(
     cohort: str,
     model: str | None,
     output: str | None,
+    predictions: str | None,
+    names: bool,
+    figures: str | None,
     compare: tuple[str, ...],
     prevalence: tuple[str, ...] | None,
     baselines: bool,
@@ -116,6 +143,7 @@ def command(
     \b
     Examples:
       anthropo evaluate cohort.csv -o report.html
+      anthropo evaluate cohort.csv --predictions answers.csv --figures figures
       anthropo evaluate cohort.csv --positive affected --prevalence 0.01 --cost miss=5
       anthropo evaluate cohort.csv --compare classifier,balance
       anthropo evaluate cohort.csv --leave-out clinic -o clinics.html
@@ -129,13 +157,24 @@ def command(
     with in_one_sentence(
         "nothing is written. Finished photos are in the cache; run the command again to continue."
     ):
+        if names and not predictions:
+            raise InputError("--names is about --predictions. Pass both, or none of them.")
+        answers = None
+        if predictions:
+            answers = place_to_write(predictions, (".csv", ".parquet"), (cohort, model or ""))
+        folder = figures_folder(figures)
         if "attributes" in compare:
             if compare != ("attributes",) or model or leave_out or adjust or prevalence:
                 raise InputError(
                     "--compare attributes puts three ways to learn attributes side by side; leave --model, "
                     "--leave-out, --adjust, --prevalence and other comparisons out."
                 )
-            _compare_attributes(cohort, output, request, bootstrap)
+            from anthropo.report.relations import relations_figure
+
+            compared = _compare_attributes(cohort, output, request, bootstrap)
+            if answers:
+                _write_predictions(answers, compared.predictions(names=names))
+            draw_to(folder, lambda: {"relations": relations_figure(compared.relations, compared.counts)})
             return
         path = place_to_write(output, (".json", ".html"), (cohort, model or "")) if output else None
         shared: dict[str, Any] = {"prevalence": prevalence, "bootstrap": bootstrap, "progress": progress}
@@ -183,9 +222,19 @@ def command(
         if path:
             write_evaluations(path, result.evaluations)
             say(f"{path}: written.", err=True)
+        if answers:
+            _write_predictions(answers, result.predictions(names=names))
+        draw_to(folder, lambda: figures_of(result))
 
 
-def _compare_attributes(cohort: str, output: str | None, request: TrainRequest, bootstrap: int) -> None:
+def _write_predictions(path: Path, frame: pd.DataFrame) -> None:
+    write(path, table(frame, path.suffix.lower(), numbers=None))
+    say(f"{path}: {len(frame)} rows written.", err=True)
+
+
+def _compare_attributes(
+    cohort: str, output: str | None, request: TrainRequest, bootstrap: int
+) -> ComparedAttributes:
     from anthropo.report.relations import print_attributes, write_attributes
     from anthropo.workflows.attributes import compare_attributes
 
@@ -200,11 +249,13 @@ def _compare_attributes(cohort: str, output: str | None, request: TrainRequest, 
     if path:
         write_attributes(path, made)
         say(f"{path}: written.", err=True)
+    return made
 
 
 def _refuse_training_options(ctx: click.Context) -> None:
     kept = {
-        "cohort", "model", "output", "prevalence", "bootstrap", "positive", "encoder_weights",
+        "cohort", "model", "output", "predictions", "names", "figures", "prevalence", "bootstrap",
+        "positive", "encoder_weights",
         "allow_duplicates", "same_person", "trained_on", "seed",
         *(field.name for field in fields(PhotoReading)),
     }  # fmt: skip

@@ -57,11 +57,11 @@ _MANY_ON_A_PAGE = 1000  # photos; of each the page has a picture
 )
 @options.raw_option
 @click.option(
-    "--overlay", metavar="DIR", help="Write each photo with its landmarks and measured lines to DIR."
+    "--overlay", metavar="FOLDER", help="Write each photo with its landmarks and measured lines to FOLDER."
 )
 @click.option(
     "--save-landmarks",
-    metavar="FILE.json|DIR",
+    metavar="FILE.json|FOLDER",
     help="Write the landmarks to a file that can be corrected by hand; for several photos, to a folder.",
 )
 @options.photo_options

@@ -173,12 +173,12 @@ def _stated(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) 
 
 
 def _raw(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value:
+    if value and not ctx.resilient_parsing:
         ctx.with_resource(raw_cells())
 
 
 def _permissive(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value:
+    if value and not ctx.resilient_parsing:
         ctx.with_resource(permissive())
 
 
@@ -232,6 +232,8 @@ prevalence_option: Decorator = click.option(
     help="How common a label is where the model is used, such as Noonan=0.02; may be repeated, or be several "
     "with commas between. Labels that are not named share what is left as in training. A number alone is of "
     "the positive one of two labels.  [default: as common as in training]")
+figures_option: Decorator = click.option(
+    "--figures", metavar="DIR", help="Write each figure to DIR, as .svg and as .pdf; made if need be.")
 top_option: Decorator = click.option(
     "--top", type=click.IntRange(min=1), default=5, help="Labels shown on the terminal.")
 face_option: Decorator = click.option(
@@ -308,7 +310,7 @@ device_option: Decorator = click.option(
     "--device", metavar="auto|cpu|cuda|mps", default="auto",
     help="Where to train; auto: on a GPU where there is one.")
 landmarks_option: Decorator = click.option(
-    "--landmarks", metavar="FILE.json|DIR",
+    "--landmarks", metavar="FILE.json|FOLDER",
     help="Measure from these landmarks (`anthropo measure --save-landmarks`); points that were moved by hand "
     "stay where they were put.")
 distance_option: Decorator = click.option(
@@ -367,7 +369,7 @@ learning_photo_options: Decorator = all_of(
     jobs_option,
     cluster_options,
     click.option(
-        "--cache", metavar="DIR|none",
+        "--cache", metavar="FOLDER|none",
         help="Where measurements and embeddings of the photos are kept, so that no photo is processed twice. "
         "They are biometric data: choose a protected folder, or none.  [default: anthropo's "
         "cache folder]"),

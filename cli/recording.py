@@ -19,7 +19,7 @@ _CLOCK = 2.0  # s that a file system's clock may lag behind
 
 def record_output(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Of the option -o: have ``OUTPUT.run.json`` written when the command has written its output."""
-    if value:
+    if value and not ctx.resilient_parsing:  # where a shell completes the line, nothing is done
         ctx.call_on_close(partial(_record, ctx, value, time.time()))
     return value
 

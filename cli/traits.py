@@ -32,12 +32,17 @@ if TYPE_CHECKING:
 @options.gestation_option()
 @options.ancestry_option()
 @options.output_option(
-    "FILE|DIR",
+    "FILE|FOLDER",
     "Write a page to read to a .html; the table to a .csv; one person as a GA4GH phenopacket to a .json; "
-    "several people, a phenopacket each, to a folder (DIR/).",
+    "several people, a phenopacket each, to a folder (FOLDER/).",
 )
 @options.raw_option
 @options.per_person_option()
+@options.flag(
+    "--one-page",
+    "With -o FILE.html: a clinical report of each person on one page of A4, with the photo. What is unusual "
+    "comes first, then growth, what could not be judged and why, and the methods in small print.",
+)
 @options.flag("--all", "Show what is absent and not assessed, too.", parameter="everything")
 @options.references_option(
     "Compare with this table (`anthropo reference list`); may be repeated. A trait on which they disagree is "
@@ -83,6 +88,7 @@ def command(
     output: str | None,
     everything: bool,
     identity: str | None,
+    one_page: bool,
     jobs: int,
     runner: Runner | None,
     request: TraitsRequest,
@@ -115,17 +121,20 @@ def command(
       anthropo traits portrait.jpg --sex female --age 31 --height 170 --growth-reference adults
       anthropo traits cohort.csv -o t.csv --growth-reference who --growth-reference adults
       anthropo traits portrait.jpg --sex female --age 31 -o traits.html
+      anthropo traits portrait.jpg --sex female --age 31 --one-page -o report.html
       anthropo traits portrait.jpg --sex female --age 31 -o case.json
       anthropo traits cohort.csv -o traits.csv
       anthropo traits visit1.jpg visit2.jpg --patient --sex female --age 31
     """
     with in_one_sentence("nothing is written."):
         task = prepare(photos, request)
-        target = _target(output, identity, photos) if output else None
+        target = _target(output, identity, photos, one_page) if output else None
         if target:
             target.check(task.count)
         if identity and not (target and target.kind == ".json"):
             raise InputError("--id names the person of a phenopacket: add -o FILE.json.")
+        if one_page and not (target and target.kind == ".html"):
+            raise InputError("--one-page is a page to read or print: add -o FILE.html.")
         findings = call(task, jobs=jobs, runner=runner, progress=progress)
         _show(findings, target, request.patient, everything)
         if not findings.measured:
@@ -134,7 +143,7 @@ def command(
             sys.exit(EXIT_SOME)
 
 
-def _target(name: str, identity: str | None, inputs: Sequence[str]) -> Target:
+def _target(name: str, identity: str | None, inputs: Sequence[str], one_page: bool) -> Target:
     """Where to write: a folder is made now, and what cannot be written is refused now."""
     path = Path(name)
     if path.is_dir() or name.endswith(("/", "\\")) or not path.suffix:
@@ -144,7 +153,7 @@ def _target(name: str, identity: str | None, inputs: Sequence[str]) -> Target:
             raise InputError(f"{name}: cannot be made a folder ({error.strerror}).") from None
     else:
         place_to_write(name, (".csv", ".json", ".html"), inputs)
-    return Target(path, identity)
+    return Target(path, identity, one_page)
 
 
 def _show(findings: Findings, target: Target | None, patient: bool, everything: bool) -> None:

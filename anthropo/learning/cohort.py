@@ -75,6 +75,11 @@ def hashed(identity: str, salt: str) -> str:
     return hmac.new(salt.encode(), identity.encode(), hashlib.sha256).hexdigest()[:12]
 
 
+def salt_of(digests: Iterable[str]) -> str:
+    """A salt for `hashed`, from the photos' hashes: who does not have the photos cannot make it."""
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+
+
 def split_labels(cell: str) -> tuple[str, ...]:
     """The labels in a cell ``a; b``."""
     return tuple(label for label in cell.split(f"{SEPARATOR} ") if label)

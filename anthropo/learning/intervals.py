@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anthropo.learning.judged import Floats
+from anthropo.plain import minus
 
 _LEVEL = 0.95
 
@@ -67,7 +68,7 @@ def unknown(reason: str) -> Interval:
 def number(value: float) -> str:
     """Three decimals with a true minus; a dash for NaN."""
     text = f"{value:.3f}"
-    return "–" if math.isnan(value) else "0.000" if float(text) == 0 else text.replace("-", "−")
+    return "–" if math.isnan(value) else "0.000" if float(text) == 0 else minus(text)
 
 
 def wilson(value: float, n: float) -> tuple[float, float]:

@@ -196,6 +196,14 @@ def _judged(
         both = np.column_stack([1 - p[seen], p[seen]])
         decided = expected_cost_decision(both, np.asarray(cost))
         each.append(
-            Judged((ABSENT, PRESENT), truth, both, features.patients[seen], decided, fold=index[seen])
+            Judged(
+                (ABSENT, PRESENT),
+                truth,
+                both,
+                features.patients[seen],
+                decided,
+                fold=index[seen],
+                photos=features.photos[seen],
+            )
         )
     return replace(each[0], repeats=tuple(each[1:]))

@@ -36,6 +36,8 @@ class Judged:
     sets: Bools | None = None  # (n, k) prediction sets
     ranks_only: bool = False  # `proba` orders people, but is no probability
     fold: Ints | None = None  # (n,) the fold that each photo was judged in; None: all by one model
+    typicality: Floats | None = None  # (n,) share of known people who are at least as unlike the others
+    photos: NDArray[Any] | None = None  # (n,) their names
     repeats: tuple[Judged, ...] = ()  # the same photos, judged in folds that were dealt again
 
     def __post_init__(self) -> None:
@@ -43,6 +45,7 @@ class Judged:
         wanted: dict[str, tuple[Any, tuple[int, ...]]] = {
             "truth": (np.int64, (n,)), "proba": (np.float64, (n, k)), "groups": (None, (n,)),
             "decision": (np.int64, (n,)), "sets": (np.bool_, (n, k)), "fold": (np.int64, (n,)),
+            "typicality": (np.float64, (n,)), "photos": (None, (n,)),
         }  # fmt: skip
         for name, (kind, shape) in wanted.items():
             if (given := getattr(self, name)) is not None:
@@ -68,7 +71,7 @@ class Judged:
 
     def part(self, chosen: Bools) -> Judged:
         """Some of the photos, chosen by a mask (n,)."""
-        names = ("truth", "proba", "groups", "decision", "sets", "fold")
+        names = ("truth", "proba", "groups", "decision", "sets", "fold", "typicality", "photos")
         rows: dict[str, Any] = {
             name: None if (of := getattr(self, name)) is None else of[chosen] for name in names
         }

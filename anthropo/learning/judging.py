@@ -430,15 +430,17 @@ def _judged_labels(
 ) -> Judged:
     n, k = len(features), len(names)
     proba, sets = np.zeros((n, k)), np.zeros((n, k), dtype=bool)
-    decision = np.full(n, -1, dtype=np.int64)
+    decision, typicality = np.full(n, -1, dtype=np.int64), np.full(n, np.nan)
     for rows, a in folds:
         place = np.array([names.index(name) for name in a.labels])
         proba[np.ix_(rows, place)] = a.probabilities
         sets[np.ix_(rows, place)] = a.sets
         decision[rows] = np.where(a.decision >= 0, place[np.maximum(a.decision, 0)], -1)
+        typicality[rows] = a.typicality
     return Judged(
-        tuple(names), truth, proba, features.patients, decision, sets, task == "normality", _fold(folds, n)
-    )
+        tuple(names), truth, proba, features.patients, decision, sets, task == "normality", _fold(folds, n),
+        typicality, features.photos,
+    )  # fmt: skip
 
 
 def _fold(folds: _Folds, n: int) -> NDArray[np.int64] | None:
@@ -465,6 +467,7 @@ def _judged_attribute(name: str, dealt: Sequence[_Folds], features: Features) ->
         Judged(
             (ABSENT, PRESENT), truth[seen], np.column_stack([1 - p[seen], p[seen]]), features.patients[seen],
             d[seen], i[seen], fold=None if (fold := _fold(folds, n)) is None else fold[seen],
+            photos=features.photos[seen],
         )
         for p, d, i, folds in zip(probability, decided, inside, dealt, strict=True)
     )  # fmt: skip

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from anthropo.learning.intervals import Interval, number, unknown
 from anthropo.learning.judged import Bools, Floats, Ints, Judged
@@ -24,6 +23,13 @@ _STEPS, _HALVINGS = 100, 60
 _LINES = 15  # slopes that are tried
 # twice the likelihood that is lost: 95 % of chance of one number and of two, and what two lose on average
 _ONE, _BOTH, _CHANCE = 3.841, 5.991, 2.0
+
+
+def expit(x: Floats) -> Floats:
+    """Probabilities of log-odds."""
+    from scipy import special  # here: commands that calibrate nothing load these modules, too
+
+    return np.asarray(special.expit(x))
 
 
 def calibrated_on(judged: Judged, positive: str | None) -> tuple[Floats, Bools]:

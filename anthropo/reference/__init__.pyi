@@ -2,7 +2,9 @@ from .build import MeasuredPhoto as MeasuredPhoto
 from .build import Subject as Subject
 from .build import build_reference as build_reference
 from .growth import Growth as Growth
+from .growth import GrowthCurves as GrowthCurves
 from .growth import grow as grow
+from .growth import growth_curves as growth_curves
 from .observed import read_observed as read_observed
 from .own_curves import BuiltCurves as BuiltCurves
 from .own_curves import build_curves as build_curves

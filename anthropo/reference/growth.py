@@ -62,6 +62,13 @@ class Growth:
     reason: str  # empty, or why there is no z
     peers: str = ""  # whom the chart is of, where it is not of all children
     assumption: str = ""  # what the z takes for granted
+    sex: str = ""
+    ages: tuple[float, float] = (math.nan, math.nan)  # years from where the chart counts, as z has them
+
+    @property
+    def age(self) -> float:
+        """Where on the chart z is taken: the middle of the ages that the person may have, in years."""
+        return sum(self.ages) / 2
 
     @property
     def centile(self) -> float:
@@ -222,7 +229,8 @@ def _against(
     lo, hi = min(z), max(z)
     assumption = age_basis(*age, gestation) or chosen.assumptions.get(measure, "")
     numbers = (middle, lo, hi, low, high)
-    return Growth(measure, value, about.unit, chosen.edition, *numbers, "", chosen.peers, assumption)
+    said = "", chosen.peers, assumption, sex, (youngest, oldest)
+    return Growth(measure, value, about.unit, chosen.edition, *numbers, *said)
 
 
 def _instead(chart: str, measure: str, sex: str, age: float) -> str:
@@ -412,3 +420,83 @@ CHARTS = {
     "trisomy-21": _Chart("trisomy 21 (UK)", _rcpch("trisomy-21"), {}, "children with trisomy 21"),
     "turner": _Chart("Turner syndrome (UK)", _rcpch("turners-syndrome"), {}, "girls with Turner syndrome"),
 }
+
+
+# ------------------------------------------------------------------------------------- curves
+
+_WINDOWS = ((0.0, 2.0), (0.0, 5.0), (2.0, 20.0))  # years that a curve is drawn over: the first with the age
+_STEPS = 36
+_CLOSE = 1e-4  # SD
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthCurves:
+    """A chart around a person's age, to be drawn."""
+
+    ages: tuple[float, ...]  # years
+    values: Mapping[float, tuple[float, ...]]  # by SD from the median, at each age
+
+
+def growth_curves(of: Growth, levels: Sequence[float] = (-2, -1, 0, 1, 2)) -> GrowthCurves | None:
+    """The chart that a value was compared with, over the years around the person's age.
+
+    Parameters
+    ----------
+    of : Growth
+        From `grow`.
+    levels : sequence of float
+        Which curves, in standard deviations from the median.
+
+    Returns
+    -------
+    GrowthCurves or None
+        None where there is no z, or the chart does not change with age, as that of adults.
+
+    Examples
+    --------
+    >>> from anthropo.reference import grow
+    >>> from anthropo.reference.growth import growth_curves
+    >>> curves = growth_curves(grow("height", 98, sex="male", age=(4.2, 4.2)))
+    >>> curves.ages[0], curves.ages[-1], round(curves.values[0][-1], 1)
+    (0.0, 5.0, 110.0)
+    """
+    name = next((name for name, chart in CHARTS.items() if chart.edition == of.chart), "")
+    if of.reason or name in ("", "adults"):
+        return None
+    window = next((one for one in _WINDOWS if one[0] <= of.age < one[1]), _WINDOWS[0])
+    ages, columns = [], []
+    start = of.value
+    for k in range(_STEPS + 1):
+        age = window[0] + (window[1] - window[0]) * k / _STEPS
+        try:
+            column = [_value_at(CHARTS[name].at, of.id, start, of.sex, age, level) for level in levels]
+        except LookupError:  # the chart begins later, or ends before
+            continue
+        ages.append(age)
+        columns.append(column)
+        start = column[len(column) // 2]
+    if len(ages) < 2:
+        return None
+    return GrowthCurves(tuple(ages), dict(zip(levels, map(tuple, zip(*columns, strict=True)), strict=True)))
+
+
+def _value_at(
+    at: Callable[[str, float, str, float], Standard],
+    measure: str,
+    start: float,
+    sex: str,
+    age: float,
+    z: float,
+) -> float:
+    """The value with this z, which a chart may only give the other way round."""
+    found, low, high = at(measure, start, sex, age)
+    if abs(z) == 2:
+        return low if z < 0 else high
+    before, of_before = start, found
+    value = (low + high) / 2 + z * (high - low) / 4
+    for _ in range(20):
+        found = at(measure, value, sex, age)[0]
+        if abs(found - z) < _CLOSE or found == of_before:
+            break
+        before, value, of_before = value, value + (z - found) * (value - before) / (found - of_before), found
+    return value

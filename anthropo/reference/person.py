@@ -9,6 +9,7 @@ from datetime import date
 from typing import NamedTuple
 
 from anthropo.errors import InputError
+from anthropo.plain import minus
 from anthropo.reference.tables import MAX_AGE
 
 DAYS, MONTHS = 365.25, 12  # in a year
@@ -311,7 +312,7 @@ def age_basis(youngest: float, oldest: float, gestation: float | None) -> str:
         return f"{born}, at term"
     in_weeks = youngest - early < 0.25
     per_year = DAYS / 7 if in_weeks else MONTHS
-    ends = [f"{(age - early) * per_year:.1f}".replace("-", "−") for age in (youngest, oldest)]
+    ends = [minus(f"{(age - early) * per_year:.1f}") for age in (youngest, oldest)]
     words = " to ".join(dict.fromkeys(ends))
     return f"corrected age {words} {'weeks' if in_weeks else 'months'}, {born}"
 

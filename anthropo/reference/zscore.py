@@ -10,6 +10,7 @@ from itertools import combinations
 
 from anthropo.errors import parameter
 from anthropo.measurement.compute import Z95, Measurement, by_id
+from anthropo.plain import minus
 from anthropo.reference.person import UNKNOWN
 from anthropo.reference.tables import Reference, ReferenceRow
 
@@ -365,4 +366,4 @@ def signed(value: float) -> str:
     """
     if math.isnan(value):
         return "?"
-    return "0.0" if abs(value) < 0.05 else f"{value:+.1f}".replace("-", "−")
+    return "0.0" if abs(value) < 0.05 else minus(f"{value:+.1f}")

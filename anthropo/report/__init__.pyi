@@ -1,8 +1,11 @@
 from .answers import write_answers as write_answers
 from .change import write_change as write_change
+from .clinical import write_clinical as write_clinical
 from .evaluation import write_evaluation as write_evaluation
 from .explanation.document import Disclosure as Disclosure
 from .explanation.page import write_explanation as write_explanation
+from .figure_files import figures_of as figures_of
+from .figure_files import write_figures as write_figures
 from .figures import overlay as overlay
 from .traits import write_traits as write_traits
 from .validation import write_validation as write_validation

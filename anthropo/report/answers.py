@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,8 @@ from anthropo.errors import parameter
 from anthropo.files import write
 from anthropo.learning.model import NONE_OF_THESE, Prediction, Ranked
 from anthropo.learning.prevalence import shares_words
-from anthropo.plain import say
-from anthropo.report.rendering import as_csv, as_json, print_table
+from anthropo.plain import minus, say
+from anthropo.report.rendering import as_json, print_table, table
 from anthropo.workflows.classify import SEPARATOR, Answers, Classification, Unanswered, distance
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _print_ranked(prediction: Prediction, trained: Trained, top: int) -> None:
         [
             (
                 ranked.label, probability_words(ranked.probability),
-                "" if ranked.log_odds is None else f"{ranked.log_odds:+.2f}".replace("-", "−"),
+                "" if ranked.log_odds is None else minus(f"{ranked.log_odds:+.2f}"),
                 mark(ranked), _how(ranked, trained),
             )
             for ranked in shown
@@ -195,9 +194,5 @@ def write_answers(path: Path, classification: Answers) -> None:
     suffix = path.suffix.lower()
     if suffix == ".json":
         write(path, as_json(classification.to_json()))
-    elif suffix == ".csv":
-        write(path, as_csv(classification.to_frame()))
     else:
-        buffer = io.BytesIO()
-        classification.to_frame().to_parquet(buffer, index=False)
-        write(path, buffer.getvalue())
+        write(path, table(classification.to_frame(), suffix))

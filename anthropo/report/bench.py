@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.files import write
-from anthropo.plain import written
+from anthropo.plain import minus, written
 from anthropo.report.rendering import as_json, print_table
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def print_bench(measured: Sequence[Measured]) -> None:
             "–" if m.memory_bytes is None else f"{m.memory_bytes / 1e6:.0f}",
             f"{m.ms:.1f}",
             f"{m.times_torch:.2f}",
-            f"{m.auroc_lost:+.4f}".replace("-", "−"),
+            minus(f"{m.auroc_lost:+.4f}"),
             f"{m.largest_difference:.1g}",
         )
         for m in measured

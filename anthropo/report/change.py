@@ -13,7 +13,7 @@ from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.groups.change import CHANGED, MOVED, NOT_COMPARED, RATE, SAME, Change, Paired, Status, part
 from anthropo.measurement.compute import Z95
-from anthropo.plain import say, together
+from anthropo.plain import minus, say, together
 from anthropo.report.rendering import NOTE, as_csv, as_json, print_table
 from anthropo.report.tables import number
 from anthropo.workflows.change import ChangeResult, StatePhoto
@@ -226,7 +226,7 @@ def _test_row(t: Paired) -> tuple[str, ...]:
     unit = t.entry.unit
     return (
         t.entry.name, str(t.n), signed(t.mean, unit), interval(t), unit,
-        f"{t.g:+.2f}" if math.isfinite(t.g) else "–", f"{t.p:.2g}", f"{t.q:.2g}", str(t.changed),
+        minus(f"{t.g:+.2f}") if math.isfinite(t.g) else "–", f"{t.p:.2g}", f"{t.q:.2g}", str(t.changed),
         str(t.moved),
     )  # fmt: skip
 

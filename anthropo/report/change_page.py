@@ -20,6 +20,7 @@ from anthropo.groups.composite import placed, unit
 from anthropo.measurement.drawing import marks_on
 from anthropo.measurement.repeatability import repeatability
 from anthropo.photo import read_photo
+from anthropo.plain import minus
 from anthropo.report import rendering
 from anthropo.report.change import (
     MEANING,
@@ -275,7 +276,7 @@ def _test(t: Paired, span: float) -> dict[str, Any]:
         "left_out": t.left_out,
         "unit": "" if u == "1" else u, "before": number(t.before, u), "after": number(t.after, u),
         "mean": signed(t.mean, u), "interval": interval(t),
-        "g": f"{t.g:+.2f}" if math.isfinite(t.g) else "–",
+        "g": minus(f"{t.g:+.2f}") if math.isfinite(t.g) else "–",
         "p": f"{t.p:.2g}", "q": f"{t.q:.2g}", "changed": t.changed, "moved": t.moved,
         "plot": _plotted(t.id, t.mean, t.lo, t.hi, math.nan, span),
     }  # fmt: skip

@@ -16,8 +16,8 @@ from anthropo.learning.prevalence import shares_words
 from anthropo.learning.sites import Sites
 from anthropo.plain import say
 from anthropo.report import rendering
-from anthropo.report.evaluation_figures import SUBGROUP_METRICS, figures, svg
-from anthropo.report.rendering import NOTE, as_json, embedded, print_figures, print_table
+from anthropo.report.evaluation_figures import SUBGROUP_METRICS, figures
+from anthropo.report.rendering import NOTE, as_json, embedded, print_figures, print_table, svg
 
 _SPELLINGS = {
     "ppv": "PPV in cohort", "npv": "NPV in cohort", "ppv_at_prevalence": "PPV at prevalence",

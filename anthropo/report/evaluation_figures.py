@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,7 +15,6 @@ from anthropo.learning.intervals import proportion
 from anthropo.learning.judged import Judged
 from anthropo.learning.recalibration import calibrated_on, calibration_bins
 from anthropo.learning.subgroups import Subgroup
-from anthropo.quiet import hushed
 from anthropo.report.rendering import COLOURS, GREY, INK, LINE, SOFT, drawable
 
 if TYPE_CHECKING:
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Curve = tuple[Floats, Floats]  # x and y
+Rows = list[tuple[str, Subgroup | None]]  # of a forest plot; None: a heading
 
 SUBGROUP_METRICS = {"sensitivity": "sensitivity", "specificity": "specificity", "auroc": "AUROC"}
 
@@ -57,9 +56,16 @@ def figures(made: Evaluation) -> dict[str, Figure]:
 
 def roc_figure(made: Evaluation) -> Figure:
     """ROC curve of every model; without a positive label the mean over labels, one against the rest."""
+    figure, (axes,) = _drawing((5.2, 5.0 + 0.18 * len(made.judged)))
+    draw_roc(axes, made)
+    figure.legend(loc="outside lower center", fontsize=8, frameon=False)
+    return figure
+
+
+def draw_roc(axes: Axes, made: Evaluation) -> None:
+    """The ROC curves, without a legend."""
     from sklearn.metrics import roc_curve
 
-    figure, (axes,) = _drawing((5.2, 5.0 + 0.18 * len(made.judged)))
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
     for name, judged in made.judged.items():
         questions = _questions(judged, made.positive)
@@ -74,13 +80,19 @@ def roc_figure(made: Evaluation) -> Figure:
     if sensitivity.known and specificity.known:
         dot: dict[str, Any] = {"color": _colour(made.main, 0), "markersize": 8, "markeredgecolor": "white"}
         axes.plot(1 - specificity.value, sensitivity.value, "o", zorder=5, **dot)
-    _square(figure, axes, "1 − specificity", "sensitivity")
-    return figure
+    _square(axes, "1 − specificity", "sensitivity")
 
 
 def precision_recall_figure(made: Evaluation) -> Figure:
     """Precision-recall curve of every model; without a positive label the mean over labels."""
     figure, (axes,) = _drawing((5.2, 5.0 + 0.18 * len(made.judged)))
+    draw_precision_recall(axes, made)
+    figure.legend(loc="outside lower center", fontsize=8, frameon=False)
+    return figure
+
+
+def draw_precision_recall(axes: Axes, made: Evaluation) -> None:
+    """The precision-recall curves, without a legend."""
     for name, judged in made.judged.items():
         curves = [_precision_recall(true, score) for true, score in _questions(judged, made.positive)]
         if not curves:
@@ -93,8 +105,7 @@ def precision_recall_figure(made: Evaluation) -> Figure:
     shares = [true.mean() for true, _ in _questions(made.judged[made.main], made.positive)]
     if shares:
         axes.axhline(float(np.mean(shares)), color=SOFT, linewidth=1, linestyle=":")
-    _square(figure, axes, "recall (sensitivity)", "precision (PPV)")
-    return figure
+    _square(axes, "recall (sensitivity)", "precision (PPV)")
 
 
 def _precision_recall(true: NDArray[np.bool_], score: Floats) -> Curve:
@@ -110,32 +121,44 @@ def _precision_recall(true: NDArray[np.bool_], score: Floats) -> Curve:
 def calibration_figure(made: Evaluation) -> Figure:
     """Reliability with Wilson intervals over the histogram of the stated probabilities."""
     positive, dealt = made.positive, made.judged[made.main].dealt
-    each = [calibrated_on(one, positive) for one in dealt]
-    probability, true = np.concatenate([p for p, _ in each]), np.concatenate([t for _, t in each])
-    groups = np.concatenate([one.groups for one in dealt])
-    index = calibration_bins(probability, photos=len(dealt[0].truth))
     figure, (above, below) = _drawing((5.2, 5.9), nrows=2, sharex=True, height_ratios=(4, 1))
-    above.plot([0, 1], [0, 1], color=LINE, linewidth=1)
-    colour = _colour(made.main, 0)
-    for b in range(int(index.max()) + 1):
-        chosen = index == b
-        share = proportion(true[chosen], groups[chosen])
-        stated = float(probability[chosen].mean())
-        above.plot([stated, stated], [share.lo, share.hi], color=colour, linewidth=1.2)
-        above.plot(stated, share.value, "o", color=colour, markersize=5)
-    error = made.figures["calibration_error"]
-    above.text(0.03, 0.95, f"calibration error\n{error}", va="top", fontsize=9, color=INK)
-    label = "the most probable label" if positive is None else drawable(positive)
-    above.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), ylabel="observed share")
+    probability, true = draw_calibration(above, made)
+    label = _asked(made)
     below.set(xlabel=f"probability of {label}", ylabel="photos")
     names = ["right", "wrong"] if positive is None else [label, "others"]
-    parts, colours = [probability[true], probability[~true]], [colour, COLOURS["rest"]]
+    parts, colours = [probability[true], probability[~true]], [_colour(made.main, 0), COLOURS["rest"]]
     weights = [np.full(len(part), 1 / len(dealt)) for part in parts]
     below.hist(
         parts, weights=weights, bins=list(np.linspace(0, 1, 21)), stacked=True, color=colours, label=names
     )
     below.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return figure
+
+
+def _asked(made: Evaluation) -> str:
+    """What calibrated probabilities are of."""
+    return "the most probable label" if made.positive is None else drawable(made.positive)
+
+
+def draw_calibration(axes: Axes, made: Evaluation) -> tuple[Floats, NDArray[np.bool_]]:
+    """Reliability with Wilson intervals; returns the stated probabilities and what came true."""
+    positive, dealt = made.positive, made.judged[made.main].dealt
+    each = [calibrated_on(one, positive) for one in dealt]
+    probability, true = np.concatenate([p for p, _ in each]), np.concatenate([t for _, t in each])
+    groups = np.concatenate([one.groups for one in dealt])
+    index = calibration_bins(probability, photos=len(dealt[0].truth))
+    axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
+    colour = _colour(made.main, 0)
+    for b in range(int(index.max()) + 1):
+        chosen = index == b
+        share = proportion(true[chosen], groups[chosen])
+        stated = float(probability[chosen].mean())
+        axes.plot([stated, stated], [share.lo, share.hi], color=colour, linewidth=1.2)
+        axes.plot(stated, share.value, "o", color=colour, markersize=5)
+    error = made.figures["calibration_error"]
+    axes.text(0.03, 0.95, f"calibration error\n{error}", va="top", fontsize=9, color=INK)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), ylabel="observed share")
+    return probability, true
 
 
 def decision_curve_figure(made: Evaluation) -> Figure:
@@ -150,23 +173,10 @@ def decision_curve_figure(made: Evaluation) -> Figure:
     rows = math.ceil(len(labels) / columns)
     size = (5.8, 4.4) if len(labels) == 1 else (3.4 * columns, 2.9 * rows + 0.5)
     figure, panels = _drawing(size, nrows=rows, ncols=columns)
-    threshold = np.asarray(np.linspace(0.005, 0.995, 199), dtype=np.float64)
-    shown = [name for name in made.judged if name in (made.main, "measurements", "regions")]
     for axes in panels[len(labels) :]:
         axes.set_axis_off()
-    main = made.judged[made.main]
     for label, axes in zip(labels, panels, strict=False):
-        c = main.labels.index(label)
-        share = float((main.truth == c).mean())  # what the probabilities are calibrated to
-        axes.plot(threshold, np.zeros_like(threshold), color=INK, linewidth=1, label="call none positive")
-        everyone = share - (1 - share) * threshold / (1 - threshold)
-        axes.plot(threshold, everyone, color=SOFT, linewidth=1, linestyle=":", label="call all positive")
-        for name in shown:
-            judged = made.judged[name]
-            each = [_net_benefit(one.truth == c, one.proba[:, c], threshold) for one in judged.dealt]
-            axes.plot(threshold, np.mean(each, axis=0), **_style(name, made))
-        axes.set(xlim=(0, 1), ylim=(-0.15 * share, 1.1 * share))
-        axes.set(xlabel="threshold probability", ylabel="net benefit")
+        draw_decision_curve(axes, made, label)
         if len(labels) > 1:
             axes.set_title(drawable(label), fontsize=9, loc="left")
     figure.legend(
@@ -175,15 +185,40 @@ def decision_curve_figure(made: Evaluation) -> Figure:
     return figure
 
 
+def draw_decision_curve(axes: Axes, made: Evaluation, label: str) -> None:
+    """Net benefit of acting on a label's probability, without a legend."""
+    main = made.judged[made.main]
+    c = main.labels.index(label)
+    threshold = np.asarray(np.linspace(0.005, 0.995, 199), dtype=np.float64)
+    share = float((main.truth == c).mean())  # what the probabilities are calibrated to
+    axes.plot(threshold, np.zeros_like(threshold), color=INK, linewidth=1, label="call none positive")
+    everyone = share - (1 - share) * threshold / (1 - threshold)
+    axes.plot(threshold, everyone, color=SOFT, linewidth=1, linestyle=":", label="call all positive")
+    for name in (name for name in made.judged if name in (made.main, "measurements", "regions")):
+        judged = made.judged[name]
+        each = [_net_benefit(one.truth == c, one.proba[:, c], threshold) for one in judged.dealt]
+        axes.plot(threshold, np.mean(each, axis=0), **_style(name, made))
+    axes.set(xlim=(0, 1), ylim=(-0.15 * share, 1.1 * share))
+    axes.set(xlabel="threshold probability", ylabel="net benefit")
+
+
 def confusion_figure(made: Evaluation) -> Figure:
     """Confusion matrix with counts and row percentages."""
+    k = len(made.confusion)
+    columns = k + any(row[-1] for row in made.confusion)
+    size = max(0.42 if k > 12 else 0.62, 2.6 / k)  # inches a cell
+    figure, (axes,) = _drawing((size * columns + 1.8, size * k + 1.6), plain=False)
+    draw_confusion(axes, made, size)
+    return figure
+
+
+def draw_confusion(axes: Axes, made: Evaluation, size: float = 0.62) -> None:
+    """The confusion matrix, of cells of a size in inches."""
     matrix = np.array(made.confusion)
     names = [*made.labels, "none of these"]
     if not matrix[:, -1].any():
         matrix, names = matrix[:, :-1], names[:-1]
     k = len(matrix)
-    size = max(0.42 if k > 12 else 0.62, 2.6 / k)  # inches a cell
-    figure, (axes,) = _drawing((size * len(names) + 1.8, size * k + 1.6), plain=False)
     total = matrix.sum(1, keepdims=True)
     share = np.divide(matrix, total, out=np.zeros(matrix.shape), where=total > 0)
     axes.imshow(share, cmap="Greys", vmin=0, vmax=1)
@@ -203,11 +238,15 @@ def confusion_figure(made: Evaluation) -> Figure:
     axes.set_ylabel("true", fontsize=9)
     axes.tick_params(length=0)
     axes.spines[:].set_color(LINE)
-    return figure
 
 
 def sites_figure(made: Evaluation) -> Figure:
     """Forest plot: sensitivity, specificity and AUROC of every site, of the mean site and of another one."""
+    return _forest(made, site_rows(made))
+
+
+def site_rows(made: Evaluation) -> Rows:
+    """The rows of a forest plot of sites."""
     assert made.sites is not None
     over = made.sites.pooled
     summaries = [
@@ -217,22 +256,32 @@ def sites_figure(made: Evaluation) -> Figure:
             ("another site", {metric: of.new for metric, of in over.items()}),
         )
     ]
-    rows = [(made.sites.column, None), *made.sites.figures.items(), ("all sites", None), *summaries]
-    return _forest(made, rows)
+    return [(made.sites.column, None), *made.sites.figures.items(), ("all sites", None), *summaries]
 
 
 def subgroup_figure(made: Evaluation) -> Figure:
     """Forest plot: sensitivity, specificity and AUROC of every subgroup."""
-    rows: list[tuple[str, Subgroup | None]] = []
+    return _forest(made, subgroup_rows(made))
+
+
+def subgroup_rows(made: Evaluation) -> Rows:
+    """The rows of a forest plot of subgroups."""
+    rows: Rows = []
     for column, groups in made.subgroups.items():
         rows += [(column, None), *groups.items()]
-    return _forest(made, rows)
+    return rows
 
 
-def _forest(made: Evaluation, rows: Sequence[tuple[str, Subgroup | None]]) -> Figure:
+def _forest(made: Evaluation, rows: Rows) -> Figure:
     figure, panels = _drawing((9.4, 0.27 * len(rows) + 1.0), ncols=len(SUBGROUP_METRICS), sharey=True)
+    draw_forest(panels, made, rows)
+    return figure
+
+
+def draw_forest(panels: Sequence[Axes], made: Evaluation, rows: Rows) -> None:
+    """One metric on each of the panels: sensitivity, specificity and AUROC; of a single one, AUROC."""
     overall = made.figures
-    for metric, axes in zip(SUBGROUP_METRICS, panels, strict=True):
+    for metric, axes in zip([*SUBGROUP_METRICS][-len(panels) :], panels, strict=True):
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         if overall[metric].known:
@@ -261,7 +310,6 @@ def _forest(made: Evaluation, rows: Sequence[tuple[str, Subgroup | None]]) -> Fi
     for text, (_, group) in zip(panels[0].get_yticklabels(), rows, strict=True):
         text.set_fontweight("bold" if group is None else "normal")
     panels[0].set_ylim(len(rows) - 0.4, -0.6)
-    return figure
 
 
 def _ticks(lowest: float) -> list[float]:
@@ -269,17 +317,6 @@ def _ticks(lowest: float) -> list[float]:
     tenths = round(10 - 10 * lowest)
     step = next(step for step in (1, 2, 5) if tenths <= 5 * step)
     return [round(1 - n / 10, 1) for n in range(0, tenths + 1, step)][::-1]
-
-
-def svg(figure: Figure) -> bytes:
-    """A figure as SVG, the same bytes for the same figure."""
-    import matplotlib
-
-    buffer = io.BytesIO()
-    # text stays text, so that the reader's fonts show labels in any script; matplotlib's own lack some
-    with matplotlib.rc_context({"svg.hashsalt": "anthropo", "svg.fonttype": "none"}), hushed():
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
 
 
 def _questions(judged: Judged, positive: str | None) -> list[tuple[NDArray[np.bool_], Floats]]:
@@ -315,9 +352,8 @@ def _drawing(size: tuple[float, float], *, plain: bool = True, **grid: Any) -> t
     return figure, panels
 
 
-def _square(figure: Figure, axes: Axes, x: str, y: str) -> None:
+def _square(axes: Axes, x: str, y: str) -> None:
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel=x, ylabel=y)
-    figure.legend(loc="outside lower center", fontsize=8, frameon=False)
 
 
 def _colour(name: str, position: int) -> str:

@@ -40,7 +40,10 @@ class Overlays(FaceFiles):
         return seen.digest, jpeg(picture, quality=90)
 
 
-def measured_lines(entries: list[Entry] | None = None) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+Line = tuple[str, tuple[int, ...], tuple[int, ...]]
+
+
+def measured_lines(entries: list[Entry] | None = None) -> list[Line]:
     """Every line that a distance runs along: region and the points of both its ends."""
     lines: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
     chosen = list(registry().values()) if entries is None else entries
@@ -56,7 +59,13 @@ def measured_lines(entries: list[Entry] | None = None) -> list[tuple[str, tuple[
     return [(region, a, b) for (a, b), region in lines.items()]
 
 
-def overlay(photo: Photo, face: Face, scale: Scale | None = None) -> Image.Image:
+def overlay(
+    photo: Photo,
+    face: Face,
+    scale: Scale | None = None,
+    entries: list[Entry] | None = None,
+    face_px: int = _FACE_PX,
+) -> Image.Image:
     """The photo around the face with corrected landmarks, their spread and the measured lines.
 
     Landmarks that something hides are hollow, and nothing is drawn between them; a line of text says so.
@@ -68,6 +77,10 @@ def overlay(photo: Photo, face: Face, scale: Scale | None = None) -> Image.Image
     face : Face
     scale : Scale, optional
         Whatever gave the scale is outlined.
+    entries : list of Entry, optional
+        Of which measurements the lines are drawn; of all when left out.
+    face_px : int
+        Width of the face in the picture; points and lines are as large whatever it is.
 
     Returns
     -------
@@ -83,11 +96,11 @@ def overlay(photo: Photo, face: Face, scale: Scale | None = None) -> Image.Image
     'RGB'
     """
     face_width = float(face.box[2] - face.box[0])
-    photo = photo.finer(power_of_two(face_width / _FACE_PX))
+    photo = photo.finer(power_of_two(face_width / face_px))
     outlines = list(scale.shape) if scale else []
     left, top, right, bottom = _crop(face, outlines)
     corners = photo.to_decoded(np.array([[left, top], [right, bottom]], dtype=float))
-    zoom = min(_FACE_PX / face_width, _LARGEST / max(right - left, bottom - top))
+    zoom = min(face_px / face_width, _LARGEST / max(right - left, bottom - top))
     size = (max(1, round((right - left) * zoom)), max(1, round((bottom - top) * zoom)))
     height, width = photo.pixels.shape[:2]
     box = np.clip(corners.ravel() + 0.5, 0, [width, height, width, height])
@@ -98,7 +111,8 @@ def overlay(photo: Photo, face: Face, scale: Scale | None = None) -> Image.Image
     zoom *= _FINE
     # what is measured runs between the corrected landmarks
     points, _ = anatomy.place(face)
-    _draw(picture, (points - shift) * zoom, face.landmark_sd * zoom, face.hidden)
+    lines = measured_lines(entries)
+    _draw(picture, (points - shift) * zoom, face.landmark_sd * zoom, face.hidden, lines)
     draw = ImageDraw.Draw(picture)
     for outline in outlines:
         line = [tuple(p) for p in (np.vstack([outline, outline[:1]]) - shift) * zoom]
@@ -124,9 +138,10 @@ def _draw(
     points: NDArray[np.float64],
     spread: NDArray[np.float64],
     hidden: NDArray[np.bool_],
+    lines: list[Line],
 ) -> None:
     draw = ImageDraw.Draw(picture, "RGBA")
-    for region, a, b in measured_lines():
+    for region, a, b in lines:
         if not hidden[[*a, *b]].any():
             ends = [points[list(a)].mean(0), points[list(b)].mean(0)]
             draw.line([tuple(e) for e in ends], fill=REGION_COLOURS[region] + "B0", width=3 * _FINE)

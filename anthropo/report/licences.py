@@ -19,13 +19,13 @@ compute, draw or read tables (numpy, scipy, pandas, Pillow, matplotlib, click an
 no legal advice. Not permissive is what excludes some use (above all commercial use), obliges others to take
 over a licence (GPL, LGPL, AGPL), may not be altered, or states no licence.
 
-`--permissive` on every command but inspect, verify and models, `ANTHROPO_PERMISSIVE=1` and
-`anthropo.permissive()` use only what is permissive in all three respects. Nothing that comes with anthropo
-finds a face under such licences. A permissive run therefore refuses whatever looks at faces, with one
-sentence at its start, and a landmark model of your own does not change that: it replaces one of five parts.
-HEIC and video are refused as well. What remains is everything for pictures without a face (`--no-face`):
-finetune, compare-networks, export, bench, train, classify, explain and evaluate, with a network that was
-trained from no other weights:
+`--permissive` on every command but inspect, verify, models, doctor and completion, `ANTHROPO_PERMISSIVE=1`
+and `anthropo.permissive()` use only what is permissive in all three respects. Nothing that comes with
+anthropo finds a face under such licences. A permissive run therefore refuses whatever looks at faces, with
+one sentence at its start, and a landmark model of your own does not change that: it replaces one of five
+parts. HEIC and video are refused as well. What remains is everything for pictures without a face
+(`--no-face`): finetune, compare-networks, export, bench, train, classify, explain and evaluate, with a
+network that was trained from no other weights:
 
     anthropo finetune skin.csv --recipe skin-five --no-face --warm-start none -o net.anthropo --permissive
     anthropo train skin.csv --no-face --encoder net.anthropo -o skin.anthropo --permissive

@@ -13,7 +13,7 @@ from anthropo.errors import InputError, parameter
 from anthropo.face.detection import power_of_two
 from anthropo.files import write
 from anthropo.learning.model import Prediction
-from anthropo.plain import say, visible
+from anthropo.plain import minus, say, visible
 from anthropo.report import figures, heat
 from anthropo.report.answers import probability_words
 from anthropo.report.rendering import NOTE, as_json, png, print_table
@@ -46,7 +46,7 @@ def print_network_answer(prediction: Prediction, network: Network, top: int) -> 
     name = "attribute" if attributes else "grade" if network.task == "grades" else "label"
     rows = []
     for ranked in shown:
-        log_odds = f"{ranked.log_odds or 0.0:+.2f}".replace("-", "−")
+        log_odds = minus(f"{ranked.log_odds or 0.0:+.2f}")
         mark = ("present" if ranked.label in decided else "absent") if attributes else ""
         row = (ranked.label, probability_words(ranked.probability), log_odds)
         rows.append((*row, mark) if attributes else row)

@@ -17,7 +17,7 @@ from anthropo.groups.places import no_place, places
 from anthropo.groups.regions import SIGNIFICANT, Discovery, Effect
 from anthropo.learning.profile import Profile
 from anthropo.measurement.registry import registry
-from anthropo.plain import say
+from anthropo.plain import minus, say
 from anthropo.report import heat, rendering
 from anthropo.report.rendering import NOTE, as_json, embedded, jpeg, png, print_table
 from anthropo.report.tables import quantity
@@ -144,14 +144,14 @@ def value(number: float, effect: Effect) -> str:
     if effect.kind == "measurement":
         unit = registry()[effect.name].unit
         return quantity(number, unit)
-    return f"{number:+.2f}" if effect.kind == "region" else f"{number:.3g}"
+    return minus(f"{number:+.2f}" if effect.kind == "region" else f"{number:.3g}")
 
 
 def sized(effect: Effect) -> tuple[str, str]:
     """g and its interval as text."""
     if math.isinf(effect.g):
         return ("+∞" if effect.g > 0 else "−∞"), ""
-    return f"{effect.g:+.2f}", f"{effect.lo:+.2f} to {effect.hi:+.2f}"
+    return minus(f"{effect.g:+.2f}"), minus(f"{effect.lo:+.2f} to {effect.hi:+.2f}")
 
 
 # ------------------------------------------------------------------------------------------ pictures

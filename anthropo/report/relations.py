@@ -11,7 +11,7 @@ import numpy as np
 
 from anthropo.files import write
 from anthropo.learning.intervals import Interval
-from anthropo.report.evaluation_figures import svg
+from anthropo.plain import minus
 from anthropo.report.rendering import (
     COLOURS,
     GREY,
@@ -23,6 +23,7 @@ from anthropo.report.rendering import (
     embedded,
     page,
     print_table,
+    svg,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _signed(figure: Interval) -> str:
     if not figure.known:
         return "–"
     text = f"{figure.value:+.2f} ({figure.lo:+.2f} to {figure.hi:+.2f})"
-    return text.replace("-", "−")
+    return minus(text)
 
 
 def print_attributes(made: ComparedAttributes) -> None:

@@ -77,6 +77,27 @@ def png(picture: Image.Image | Figure, dpi: float = 120) -> bytes:
     return buffer.getvalue()
 
 
+def svg(figure: Figure) -> bytes:
+    """A figure as SVG, the same bytes for the same figure."""
+    # text stays text, so that the reader's fonts show labels in any script; matplotlib's own lack some
+    return _vectors(figure, "svg", {"Date": None}, {"svg.hashsalt": "anthropo", "svg.fonttype": "none"})
+
+
+def pdf(figure: Figure) -> bytes:
+    """A figure as PDF, the same bytes for the same figure."""
+    # fonts as TrueType, so that text can be edited and journals take it
+    return _vectors(figure, "pdf", {"CreationDate": None}, {"pdf.fonttype": 42})
+
+
+def _vectors(figure: Figure, kind: str, metadata: dict[str, Any], settings: Any) -> bytes:
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(settings), hushed():
+        figure.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()
+
+
 def embedded(data: bytes) -> str:
     """A JPEG, PNG or SVG file as the address of a picture within a page."""
     kinds = {b"\xff\xd8": "jpeg", b"\x89P": "png"}
@@ -96,6 +117,15 @@ def as_csv(frame: pd.DataFrame, numbers: str | None = "%.6g") -> str:
     words = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
     frame = frame.assign(**{name: frame[name].map(written, na_action="ignore") for name in words})
     return str(frame.rename(columns=written).to_csv(index=False, float_format=numbers, lineterminator="\n"))
+
+
+def table(frame: pd.DataFrame, suffix: str, numbers: str | None = "%.6g") -> bytes:
+    """A table as .csv, with numbers of six digits or (None) as they are, or as .parquet."""
+    if suffix == ".csv":
+        return as_csv(frame, numbers).encode()
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
 
 
 def drawable(name: str, most: int = 24) -> str:

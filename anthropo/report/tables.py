@@ -14,7 +14,7 @@ from anthropo.face.gate import Check
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
-from anthropo.plain import say
+from anthropo.plain import minus, say
 from anthropo.reference.zscore import ACCURACY, REPEATABILITY, ZScore, by_chance
 from anthropo.report.rendering import print_table
 
@@ -24,7 +24,7 @@ def number(value: float | None, unit: str = "") -> str:
     if value is None or math.isnan(value):
         return "–"
     digits = {"px": 0, "points": 0, "cm": 0, "%": 1, "deg": 1, "mm": 1, "mm²": 0, "CIELAB": 1, "ex-ex²": 4}
-    return f"{value:.{digits.get(unit, 3)}f}"
+    return minus(f"{value:.{digits.get(unit, 3)}f}")
 
 
 def quantity(value: float, unit: str) -> str:
@@ -36,7 +36,8 @@ def z_text(scores: Sequence[ZScore], reference: str) -> str:
     """The z-score under a reference, with its interval; empty without one."""
     for z in scores:
         if z.reference == reference and not math.isnan(z.z):
-            return f"{z.z:+.1f}" + ("" if math.isnan(z.z_lo) else f" ({z.z_lo:+.1f} to {z.z_hi:+.1f})")
+            between = "" if math.isnan(z.z_lo) else f" ({z.z_lo:+.1f} to {z.z_hi:+.1f})"
+            return minus(f"{z.z:+.1f}{between}")
     return ""
 
 
@@ -75,7 +76,7 @@ def print_face(record: Record) -> None:
         for remark in video.remarks:
             say(remark, fg="yellow")
         say("pose and gate of the frame that is best to measure:")
-    say("  ".join(f"{axis} {degrees:+.1f}°" for axis, degrees in record.face.pose.items()))
+    say(minus("  ".join(f"{axis} {degrees:+.1f}°" for axis, degrees in record.face.pose.items())))
     print_gate(record.gate)
     if record.moved:
         moved = ", ".join(f"{name} by {px:.1f} px" for name, px in record.moved.items())
@@ -214,7 +215,7 @@ def print_overview(records: Sequence[Record]) -> None:
     rows: list[list[str | Text]] = []
     for record in records:
         if record.face:
-            pose = [f"{degrees:+.1f}°" for degrees in record.face.pose.values()]
+            pose = [minus(f"{degrees:+.1f}°") for degrees in record.face.pose.values()]
             failed = " ".join(record.gate_failed)
             rows.append([record.photo, "ok", *pose, Text(failed, style="yellow") if failed else "passed"])
         else:

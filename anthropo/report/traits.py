@@ -25,6 +25,7 @@ from anthropo.reference.traits import (
     Trait,
     z_words,
 )
+from anthropo.report.clinical import write_clinical
 from anthropo.report.rendering import as_csv
 from anthropo.report.tables import distance_words, print_gate, quantity
 from anthropo.report.traits_page import page
@@ -119,6 +120,7 @@ class Target:
 
     path: Path
     identity: str | None = None  # name of the person in a phenopacket
+    one_page: bool = False  # of a .html: the clinical report, a page for each person
 
     @property
     def kind(self) -> str:
@@ -138,6 +140,9 @@ class Target:
         """Write the findings."""
         if self.kind:
             self.check(len(findings.measured) if self.kind == ".json" else 1)
+            if self.one_page and findings.measured:
+                write_clinical(self.path, findings)
+                return
             write_traits(self.path, findings, identity=self.identity)
             return
         for person in findings.measured:

@@ -7,6 +7,7 @@ from typing import Any
 from anthropo.batch.records import Record
 from anthropo.batch.scores import Person
 from anthropo.measurement.registry import registry
+from anthropo.plain import minus
 from anthropo.reference.growth import MEASURES, Growth
 from anthropo.reference.rules import SUBJECTIVE
 from anthropo.reference.traits import (
@@ -21,6 +22,7 @@ from anthropo.reference.traits import (
     z_words,
 )
 from anthropo.report import rendering
+from anthropo.report.growth_chart import centile_words, growth_chart, growth_words
 from anthropo.report.tables import distance_words, quantity
 from anthropo.report.zscores import compared, given
 from anthropo.workflows.trait_calling import Findings, PersonTraits
@@ -71,7 +73,12 @@ def _person(person: PersonTraits) -> dict[str, Any]:
         "distances": [f"{p.photo}: {words}" for p in person.photos if p.ok and (words := distance_words(p))],
         "notes": person.notes,
         "moved": person.moved,
-        "growth": [(MEASURES[g.id].name, f"{g.value:g} {g.unit}", _growth_words(g)) for g in person.growth],
+        "growth": [(MEASURES[g.id].name, f"{g.value:g} {g.unit}", compared_words(g)) for g in person.growth],
+        "charts": [
+            (growth_words(g), rendering.embedded(chart.encode()))
+            for g in person.growth
+            if (chart := growth_chart(g))
+        ],
         "lists": lists,
         "inconclusive": [row(t) for t in of[INCONCLUSIVE]],
         "absent": [row(t) for t in of[ABSENT]],
@@ -128,11 +135,12 @@ def _rule(trait: Trait) -> str:
     different = dict.fromkeys(part.strip() for part in trait.rule.text.split(joint))
     n = len(trait.rule.measurements)
     several = f", {how} of {n} measurements" if n > 1 else ""
-    return joint.join(different).replace("-", "−") + several
+    return minus(joint.join(different)) + several
 
 
-def _growth_words(g: Growth) -> str:
+def compared_words(g: Growth) -> str:
+    """What a growth chart says of a size, or why it says nothing."""
     if g.reason:
         return g.reason
     assumption = f" ({g.assumption})" if g.assumption else ""
-    return f"z {z_words(g.score)}, centile {g.centile:.3g}, {g.chart}{assumption}"
+    return f"z {z_words(g.score)}, centile {centile_words(g)}, {g.chart}{assumption}"

@@ -17,6 +17,7 @@ from anthropo.learning.model_readers import as_written
 from anthropo.licensing import stamped
 from anthropo.measurement.landmark_file import PARTS, point_name
 from anthropo.measurement.registry import registry
+from anthropo.plain import minus
 from anthropo.report.rendering import INK, SERIES, SOFT, embedded, page, png, print_table
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _kid(one: Direction, name: str) -> str:
     of = one.kid[name]
     if not of.known:
         return f"– ({of.reason})"
-    return f"{of.value:.0f} ({of.lo:.0f} to {of.hi:.0f})".replace("-", "−")
+    return minus(f"{of.value:.0f} ({of.lo:.0f} to {of.hi:.0f})")
 
 
 def _fine(of: Interval) -> str:

@@ -14,9 +14,8 @@ from anthropo.files import write
 from anthropo.learning.identity import SamePair
 from anthropo.learning.training import describe_cohort
 from anthropo.observation import observe
-from anthropo.report.evaluation_figures import svg
 from anthropo.report.relations import relations_figure, relations_of_labels
-from anthropo.report.rendering import embedded, jpeg, page
+from anthropo.report.rendering import embedded, jpeg, page, svg
 from anthropo.workflows.cohort import Material
 
 _MOST_PAIRS = 60  # that are shown

@@ -30,6 +30,7 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import SUFFIX
 from anthropo.measurement.registry import registry
 from anthropo.photo import read_photo
+from anthropo.report.clinical import write_clinical
 from anthropo.report.measure import Page
 from anthropo.report.rendering import as_csv
 from anthropo.report.traits import write_traits
@@ -268,6 +269,11 @@ class Bench:
         sitting = await self._sitting(request)
         return JSONResponse(await run_in_threadpool(partial(views.traits, sitting)))
 
+    async def growth(self, request: Request) -> Response:
+        """Sizes of the form on growth charts."""
+        sitting = await self._sitting(request)
+        return JSONResponse(await run_in_threadpool(partial(views.growth, sitting)))
+
     async def model(self, request: Request) -> Response:
         """What a model says: its answer, its heatmap, or the page with everything."""
         sitting = await self._sitting(request)
@@ -307,6 +313,7 @@ class Bench:
 #: What can be kept of a photo, with the file's ending.
 _RESULTS = {
     "report": (".html", "text/html"),
+    "clinical": (".clinical.html", "text/html"),
     "traits": (".traits.html", "text/html"),
     "phenopacket": (".phenopacket.json", "application/json"),
     "table": (".csv", "text/csv"),
@@ -333,7 +340,10 @@ def _result(sitting: Sitting, kind: str) -> bytes:
             person = sitting.traits()
             if not person.record.ok:
                 raise InputError(person.record.reason.removeprefix(f"{sitting.photo.path}: "))
-            write_traits(path, person)
+            if kind == "clinical":
+                write_clinical(path, person, seen=sitting.measured)
+            else:
+                write_traits(path, person)
         return path.read_bytes()
 
 
@@ -458,6 +468,7 @@ def application(
         (f"{at}/lines", ["GET"], bench.lengths),
         (f"{at}/lines/{{measurement}}", ["GET"], bench.lines),
         (f"{at}/traits", ["GET"], bench.traits),
+        (f"{at}/growth", ["GET"], bench.growth),
         (f"{at}/models/{{model}}/{{what}}", ["GET"], bench.model),
         (f"{at}/results/{{kind}}", ["GET", "POST"], bench.result),
     ]

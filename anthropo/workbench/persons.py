@@ -13,6 +13,7 @@ from anthropo.batch.records import Result
 from anthropo.errors import InputError
 from anthropo.groups.change import CHANGED, MOVED, Status
 from anthropo.measurement.registry import registry
+from anthropo.plain import minus
 from anthropo.report.change import interval, q_text, signed, summary, write_change
 from anthropo.report.tables import number
 from anthropo.settings import Settings
@@ -70,7 +71,7 @@ def _row(name: str, of: Result, values: Sequence[float]) -> Json:
         "unit": "" if value.unit == "1" else value.unit,
         "pooled": number(value.value, value.unit),
         "interval": views.interval(value),
-        "z": "" if score is None else f"{score.z:+.1f}".replace("-", "−"),
+        "z": "" if score is None else minus(f"{score.z:+.1f}"),
         "values": [number(one, value.unit) for one in values],
     }
 

@@ -24,10 +24,18 @@ from anthropo.measurement.landmark_file import (
     read_landmarks,
 )
 from anthropo.observation import Observation, observe
+from anthropo.reference.growth import Growth
 from anthropo.reference.rules import Rule, read_rules
 from anthropo.settings import Settings
 from anthropo.workbench.desk import Desk, Listed
-from anthropo.workflows.trait_calling import PersonTraits, TraitsRequest, TraitsTask, answer, if_fit
+from anthropo.workflows.trait_calling import (
+    PersonTraits,
+    TraitsRequest,
+    TraitsTask,
+    answer,
+    growth_of,
+    if_fit,
+)
 
 _NEAR = 1.0  # pixels from where it was found, within which a file's `found` is the same face's
 
@@ -195,6 +203,10 @@ class Sitting:
         with self.lock:
             record = record_of(self.measured, settings)
         return answer(item, if_fit(record), task)
+
+    def growth(self) -> tuple[list[Growth], list[str]]:
+        """The sizes of the form against their charts, and why one is no size."""
+        return growth_of(self.photo.item, TraitsRequest(), self._settings)
 
     def landmark_text(self) -> str:
         """The landmark file's content."""

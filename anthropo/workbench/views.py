@@ -17,11 +17,14 @@ from anthropo.measurement.compute import Measurement, error_growth
 from anthropo.measurement.drawing import marks_on
 from anthropo.measurement.landmark_file import POINTS, point_name
 from anthropo.measurement.registry import Entry, registry, resolve
+from anthropo.plain import minus
+from anthropo.reference.growth import MEASURES
 from anthropo.reference.rules import SUBJECTIVE
 from anthropo.reference.traits import LOOK, NOT_ASSESSED, STATUSES
+from anthropo.report.growth_chart import growth_chart, growth_words
 from anthropo.report.rendering import jpeg
 from anthropo.report.tables import distance_words, interval_words, number, quantity, sign
-from anthropo.report.traits_page import row
+from anthropo.report.traits_page import compared_words, row
 from anthropo.workbench.desk import PERSON, Listed
 from anthropo.workbench.sitting import Sitting
 
@@ -66,9 +69,7 @@ def document(sitting: Sitting) -> Json:
                 }
                 for check in face.gate
             ],
-            "pose": {
-                axis: f"{getattr(face, axis):+.1f}°".replace("-", "−") for axis in ("yaw", "pitch", "roll")
-            },
+            "pose": {axis: minus(f"{getattr(face, axis):+.1f}°") for axis in ("yaw", "pitch", "roll")},
             "distance": distance_words(record),
             "measurements": [_measurement(name, of, by_hand) for name, of in record.results.items()],
             "interval": interval_words(record),
@@ -200,6 +201,21 @@ def traits(sitting: Sitting) -> Json:
         lists.append({"status": status, "title": _TITLES.get(status, status.capitalize()), "traits": rows})
     notes = [note.removeprefix(f"{sitting.photo.path}: ") for note in person.notes]
     return {"why": "", "lists": lists, "notes": notes}
+
+
+def growth(sitting: Sitting) -> Json:
+    """What growth charts say of the sizes in the form, each with its picture."""
+    of, sentences = sitting.growth()
+    told = [
+        {
+            "name": MEASURES[g.id].name,
+            "words": f"{g.value:g} {g.unit}: {compared_words(g)}",
+            "alt": growth_words(g),
+            "svg": growth_chart(g),
+        }
+        for g in of
+    ]
+    return {"charts": told, "notes": sentences}
 
 
 _TITLES = {LOOK: "Look at: left to the eye, and unusual when measured", NOT_ASSESSED: "Not assessed"}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anthropo.errors import InputError, parameter
-from anthropo.learning.cohort import Finding
+from anthropo.learning.cohort import Finding, salt_of
 from anthropo.learning.intervals import Interval
 from anthropo.workflows.cohort import Material, TrainRequest, gather
 from anthropo.workflows.progress import Progress, silent
@@ -51,6 +51,8 @@ class ComparedAttributes:
         What is wrong with the cohort.
     judged : dict of str to dict of str to Judged
         Answers by attribute and way.
+    salt : str
+        What patients' and photos' names are hashed with in `predictions`.
     """
 
     rows: tuple[AttributeRow, ...]
@@ -60,6 +62,7 @@ class ComparedAttributes:
     patients: int
     findings: tuple[Finding, ...]
     judged: dict[str, dict[str, Judged]]
+    salt: str = field(default="", repr=False)
 
     def to_frame(self) -> pd.DataFrame:
         """A row per attribute and way: AUROC and what it gains over each alone, with 95 % intervals."""
@@ -79,6 +82,15 @@ class ComparedAttributes:
                     }
                 )  # fmt: skip
         return pd.DataFrame(rows)
+
+    def predictions(self, *, names: bool = False) -> pd.DataFrame:
+        """Every answer that the figures are made of, as `EvaluateResult.predictions` gives it.
+
+        ``model`` is the way to learn: individual, chained, multi-task.
+        """
+        from anthropo.learning.predictions import predictions_of
+
+        return predictions_of(self.judged, self.salt, names=names)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON: the table and the relations."""
@@ -182,6 +194,7 @@ def compare_attributes(
         patients=len(set(features.patients.tolist())),
         findings=material.findings,
         judged=judged,
+        salt=salt_of(features.digests.tolist()),
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.encoder.encoders import ENCODERS
 from anthropo.errors import InputError, WeightsError, parameter
 from anthropo.face.gate import GateSummary
-from anthropo.learning.cohort import Finding, Kind, typed
+from anthropo.learning.cohort import Finding, Kind, salt_of, typed
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features, subset
 from anthropo.learning.identity import SamePeople
@@ -60,12 +60,18 @@ class EvaluateResult:
         Sentences on what could not be judged as asked for.
     gate : GateSummary
         How the photos did at the photo gate.
+    salt : str
+        What patients' and photos' names are hashed with in `predictions`.
+    sites : tuple of str
+        The site of each fold, where sites were left out one by one.
     """
 
     evaluations: tuple[Evaluation, ...]
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     gate: GateSummary
+    salt: str = field(default="", repr=False)
+    sites: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """A row per figure: attribute, model, metric, value, lo and hi (95 % interval), n, reason."""
@@ -79,6 +85,36 @@ class EvaluateResult:
         ]
         columns = ["attribute", "model", "metric", "value", "lo", "hi", "n", "reason"]
         return pd.DataFrame(rows, columns=columns)
+
+    def predictions(self, *, names: bool = False) -> pd.DataFrame:
+        """Every answer that the figures are made of: of models that have not seen the patient.
+
+        Parameters
+        ----------
+        names : bool, default False
+            Show photos and patients by name. Left out, they are hashes, which only who has the photos can
+            trace back.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each model (the hybrid and its baselines, or what was compared), each dealing of the
+            patients to folds and each photo, with the columns of ``anthropo evaluate --predictions``
+            (docs/columns.md): true label, decision, prediction set, and each label's probability and
+            log-odds.
+
+        Examples
+        --------
+        >>> import anthropo
+        >>> result = anthropo.load_model("m.anthropo").evaluate("cohort/cohort.csv", allow_duplicates=True)
+        >>> table = result.predictions()
+        >>> list(table.columns[:8])
+        ['model', 'repeat', 'fold', 'patient', 'photo', 'true_label', 'decision', 'set']
+        """
+        from anthropo.learning.predictions import predictions_of
+
+        judged = {made.attribute: made.judged for made in self.evaluations}
+        return predictions_of(judged, self.salt, self.sites, names=names)
 
 
 def evaluate(
@@ -195,6 +231,8 @@ def evaluate(
         findings=material.findings,
         notes=(*judged.notes, *target_notes(material)),
         gate=material.features.gate_summary,
+        salt=salt_of(material.features.digests.tolist()),
+        sites=judged.sites,
     )
 
 

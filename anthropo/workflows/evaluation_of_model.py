@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError, parameter
 from anthropo.files import file_sha256
-from anthropo.learning.cohort import Finding, read_cohort
+from anthropo.learning.cohort import Finding, read_cohort, salt_of
 from anthropo.learning.cohort_checks import validate
 from anthropo.learning.features import Features, subset
 from anthropo.learning.identity import resolve, same_person_choice
@@ -107,7 +107,11 @@ def evaluate_model(
         for question in questions
     )  # fmt: skip
     return EvaluateResult(
-        evaluations=evaluations, findings=tuple(findings), notes=(), gate=features.gate_summary
+        evaluations=evaluations,
+        findings=tuple(findings),
+        notes=(),
+        gate=features.gate_summary,
+        salt=salt_of(features.digests.tolist()),
     )
 
 

@@ -35,7 +35,13 @@ SUFFIX = ".run.json"
 _LIBRARIES = ("numpy", "scipy", "PIL", "pandas", "sklearn", "xgboost", "torch", "timm", "onnxruntime", "av")
 #: What changes the order of sums, and with it the last digits.
 _ENVIRONMENT = ("OPENBLAS_CORETYPE", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_WRITTEN = ("output", "overlay", "save_landmarks")  # parameters that name what is written
+_WRITTEN = (
+    "output",
+    "overlay",
+    "save_landmarks",
+    "predictions",
+    "figures",
+)  # parameters that name what is written
 _NO_INPUT = (*_WRITTEN, "cache")
 _ANNOTATIONS = (".pts", ".tem", ".landmarks.json")
 #: Largest relative difference of a number that another processor, or another version of a library, may make:

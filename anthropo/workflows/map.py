@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from anthropo.groups.map import (
     neighbours,
     numbers_of,
 )
-from anthropo.learning.cohort import Cohort, Finding, Kind, hashed, read_cohort, some
+from anthropo.learning.cohort import Cohort, Finding, Kind, hashed, read_cohort, salt_of, some
 from anthropo.learning.duplicates import find_duplicates
 from anthropo.learning.features import Features
 from anthropo.workflows.cohort import EncodingRequest, check_photos
@@ -213,7 +212,7 @@ def _ids(features: Features, *, named: bool) -> tuple[str, ...]:
         pairs = zip(features.photos.tolist(), patients, strict=True)
         names = ((Path(photo).name, Path(patient).name) for photo, patient in pairs)
         return tuple(photo if photo == patient else f"{photo} ({patient})" for photo, patient in names)
-    salt = hashlib.sha256("".join(sorted(features.digests.tolist())).encode()).hexdigest()
+    salt = salt_of(features.digests.tolist())
     return tuple(hashed(patient, salt) for patient in patients)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from anthropo.batch.inputs import Item, collect
@@ -103,6 +103,7 @@ class PersonTraits:
     sex: str | None = None
     age: str = ""  # as it was given; empty if it is unknown
     ancestry: str = ""  # as it was given
+    settings: Settings = field(default_factory=Settings)  # that the photos were measured with
 
     @property
     def photos(self) -> tuple[Record, ...]:
@@ -407,31 +408,23 @@ def if_fit(record: Record) -> Record:
 
 def answer(item: Item, record: Record | PatientRecord, task: TraitsTask) -> PersonTraits:
     """The traits of one face or person who has been measured."""
-    person = PersonTraits(item=item, record=record)
+    person = PersonTraits(item=item, record=record, settings=task.settings)
     if not record.ok:
         return person
     known = person_of(item, task.settings)
-    sex = age = span = gestation = None
+    sex = age = None
     with contextlib.suppress(InputError):  # the record's notes say so
         sex = parse_sex(known.sex)
     with contextlib.suppress(InputError):
         age = parse_age(known.age)
-        gestation = gestation_at(age, known.gestation)
-        span = age_span(known.age)  # without one where the gestation cannot be used
-    growth, notes = [], list(record.notes)
+    notes = list(record.notes)
     observed: dict[tuple[str, str], bool] = {}
     try:
         observed = read_observed(item.columns.get(OBSERVED, ""), task.rules)
     except InputError as error:
         notes.append(f"{item.path}: {error}")
-    for name in MEASURES:
-        try:
-            size = _size(item, name, task.request)
-            if size is not None:
-                chart = task.request.growth_reference
-                growth.append(grow(name, size, sex=sex, age=span, chart=chart, gestation=gestation))
-        except InputError as error:
-            notes.append(f"{item.path}: {error}")
+    growth, unusable = growth_of(item, task.request, task.settings)
+    notes += [f"{item.path}: {sentence}" for sentence in unusable]
     notes += [f"{item.path}: {MEASURES[g.id].name}: {g.reason}" for g in growth if g.reason]
     called = call_traits(
         [*record.measurements, *(g.measurement for g in growth)],
@@ -444,6 +437,27 @@ def answer(item: Item, record: Record | PatientRecord, task: TraitsTask) -> Pers
         person, traits=tuple(called), growth=tuple(growth), notes=tuple(notes), sex=sex,
         age=known.age if age is not None else "", ancestry=known.ancestry,
     )  # fmt: skip
+
+
+def growth_of(item: Item, request: TraitsRequest, settings: Settings) -> tuple[list[Growth], list[str]]:
+    """The sizes that were measured by hand against their charts, and a sentence for each that is no size."""
+    known = person_of(item, settings)
+    sex = span = gestation = None
+    with contextlib.suppress(InputError):
+        sex = parse_sex(known.sex)
+    with contextlib.suppress(InputError):
+        gestation = gestation_at(parse_age(known.age), known.gestation)
+        span = age_span(known.age)  # without one where the gestation cannot be used
+    growth, sentences = [], []
+    for name in MEASURES:
+        try:
+            size = _size(item, name, request)
+            if size is not None:
+                chart = request.growth_reference
+                growth.append(grow(name, size, sex=sex, age=span, chart=chart, gestation=gestation))
+        except InputError as error:
+            sentences.append(str(error))
+    return growth, sentences
 
 
 def _size(item: Item, name: str, request: TraitsRequest) -> float | None:

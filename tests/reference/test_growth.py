@@ -7,11 +7,12 @@ import sys
 from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from pygrowup import Observation  # type: ignore[import-untyped]
 
 from anthropo.errors import InputError
-from anthropo.reference.growth import CHARTS, MEASURES, grow
+from anthropo.reference.growth import CHARTS, MEASURES, grow, growth_curves
 from anthropo.reference.person import age_span
 from anthropo.reference.traits import NOT_ASSESSED, PRESENT, Trait, call_traits
 
@@ -339,3 +340,38 @@ def test_before_term_a_chart_for_it_is_needed() -> None:
         assert math.isnan(found.z)
         assert found.reason.startswith(f"the {name} chart begins with birth at term")
     assert -1 < grow("weight", 1.7, chart="uk-who", **size).z < 1
+
+
+@pytest.mark.parametrize(
+    ("measure", "value", "age", "chart"),
+    [
+        ("height", 98.0, 4.2, "who"),
+        ("head_circumference", 44.0, 1.0, "who"),
+        ("weight", 60.0, 8.5, "cdc"),
+        ("height", 175.0, 18.0, "cdc"),
+        ("height", 120.0, 8.5, "uk-who"),
+    ],
+)
+def test_a_curve_of_the_persons_own_z_runs_through_the_persons_point(
+    measure: str, value: float, age: float, chart: str
+) -> None:
+    growth = grow(measure, value, sex="male", age=(age, age), chart=chart)
+    curves = growth_curves(growth, (-2, 0, growth.z, 2))
+    assert curves is not None
+    assert curves.ages[0] <= growth.age == age <= curves.ages[-1]
+    # straight between ages that are two months apart, or six
+    at = {level: np.interp(age, curves.ages, line) for level, line in curves.values.items()}
+    assert at[growth.z] == pytest.approx(value, rel=0.004)
+    assert at[-2] == pytest.approx(growth.low, rel=0.004)
+    assert at[2] == pytest.approx(growth.high, rel=0.004)
+    assert at[-2] < at[0] < at[2]
+
+
+def test_a_chart_is_drawn_as_far_as_it_goes_and_adults_have_none() -> None:
+    head = growth_curves(grow("head_circumference", 51, sex="male", age=(5.05, 5.05)))
+    assert head is not None
+    assert (head.ages[0], head.ages[-1]) == (2.0, 5.0)
+    adult = grow("height", 170, sex="female", age=(31, 32), chart="adults")
+    assert adult.reason == ""
+    assert growth_curves(adult) is None
+    assert growth_curves(grow("height", 98, sex=None, age=None)) is None

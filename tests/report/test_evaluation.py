@@ -25,8 +25,9 @@ from anthropo.report.evaluation import (
     summary,
     write_evaluation,
 )
-from anthropo.report.evaluation_figures import figures, svg
+from anthropo.report.evaluation_figures import figures
 from anthropo.report.finetune import history_figure
+from anthropo.report.rendering import svg
 
 N = 120
 

@@ -11,6 +11,7 @@ from anthropo.explanation.standing import training_z
 from anthropo.learning.trained import Trained
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
+from anthropo.plain import minus
 from anthropo.reference.zscore import signed as z_signed
 from anthropo.report.tables import number, quantity
 from anthropo.workflows.explain import Case
@@ -143,7 +144,7 @@ def changes_words(case: Case) -> list[str]:
         name, unit = (entry.name, entry.unit) if entry else (change.measurement, "")
         sentences.append(
             f"{name}: {number(change.needed, unit)} instead of {number(change.value, unit)} {unit} "
-            f"({change.spread:+.1f} SD of the training people) would change the decision "
+            f"({minus(f'{change.spread:+.1f}')} SD of the training people) would change the decision "
             f"to {change.decision}."
         )
     if sentences:
@@ -170,4 +171,4 @@ def standard_words(trained: Trained) -> str:
 
 def signed(value: float) -> str:
     """Log-odds with their sign."""
-    return f"{value:+.2f}".replace("-", "−")
+    return minus(f"{value:+.2f}")

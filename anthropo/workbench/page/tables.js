@@ -194,7 +194,14 @@ export function person(root, doc, save) {
     if (hint) form.append(make("small", { id: `hint-${name}` }, hint));
   }
   form.addEventListener("submit", (event) => event.preventDefault());
-  root.replaceChildren(form, known(doc, (scale) => { form.elements.scale.value = scale; save({ scale }); }), make("p", { class: "soft" }, "Written into cohort.csv in the folder at once. Nothing is guessed from the face."));
+  root.replaceChildren(form, make("div", { class: "growth" }), known(doc, (scale) => { form.elements.scale.value = scale; save({ scale }); }), make("p", { class: "soft" }, "Written into cohort.csv in the folder at once. Nothing is guessed from the face."));
+}
+
+// Sizes on their growth charts, which come as pictures.
+export function growth(root, told) {
+  for (const old of root.querySelectorAll("img")) URL.revokeObjectURL(old.src);
+  root.replaceChildren(...told.notes.map((words) => make("p", { class: "bad" }, words)), ...told.charts.map(({ name, words, alt, svg }) => make("figure", {},
+    svg ? make("img", { alt, src: URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" })) }) : "", make("figcaption", {}, `${name} ${words}`))));
 }
 
 // A scale from the distance of two points that somebody has measured.
@@ -214,6 +221,7 @@ function known(doc, save) {
 }
 
 const KEPT = [
+  ["clinical", "Clinical report", "findings, growth, photo and methods on one page of A4 (PDF by the browser’s print)"],
   ["report", "Report of the measurements", "a page to read or print (PDF by the browser’s print)"],
   ["traits", "Traits with their evidence", "a page to read or print"],
   ["phenopacket", "Phenopacket", "GA4GH v2, JSON"],

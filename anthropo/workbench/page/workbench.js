@@ -3,7 +3,7 @@ import { FaceView } from "/face.js";
 import { ModelPanel } from "/model.js";
 import { PatientPanel } from "/patient.js";
 import { Survey } from "/survey.js";
-import { Measurements, gate, keep, make, person, traits } from "/tables.js";
+import { Measurements, gate, growth, keep, make, person, traits } from "/tables.js";
 
 const $ = (id) => document.getElementById(id);
 const face = new FaceView($("face"), $("magnifier")), measurements = new Measurements($("measurements"));
@@ -109,6 +109,7 @@ function taken() {
   if (!$("traits").hidden) callTraits();
   if (!$("model").hidden) model.ask(doc);
   if (!$("patient").hidden) patient.ask(doc);
+  if (!$("person").hidden) charts();
 }
 
 function followed(ahead = null) {
@@ -244,6 +245,7 @@ function tab(name, focus = false) {
   if (name === "traits") callTraits();
   if (name === "model") model.ask(doc);
   if (name === "patient") patient.ask(doc);
+  if (name === "person") charts();
 }
 
 for (const name of TABS) {
@@ -260,6 +262,11 @@ async function callTraits() {
   const open = new Set([...document.querySelectorAll("#traits details[open] > summary")].map((one) => one.textContent.split(" (")[0]));
   traits($("traits"), told, describe);
   for (const one of document.querySelectorAll("#traits details > summary")) if (open.has(one.textContent.split(" (")[0])) one.parentElement.open = true;
+}
+
+async function charts() {
+  const of = doc.id, told = await trying(() => ask(at("/growth")));
+  if (told && doc.id === of) growth(document.querySelector("#person .growth"), told);
 }
 
 async function describe(cells) {

@@ -1,0 +1,103 @@
+"""Figures for a paper: each as SVG and as PDF."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anthropo.errors import InputError
+from anthropo.files import portable_name, write
+from anthropo.report.evaluation_figures import figures
+from anthropo.report.rendering import pdf, svg
+from anthropo.workflows.evaluation import EvaluateResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def folder_of_figures(folder: Path) -> Path:
+    """The folder to write figures to, made if need be; an InputError if it is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: a file, not a folder. Name a folder for the figures.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or error
+        raise InputError(f"{folder}: cannot be made a folder for the figures ({why}).") from None
+    return folder
+
+
+def write_figures(folder: Path, drawn: Mapping[str, Figure]) -> list[Path]:
+    """Write figures as NAME.svg and NAME.pdf, the same bytes whenever the figures are the same.
+
+    Text is kept as text in SVG, and as embedded TrueType in PDF, so that both can be edited.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Made if need be.
+    drawn : mapping of str to matplotlib.figure.Figure
+
+    Returns
+    -------
+    list of pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If the folder is a file, or cannot be written to.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import anthropo
+    >>> from anthropo.report import figures_of, write_figures
+    >>> result = anthropo.load_model("m.anthropo").evaluate("cohort/cohort.csv", allow_duplicates=True)
+    >>> written = write_figures(Path("figures"), figures_of(result))
+    >>> [path.name for path in written][:4]
+    ['roc.svg', 'roc.pdf', 'precision-recall.svg', 'precision-recall.pdf']
+    """
+    folder = folder_of_figures(folder)
+    written, taken = [], set[str]()
+    for name, figure in drawn.items():
+        text = re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", name)).strip("-")[:80] or "figure"
+        stem, number = portable_name(text), 1
+        while stem.casefold() in taken:
+            number += 1
+            stem = portable_name(f"{text}-{number}")
+        taken.add(stem.casefold())
+        for suffix, data in ((".svg", svg(figure)), (".pdf", pdf(figure))):
+            written.append(folder / f"{stem}{suffix}")
+            write(written[-1], data)
+    return written
+
+
+def figures_of(result: EvaluateResult) -> dict[str, Figure]:
+    """All figures of a result, by name.
+
+    Parameters
+    ----------
+    result : anthropo.EvaluateResult
+
+    Returns
+    -------
+    dict of str to matplotlib.figure.Figure
+        Such as ``"roc"``, ``"precision-recall"``, ``"calibration"``, ``"confusion"``, ``"subgroups"``; of
+        several attributes each name begins with the attribute.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.report import figures_of
+    >>> result = anthropo.load_model("m.anthropo").evaluate("cohort/cohort.csv", allow_duplicates=True)
+    >>> [*figures_of(result)][:3]
+    ['roc', 'precision-recall', 'calibration']
+    """
+    return {
+        (f"{made.attribute}-" if made.attribute else "") + name.replace("_", "-"): figure
+        for made in result.evaluations
+        for name, figure in figures(made).items()
+    }
