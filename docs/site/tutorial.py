@@ -7,6 +7,7 @@ import html
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from IPython.display import HTML
@@ -27,11 +28,21 @@ def begin(name: str, study: bool = False, up: str = "../") -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     os.chdir(folder)
+    _this_anthropo_first(folder.parent / "bin" / name)
     from skimage import data
 
     Image.fromarray(data.astronaut()).save("portrait.png")
     if study:
         shutil.copytree(_study(folder.parent / "shared"), "study", copy_function=os.link)
+
+
+def _this_anthropo_first(place: Path) -> None:
+    """Have shell cells run the package that Python cells import, whatever else is on the path."""
+    place.mkdir(parents=True, exist_ok=True)
+    main = 'if __name__ == "__main__":\n    from anthropo.cli import main\n\n    main()\n'
+    (place / "anthropo").write_text(f"#!{sys.executable}\n{main}")
+    (place / "anthropo").chmod(0o755)
+    os.environ["PATH"] = os.pathsep.join([str(place), os.environ["PATH"]])
 
 
 def _study(place: Path) -> Path:
