@@ -78,6 +78,8 @@ from .workflows.measuring import patient_table as patient_table
 from .workflows.model import Model as Model
 from .workflows.model import load_model as load_model
 from .workflows.network_model import NetworkModel as NetworkModel
+from .workflows.own_measurements import CheckedRegistry as CheckedRegistry
+from .workflows.own_measurements import check_registry as check_registry
 from .workflows.regions import RegionsRequest as RegionsRequest
 from .workflows.regions import RegionsResult as RegionsResult
 from .workflows.regions import distinguish as distinguish

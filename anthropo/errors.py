@@ -65,6 +65,8 @@ def not_installed(
 
 def in_python(name: str, value: object) -> str:
     """A parameter as Python gives it."""
+    if name == "registry":  # which is for the whole process, and no function's
+        return f"anthropo.registry.add({'…' if value is None else repr(value)})"
     return name if value is None else f"{name}={value!r}"
 
 

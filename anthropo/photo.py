@@ -99,17 +99,49 @@ class Photo:
         return "" if self.data is None else synthetic_source(self.data)
 
     def to_full(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Decoded-pixel coordinates (..., 2) as full-photo pixels; (0, 0) is a pixel's centre."""
+        """Decoded-pixel coordinates (..., 2) as full-photo pixels; (0, 0) is a pixel's centre.
+
+        Parameters
+        ----------
+        points : (..., 2) array
+
+        Returns
+        -------
+        (..., 2) array
+        """
         return np.asarray((points + 0.5) * self.decode_scale - 0.5)
 
     def to_decoded(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Full-photo coordinates (..., 2) as decoded pixels."""
+        """Full-photo coordinates (..., 2) as decoded pixels.
+
+        Parameters
+        ----------
+        points : (..., 2) array
+
+        Returns
+        -------
+        (..., 2) array
+        """
         return np.asarray((points + 0.5) / self.decode_scale - 0.5)
 
     def finer(self, scale: int = 1) -> Photo:
         """The same photo decoded at `scale` photo pixels per pixel, or itself when it is that fine.
 
         A decode is made once, and kept as long as one of the photo's decodes is in use.
+
+        Parameters
+        ----------
+        scale : int
+            A power of two; 1 is the photo at its full size.
+
+        Returns
+        -------
+        Photo
+
+        Raises
+        ------
+        PhotoError
+            If decoding it takes longer, or more memory, than it may.
         """
         if self.decode_scale <= scale:
             return self
@@ -122,6 +154,16 @@ class Photo:
     @classmethod
     def from_array(cls, pixels: NDArray[np.uint8], source: str = "array") -> Photo:
         """A photo from upright pixels, (H, W, 3) RGB or (H, W) grey, uint8.
+
+        Parameters
+        ----------
+        pixels : uint8 array
+        source : str
+            What messages call it.
+
+        Returns
+        -------
+        Photo
 
         Raises
         ------
@@ -180,7 +222,7 @@ def read_photo(
         The shorter side may be reduced down to this many pixels, which a JPEG's decoder does
         almost for free (factors 2, 4 and 8). Left out: full size.
     max_megapixels : float or None
-        Refuse larger photographs before decoding them; None: no limit. Decoding may take 2 GiB of memory, and
+        Refuse larger photos before decoding them; None: no limit. Decoding may take 2 GiB of memory, and
         more in proportion with a limit above 200.
     deadline : float or None
         Seconds of computing that decoding may take; None: no limit.
@@ -202,7 +244,7 @@ def read_photo(
     (512, 512, 3)
     """
     where = os.fspath(path)
-    with opening(where, "a photograph"):
+    with opening(where, "a photo"):
         data = read_regular(path, most=_MOST_BYTES)
     if not data:
         raise PhotoError(f"{where}: the file is empty (0 bytes).")

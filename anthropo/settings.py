@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
 from anthropo._version import __version__
 from anthropo.decoding.colour import COLOUR_VERSION
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS, Limits
+from anthropo.definitions import Definition, definitions
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.detection import Which
@@ -21,7 +22,7 @@ from anthropo.face.lens import DistanceRequest, parse_distance
 from anthropo.face.weights import known_weights, second_detector_sha256
 from anthropo.licensing import is_permissive_run, refuse_faces
 from anthropo.measurement.landmark_file import Corrections
-from anthropo.measurement.registry import registry
+from anthropo.measurement.registry import shipped
 from anthropo.measurement.scale import ScaleRequest, parse_scale
 from anthropo.reference.person import parse_age, parse_ancestry, parse_gestation
 from anthropo.reference.tables import (
@@ -133,10 +134,11 @@ class Settings:
         if self.permissive:
             refuse_faces()
         if not (self.references or self.ancestry):  # what most photos are measured without is not read
-            return _fingerprint(self, tuple((name, shipped_sha256(name)) for name in _CHOSEN_FROM))
+            known = tuple((name, shipped_sha256(name)) for name in _CHOSEN_FROM)
+            return _fingerprint(self, known, definitions())
         tables = self.tables()
         self._check_ancestry(tables)
-        return _fingerprint(self, tuple((r.name, r.sha256) for r in tables))
+        return _fingerprint(self, tuple((r.name, r.sha256) for r in tables), definitions())
 
     def _check_ancestry(self, tables: Sequence[Reference]) -> None:
         """Refuse an ancestry for all photos that none of the references' groups has."""
@@ -149,7 +151,17 @@ class Settings:
             )
 
     def tables(self) -> tuple[Reference, ...]:
-        """The reference tables to score against; where one of two is chosen for each person, both."""
+        """The reference tables to score against; where one of two is chosen for each person, both.
+
+        Returns
+        -------
+        tuple of Reference
+
+        Raises
+        ------
+        InputError
+            If there is no such table, one cannot be used, or two have one name.
+        """
         tables: dict[str, Reference] = {}  # by the name in the table, which names columns
         names: dict[str, str] = {}  # as they were given
         asked = [name for name in self.references or (AUTOMATIC,) if name != AUTOMATIC]
@@ -169,7 +181,22 @@ class Settings:
         return not self.references or AUTOMATIC in self.references
 
     def left_to(self, chosen: str) -> tuple[Reference, ...]:
-        """The tables for a person whom `chosen` suits best."""
+        """The tables for a person whom `chosen` suits best.
+
+        Parameters
+        ----------
+        chosen : str
+            Name of a shipped table.
+
+        Returns
+        -------
+        tuple of Reference
+
+        Raises
+        ------
+        InputError
+            As `tables`.
+        """
         wanted = {chosen, *self.references} if self.automatic else {*self.references}
         return tuple(t for t in self.tables() if t.name not in _CHOSEN_FROM or t.name in wanted)
 
@@ -183,7 +210,7 @@ class Settings:
 
 
 @lru_cache(maxsize=16)
-def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str:
+def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...], own: tuple[Definition, ...]) -> str:
     if settings.sex is not None:
         parse_sex(settings.sex)
     if settings.age is not None:
@@ -191,14 +218,14 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...]) -> str
     if settings.gestation is not None:
         parse_gestation(settings.gestation)
     weights = checked_landmark_model(settings.landmark_model).sha256  # refuses one of other points
-    definitions = [(e.id, e.unit, e.expression) for e in registry().values()]
+    shared = [(e.id, e.unit, e.expression) for e in shipped().values()]
     request, distance = settings.scale_request(), settings.distance_request()
     parts = [
         __version__, _engine.dlib_version, weights, second_detector_sha256(settings.detector_model),
-        settings.face, settings.jitter, definitions,
+        settings.face, settings.jitter, shared,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
         settings.sex, settings.age, settings.gestation, settings.ancestry, settings.frames, COLOUR_VERSION,
-        known_weights("visibility").sha256, str(distance),
+        known_weights("visibility").sha256, str(distance), *([[*map(asdict, own)]] if own else []),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -15,6 +15,7 @@ import click
 from anthropo._version import __version__
 from anthropo.cli.common import EXIT_INTERRUPTED
 from anthropo.cli.recording import WORDS
+from anthropo.definitions import only
 from anthropo.errors import parameters_spelled
 from anthropo.quiet import libraries_off_the_terminal
 
@@ -29,6 +30,7 @@ GROUPS = {
         "traits": "Call HPO traits, and write them as a phenopacket.",
         "change": "Find what changed in a person between two states, beyond error.",
         "reference": "List reference tables, or make one from your own controls.",
+        "registry": "List all measurements, or check and draw some of your own.",
         "serve": "Measure, correct and report on a page in the browser, on this machine.",
     },
     "Learn and explain": {
@@ -137,9 +139,11 @@ def cli(ctx: click.Context) -> None:
       anthropo demo                                 all of it on invented people
 
     Everything runs on this machine; nothing is sent anywhere, unless you name a --cluster. Research
-    use only, not a medical device. Most weights exclude commercial use: `anthropo models`.
+    use only, not a medical device. Most weights exclude commercial use: `anthropo models`. Whether everything
+    is installed says `anthropo doctor`; on the Tab key your shell completes after `anthropo completion`.
     """
     ctx.with_resource(parameters_spelled(as_option))
+    ctx.with_resource(only())  # measurements that a model brings are this command's alone
 
 
 #: Parameters of Python whose option has another name than theirs.

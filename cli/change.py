@@ -38,9 +38,11 @@ from anthropo.workflows.change_cohort import CohortChange, change_cohort
 @options.sex_option()
 @options.age_option("on the photos of BEFORE, and of AFTER if --age-after is left out")
 @click.option("--age-after", metavar="AGE", help="The age on the photos of AFTER.")
+@options.gestation_option()
 @options.ancestry_option()
-@options.references_option("Reference for z-scores beside the values.")
+@options.references_option()
 @options.distance_option
+@options.registry_option
 @options.one_face_options
 @options.passed_as("request", ChangeRequest)
 def command(photos: tuple[str, ...], output: str | None, everything: bool, request: ChangeRequest) -> None:

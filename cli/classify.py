@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @options.prevalence_option
 @options.site_option
 @options.top_option
-@options.flag("--force", "Answer on photos that the photo gate finds unfit as well.")
+@options.answer_anyway_option
 @click.option(
     "--heatmaps",
     metavar="FOLDER",
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 )
 @options.encoder_weights_option
 @options.reading_options
+@options.registry_option
 @options.permissive_option
 def command(
     photos: tuple[str, ...],

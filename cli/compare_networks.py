@@ -36,9 +36,10 @@ from anthropo.workflows.finetuning import FinetuneRequest
 )
 @options.output_option(
     "FILE",
-    "The table: .csv, .json or .html. The networks are kept beside it, in FILE.networks/.",
+    "Write a table: .csv, .json or .html. The networks are kept beside it, in FILE.networks/.",
     required=True,
 )
+@options.raw_option
 @recipe_options
 @warm_start_option("NAME", "imagenet (timm's cache) or none.  [default: the recipe's]")
 @training_options

@@ -20,7 +20,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 
 @click.command()
 @options.cohort_argument
-@options.output_option("FOLDER", "Folder to write to; made if need be.", required=True)
+@options.output_option("FOLDER", "Write to this folder; it is made if need be.", required=True)
 @options.raw_option
 @click.option("--size", type=click.IntRange(128, 2048), default=512, help="Height of a composite in pixels.")
 @options.flag(
@@ -32,7 +32,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
     "Make detail, which averaging blurs, as strong as in single photos. Where wrinkles and hairs then "
     "lie is chance.",
 )
-@options.controls_option("The label that others are compared with.")
+@options.controls_option
 @click.option(
     "--min-patients",
     type=click.IntRange(min=2),
@@ -42,6 +42,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 @options.flag("--overwrite", "Write to FOLDER although it is not empty.")
 @options.match_option
 @options.seed_option("the permutations")
+@options.cache_option
 @options.one_face_options
 @options.passed_as("request", CompositeRequest)
 def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest) -> None:

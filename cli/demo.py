@@ -27,7 +27,7 @@ from anthropo.plain import minus, say
 def command(folder: str, patients: int, labels: tuple[str, ...], photos_only: bool, jobs: int) -> None:
     """Run all steps on SYNTHETIC people, whose pictures are made in FOLDER.
 
-    One public photograph is morphed by known amounts: shorter palpebral fissures, a thinner lip and so on,
+    One public photo is morphed by known amounts: shorter palpebral fissures, a thinner lip and so on,
     with variation of identity, pose, light and skin tone. No picture shows a real patient, no label is a
     disease, and no figure says anything about real people.
 
@@ -78,10 +78,10 @@ def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None
     _step("1. SYNTHETIC people", f"{patients} of each of {', '.join(labels)}")
     people = make_people(folder, patients=patients, labels=labels, jobs=jobs)
     cohort, model, photo = people.cohort, people.model, people.photo
-    say(f"{cohort}: one photograph, morphed. Amounts are in {cohort.with_name('truth.csv')}.")
+    say(f"{cohort}: one photo, morphed. Amounts are in {cohort.with_name('truth.csv')}.")
 
     _step("2. Train", f"anthropo train {cohort} -o {model} --allow-duplicates")
-    say("--allow-duplicates because all pictures are of one photograph; real cohorts do without.")
+    say("--allow-duplicates because all pictures are of one photo; real cohorts do without.")
     material, training = train_on(people, progress=progress)
     show_trained(training)
     say(f"{model}: {model.stat().st_size / 1e6:.1f} MB")

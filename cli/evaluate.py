@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     "trace back.",
 )
 @options.figures_option
+@options.raw_option
 @options.prevalence_option
 @options.names_option(
     "--compare",
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     help="Resamples of the patients for intervals.",
 )
 @options.training_options
+@options.registry_option
 @options.permissive_option
 @click.pass_context
 def command(

@@ -43,14 +43,15 @@ if TYPE_CHECKING:
 @options.age_option("for z-scores and for a model that reads it")
 @options.gestation_option("for z-scores")
 @options.ancestry_option("for z-scores and for a model that reads it")
-@options.references_option("z-scores against this table; may be repeated.")
+@options.references_option()
 @options.flag("--template", "Draw heatmaps over a line-drawn face instead of the photo.")
 @options.flag("--anonymous", "Leave the photo and its name out of what is written.")
 @options.flag("--matches", "Tell how alike the nearest patients of matched labels are (no picture).")
-@options.flag("--force", "Judge a photo that the photo gate finds unfit.")
+@options.answer_anyway_option
 @options.top_option
 @options.encoder_weights_option
 @options.reading_options
+@options.registry_option
 @options.permissive_option
 @options.passed_as("request", ExplainRequest)
 @options.passed_as("disclosure", "anthropo.report.explanation.document:Disclosure")

@@ -13,7 +13,7 @@ from anthropo.workflows.export import export_network
 
 @click.command()
 @click.argument("network", metavar="NET")
-@options.output_option("FILE.onnx", "The file to write.", required=True)
+@options.output_option("FILE.onnx", "Write the network to this file.", required=True)
 @options.flag("--int8", "Eight-bit integers: a quarter of the size.")
 @click.option(
     "--calibrate",

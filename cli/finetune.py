@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # recipes, for the help, which must not import torch
 RECIPES = ("deepgestalt", "skin-five", "risk-grading", "differential", "attributes")
-#: Those that learn from pairs, or adapt to other photographs.
+#: Those that learn from pairs, or adapt to other photos.
 FURTHER = ("contrastive", "dann", "deep-coral")
 
 #: Options of commands that train networks, beside --recipe and --warm-start.
@@ -56,7 +56,7 @@ def warm_start_option(metavar: str, choices: str) -> options.Decorator:
 @click.option(
     "--recipe", type=click.Choice((*RECIPES, *FURTHER)), required=True, help="Which network, see above."
 )
-@options.output_option("NET", "The network's file to write, such as net.anthropo.")
+@options.output_option("NET", "Write the network to this file, such as net.anthropo.")
 @recipe_options
 @options.flag("--show-parameters", "Print all options as a parameter file, and train nothing.")
 @warm_start_option(
@@ -107,11 +107,11 @@ def command(
     \b
     Recipes:
       deepgestalt   ten convolutions for each of four face regions, answers averaged
-      skin-five     Inception-ResNet-v2, or one of four others, on whole photographs, class-weighted
+      skin-five     Inception-ResNet-v2, or one of four others, on whole photos, class-weighted
       risk-grading  Xception for ordered grades: --set grades=low-risk,high-risk,dangerous
-      differential  Inception-v4 on one to six photographs per patient, with metadata
+      differential  Inception-v4 on one to six photos per patient, with metadata
       attributes    several attributes per face (cells `ptosis; long philtrum`) in one network
-      contrastive   an embedding in which a person's photographs in two states (column `state`) lie near
+      contrastive   an embedding in which a person's photos in two states (column `state`) lie near
                     each other, or those of a label (--set positives=label); --set loss=triplet or supcon
       dann          labels of one source, learned so that another (--target, or --domain) cannot be told
                     from it: gradient reversal

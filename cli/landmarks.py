@@ -48,12 +48,12 @@ def command() -> None:
 @command.command(short_help="Train a landmark model on annotated faces.")
 @annotated_argument
 @options.output_option(
-    "MINE", "The model's file: .anthropo, or .dat for dlib, which keeps less.", required=True
+    "MODEL", "Write the model to this file: .anthropo, or .dat for dlib, which keeps less.", required=True
 )
 @click.option(
     "--licence",
     metavar="TEXT",
-    help="Terms of the photographs, such as 'research only'; kept in the file, shown by `anthropo inspect`.",
+    help="Terms of the photos, such as 'research only'; kept in the file, shown by `anthropo inspect`.",
 )
 @click.option(
     "--held-out",
@@ -112,6 +112,7 @@ def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
     "with anthropo]",
 )
 @options.output_option("FILE", "Write .csv, .json, or .html with a picture of the errors by point.")
+@options.raw_option
 @unit_option
 @options.limits_options
 @options.jobs_option

@@ -50,6 +50,7 @@ from anthropo.workflows.map import MapRequest, map_faces
 @options.seed_option("t-SNE and the comparison with chance")
 @options.chip_encoder_options
 @options.reading_options
+@options.registry_option
 @options.permissive_option
 @options.passed_as("request", MapRequest)
 def command(cohort: str, output: str, request: MapRequest) -> None:

@@ -71,16 +71,8 @@ _MANY_ON_A_PAGE = 1000  # photos; of each the page has a picture
     "Write -o FILE.csv or .parquet in long form: a row for each measurement, with its value, intervals, "
     "unit, z, reference, status and reason. Beside -o long.csv, long.photos.json keeps the photos.",
 )
-@click.option(
-    "--scale",
-    metavar="KIND=MM",
-    help="Lengths in millimetres as well: sticker=20 (a round or square sticker of that size on the face), "
-    "ipd=62 (the measured pupil distance), mm-per-px=0.21, or iris (from the mean iris diameter; adults). "
-    "A column `scale` with that of each photo comes first.",
-)
-@options.references_option(
-    "Score against this table (`anthropo reference list`); may be repeated, disagreement is then shown."
-)
+@options.scale_option
+@options.references_option(" Disagreement is then shown.")
 @options.sex_option()
 @options.age_option()
 @options.gestation_option()
@@ -89,6 +81,7 @@ _MANY_ON_A_PAGE = 1000  # photos; of each the page has a picture
 @options.fine_option
 @options.jitter_option
 @options.flag("--texture", "Local binary patterns around the landmarks as well (columns lbp_*).")
+@options.registry_option
 @options.permissive_option
 @options.passed_as("settings", Settings)
 def command(

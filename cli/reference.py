@@ -57,9 +57,20 @@ def command() -> None:
 @command.command("list", short_help="List the tables, or one table's rows.")
 @click.argument("reference", metavar="[NAME|FILE]", required=False)
 @options.age_option("only rows for this age")
+@options.registry_option
 @options.permissive_option
 def list_(reference: str | None, age: str | None) -> None:
-    """List the tables that come with anthropo; with NAME or FILE, that table's rows."""
+    """List the tables that come with anthropo; with NAME or FILE, that table's rows.
+
+    \b
+    Exit code: 0 something is listed, 1 nothing is for this age, 2 wrong use.
+
+    \b
+    Examples:
+      anthropo reference list
+      anthropo reference list --age 18m
+      anthropo reference list niosh-adults
+    """
     try:
         years = None if age is None else parse_age(age)
         if reference is not None:
@@ -141,7 +152,7 @@ def _age(row: ReferenceRow) -> str:
 
 @command.command("build", short_help="Make a table from your own controls.")
 @click.argument("controls", metavar="CONTROLS.csv")
-@options.output_option("FILE.csv", "The reference table to write.", required=True)
+@options.output_option("FILE.csv", "Write the reference table to this file.", required=True)
 @click.option(
     "--age-bands", metavar="BANDS", help="Such as 0-2,3-5,18-60.  [default: one band, the ages present]"
 )
@@ -161,20 +172,28 @@ def _age(row: ReferenceRow) -> str:
 @click.option(
     "--source", metavar="TEXT", help="Who was measured; shown with every score.  [default: CONTROLS.csv]"
 )
+@options.one_of_faces_option
+@options.fine_option
+@options.jitter_option
+@options.landmarks_option
+@options.scale_option
+@options.distance_option
+@options.face_model_options
+@options.limits_options
 @options.jobs_option
 @options.cluster_options
-@options.face_model_options
+@options.registry_option
 @options.permissive_option
 @options.passed_as("request", workflow.BuildRequest)
 def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
     """Make a reference table from healthy controls, measured by anthropo itself.
 
-    CONTROLS.csv lists photographs in the columns `photo`, `sex` and `age`; photographs of one person
+    CONTROLS.csv lists photos in the columns `photo`, `sex` and `age`; photos of one person
     share a name in the column `patient` and count once. Or it is the table that `anthropo measure
     controls.csv -o faces.csv` wrote, with these columns: then nothing is measured again.
 
     Ages are years (8, 8.5), months (18m) or shorter (3w, 10d). A band's ends are included: 3-5 lasts
-    until the sixth birthday. Mean and SD are robust: a few wrong photographs do not move them.
+    until the sixth birthday. Mean and SD are robust: a few wrong photos do not move them.
 
     With `--by age` there are curves in place of bands: of their own for what 200 people or more have, and
     with fewer, down to 5, those of web-all-ages, shifted and scaled as far as your controls show it. A
@@ -182,7 +201,13 @@ def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
 
     \b
     Exit code: 0 all used, 1 no band has enough people (nothing is written), 2 wrong use, 3 some
-    photographs, people or bands were left out (each named on stderr), 130 interrupted.
+    photos, people or bands were left out (each named on stderr), 130 interrupted.
+
+    \b
+    Examples:
+      anthropo reference build controls.csv -o ref.csv
+      anthropo reference build controls.csv -o ref.csv --face largest --age-bands 3-5,6-11,12-17
+      anthropo reference build faces.csv -o ref.csv --by age
     """
     terminate_like_ctrl_c()
     try:
@@ -194,7 +219,7 @@ def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
             where, least = "sex and age band has", request.min_people
             if request.by == "age":
                 where, least = "measurement has", LEAST
-            few = f"no {where} {least} people with a measured photograph"
+            few = f"no {where} {least} people with a measured photo"
             fail(f"{controls}: {few}; {output} is not written.", EXIT_NONE)
         built.write(path)
         say(f"{output}: {built.sentence()}. Use it with --reference {output}.", err=True)

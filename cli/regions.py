@@ -28,18 +28,14 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
     default=2000,
     help="Of the labels, for the significance of places.",
 )
-@click.option(
-    "--folds",
-    type=click.IntRange(min=2),
-    default=5,
-    help="Heatmaps are of people whom the model has not seen; all photos of a patient are in one fold.",
-)
+@options.folds_option
 @options.chip_encoder_options
 @options.allow_duplicates_option
 @options.same_person_option
 @options.match_option
 @options.seed_option("everything random")
 @options.reading_options
+@options.registry_option
 @options.permissive_option
 @options.passed_as("request", RegionsRequest)
 def command(cohort: str, label: str, output: str | None, request: RegionsRequest) -> None:

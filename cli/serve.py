@@ -28,6 +28,7 @@ from anthropo.plain import say
 )
 @click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
 @options.flag("--read-only", "Show the folder and change nothing, as for a demonstration.")
+@options.registry_option
 @options.permissive_option
 def command(
     folder: str | None, models: tuple[str, ...], port: int, host: str, browser: bool, read_only: bool

@@ -37,7 +37,7 @@ _MOST_RELATIONS = 20
 
 @click.command()
 @options.cohort_argument
-@options.output_option("MODEL", "The model file to write, such as m.anthropo.")
+@options.output_option("MODEL", "Write the model to this file, such as m.anthropo.")
 @options.flag(
     "--validate",
     "Check everything, train nothing. With -o FILE.html also as a page, on which people who may be there "
@@ -47,6 +47,7 @@ _MOST_RELATIONS = 20
     "--judge/--no-judge", default=True, help="Cross-validate, so that the model's card says how good it is."
 )
 @options.training_options
+@options.registry_option
 @options.permissive_option
 @click.pass_context
 def command(
@@ -68,9 +69,9 @@ def command(
 
     People who are in COHORT under several names are found by the face, and count as one patient each
     (--same-person). Photos without a usable face are listed and left out. With --no-face photos show
-    skin, or anything else: their middle square is what the model reads, copies of one photograph are
+    skin, or anything else: their middle square is what the model reads, copies of one photo are
     found only where they show the same frame, and people under several names are not found. Nothing
-    leaves this machine. The model file holds no photograph and no name, but numbers that describe faces
+    leaves this machine. The model file holds no photo and no name, but numbers that describe faces
     of its training: treat it as what it was made from.
 
     \b

@@ -26,15 +26,13 @@ if TYPE_CHECKING:
 @click.command()
 @options.photos_argument
 @options.sex_option()
-@options.age_option(
-    spelled="Completed years (8), months (101m), weeks (3w), days (10d), several (1y 6m), or exactly (8.4)"
-)
+@options.age_option()
 @options.gestation_option()
 @options.ancestry_option()
 @options.output_option(
     "FILE|FOLDER",
-    "Write a page to read to a .html; the table to a .csv; one person as a GA4GH phenopacket to a .json; "
-    "several people, a phenopacket each, to a folder (FOLDER/).",
+    "Write .html (a page to read), .csv (the table), .json (one person as a GA4GH phenopacket) or, of "
+    "several people, a folder (FOLDER/) with a phenopacket each.",
 )
 @options.raw_option
 @options.per_person_option()
@@ -44,11 +42,7 @@ if TYPE_CHECKING:
     "comes first, then growth, what could not be judged and why, and the methods in small print.",
 )
 @options.flag("--all", "Show what is absent and not assessed, too.", parameter="everything")
-@options.references_option(
-    "Compare with this table (`anthropo reference list`); may be repeated. A trait on which they disagree is "
-    "borderline.",
-    default=options.AUTOMATIC_CHOICE,
-)
+@options.references_option(" A trait on which they disagree is borderline.", default=options.AUTOMATIC_CHOICE)
 @click.option(
     "--rules",
     metavar="FILE.csv",
@@ -79,8 +73,11 @@ if TYPE_CHECKING:
 @click.option(
     "--id", "identity", help="The person's name in a phenopacket.  [default: from the photo's hash]"
 )
-@click.option("--scale", metavar="KIND=MM", help="For references in millimetres, as for `anthropo measure`.")
+@options.scale_option
 @options.photo_options
+@options.fine_option
+@options.jitter_option
+@options.registry_option
 @options.permissive_option
 @options.passed_as("request", TraitsRequest)
 def command(

@@ -27,7 +27,7 @@ from anthropo.workflows.translation import TranslationRequest, train_translation
 
 @click.group()
 def command() -> None:
-    """Translate faces from one domain of photographs to another, such as from the web to your clinic.
+    """Translate faces from one domain of photos to another, such as from the web to your clinic.
 
     \b
     Examples:
@@ -39,20 +39,20 @@ def command() -> None:
 @command.command(short_help="Train a translation between two domains.")
 @click.argument("a", metavar="A", required=False)
 @click.argument("b", metavar="B", required=False)
-@options.output_option("AB", "The translation's file to write, such as ab.anthropo.")
+@options.output_option("AB", "Write the translation to this file, such as ab.anthropo.")
 @click.option("--report", metavar="FILE.html", help="Write what it does to faces as a page, with samples.")
 @recipe_options
 @options.flag("--show-parameters", "Print all options as a parameter file, and train nothing.")
 @click.option(
     "--label",
     metavar="COLUMN",
-    help="A column of both tables with two labels, such as sex: does a classifier that learns from "
-    "translated photos do better in the other domain?",
+    help="A column of both tables with two labels, such as sex: judge whether a classifier that learns from "
+    "translated photos does better in the other domain.",
 )
 @click.option(
     "--licence",
     metavar="TEXT",
-    help="Terms of the photographs, such as 'research only'; kept in the file, shown by `anthropo inspect`.",
+    help="Terms of the photos, such as 'research only'; kept in the file, shown by `anthropo inspect`.",
 )
 @click.option(
     "--resume/--restart", default=True, help="Continue where an interrupted run stopped, or start again."
@@ -93,7 +93,7 @@ def train(
     comments.
     A checkpoint is written after every epoch (AB.checkpoint/): after Ctrl-C or a crash the same command
     continues from there and ends with the same file. Faces of training may be seen in what it makes: treat
-    the file as you treat the photographs.
+    the file as you treat the photos.
 
     \b
     Exit code: 0 the translation is written; 2 wrong use, or an error in the domains; 130 interrupted.
@@ -143,7 +143,7 @@ def train(
 @command.command(short_help="Translate the faces of photos.")
 @click.argument("model", metavar="AB")
 @options.photos_argument
-@options.output_option("FOLDER", "Where the pictures are written; made if need be.", required=True)
+@options.output_option("FOLDER", "Write the pictures to this folder; it is made if need be.", required=True)
 @click.option("--to", type=click.Choice(["A", "B"]), default="B", help="The domain to translate to.")
 @options.network_reading_options
 @options.permissive_option
@@ -166,6 +166,6 @@ def apply(model: str, photos: tuple[str, ...], output: str, to: str, reading: Ph
         made = translate(model, photos, Path(output), to, reading=reading, progress=progress)
     show_first([reason for _, reason in made.failed], "more photos that failed", MOST_FAILURES)
     faces = "1 face" if len(made.written) == 1 else f"{len(made.written)} faces"
-    say(f"{faces} translated to {to}, in {output}: synthetic pictures, not photographs.")
+    say(f"{faces} translated to {to}, in {output}: synthetic pictures, not photos of people.")
     if made.failed:
         sys.exit(EXIT_SOME if made.written else EXIT_NONE)

@@ -67,7 +67,7 @@ def _kind_of_file(metavar: str) -> str:
 #: Words of metavars that stand for files.
 _FILES = {
     *("FILE", "FOLDER", "PHOTO", "PHOTOS", "COHORT", "CONTROLS", "ANNOTATED", "MODEL", "NET", "AB", "A", "B"),
-    *("OUTPUT", "MINE", "BEFORE", "REGISTRY"),
+    *("OUTPUT", "BEFORE", "TABLE"),
 }
 
 

@@ -27,6 +27,7 @@ extensions = [
     "sphinx_design",
     "tutorial_setting",
     "api_pages",
+    "glossary_tables",
     "repository_links",
 ]
 exclude_patterns = ["README.md"]

@@ -19,7 +19,7 @@ from anthropo.face.landmarker import read_face
 from anthropo.photo import Photo, example_photo, read_photo
 
 ORIENTATION = 0x0112
-CANNOT = "{}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP, HEIC and AVIF can."
+CANNOT = "{}: not a photo that can be read; JPEG, PNG, TIFF, WebP, BMP, HEIC and AVIF can."
 BEGINS = (
     "{}: begins like a {} file, but is damaged or of a rare kind. "
     "Copy the photo again, or export it as JPEG or 8-bit PNG."
@@ -424,7 +424,7 @@ def test_name_too_long(tmp_path: Path) -> None:
 
 
 def test_folder(tmp_path: Path) -> None:
-    assert error_of(tmp_path) == f"{tmp_path}: a folder, not a photograph."
+    assert error_of(tmp_path) == f"{tmp_path}: a folder, not a photo."
 
 
 def test_empty_file(tmp_path: Path) -> None:

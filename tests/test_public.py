@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import importlib
 import inspect
 import pkgutil
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
 from numpydoc.docscrape import FunctionDoc, NumpyDocString
+from numpydoc.validate import validate
 
 import anthropo
 
@@ -23,6 +28,14 @@ ROOMS = [
 PUBLIC = sorted(
     {(room, name) for room in ROOMS for name in getattr(importlib.import_module(room), "__all__", ())}
 )
+
+#: Every error of anthropo by name, also of rooms that are not loaded.
+ERRORS = {
+    line.split("class ")[1].split("(")[0]
+    for path in Path(anthropo.__file__).parent.rglob("*.py")
+    for line in path.read_text(encoding="utf-8").splitlines()
+    if line.startswith("class ") and "Error(" in line
+}
 
 
 def documented(thing: Any) -> NumpyDocString:
@@ -60,3 +73,87 @@ def test_a_public_name_explains_itself(room: str, name: str) -> None:
     assert described >= set(parameters(thing))
     if inspect.isfunction(thing) and inspect.signature(thing).return_annotation not in ("None", None):
         assert doc["Returns"] or doc["Yields"]
+
+
+#: Public functions that refuse nothing: they take what others of anthropo have made, or nothing at all.
+REFUSE_NOTHING = {
+    "call_traits", "compare_looks", "compare_maps", "displacement", "doctor", "effect", "effects",
+    "example_photo", "figures_of", "find_same_people", "growth_curves", "head_pose", "healthy_sd",
+    "licences", "mean_face", "measure_face", "measure_item", "models", "neighbours", "outer_canthal_distance",
+    "pack", "paired", "permissive", "pool", "references_for", "read_upright", "score", "align",
+    "build_reference", "by_chance",
+}  # fmt: skip
+#: Checks of numpydoc: sections in order, parameters that are there and described by their names, a summary.
+CODES = {
+    "GL03", "GL05", "GL07", "GL08", "PR01", "PR02", "PR05", "PR06", "PR09", "PR10", "RT01", "SS01", "SS02",
+    "SS03", "SS04", "YD01",
+}  # fmt: skip
+
+
+def functions() -> list[tuple[str, str]]:
+    """Rooms and names of public functions, each once."""
+    found: dict[int, tuple[str, str]] = {}
+    for room, name in PUBLIC:
+        thing = inspect.unwrap(getattr(importlib.import_module(room), name))
+        if inspect.isfunction(thing):
+            found.setdefault(id(thing), (room, name))
+    return list(found.values())
+
+
+def methods() -> list[tuple[str, str, Any]]:
+    """Public methods, which take something, of the classes that `anthropo` itself exports."""
+    found = []
+    for name in anthropo.__all__:
+        thing = getattr(anthropo, name)
+        for method, held in vars(thing).items() if inspect.isclass(thing) else ():
+            function = getattr(held, "__func__", held)
+            if method.startswith("_") or not inspect.isfunction(function):
+                continue
+            if len(inspect.signature(function).parameters) > 1:
+                found.append((name, method, function))
+    return found
+
+
+def raised_types(doc: NumpyDocString) -> list[str]:
+    return [name.strip() for entry in doc["Raises"] for name in (entry.type or entry.name).split(",")]
+
+
+def refuses(function: Any) -> bool:
+    """Whether a function's own lines raise something."""
+    code = textwrap.dedent(inspect.getsource(function))
+    return any(isinstance(node, ast.Raise) and node.exc is not None for node in ast.walk(ast.parse(code)))
+
+
+@pytest.mark.parametrize(("room", "name"), functions(), ids=[f"{r}.{n}" for r, n in functions()])
+def test_a_public_function_says_what_it_refuses(room: str, name: str) -> None:
+    function = inspect.unwrap(getattr(importlib.import_module(room), name))
+    doc = documented(function)
+    if name in REFUSE_NOTHING and not doc["Raises"]:
+        assert not refuses(function)
+        return
+    assert doc["Raises"], "no section Raises"
+    known = vars(builtins) | vars(importlib.import_module(function.__module__))
+    for error in raised_types(doc):
+        assert error in ERRORS or issubclass(known.get(error, int), Exception), f"{error}: no such error"
+
+
+@pytest.mark.parametrize(("room", "name"), functions(), ids=[f"{r}.{n}" for r, n in functions()])
+def test_the_docstring_is_as_numpydoc_wants_it(room: str, name: str) -> None:
+    faults = [f"{code}: {text}" for code, text in validate(f"{room}.{name}")["errors"] if code in CODES]
+    assert faults == []
+
+
+@pytest.mark.parametrize(("owner", "name", "method"), methods(), ids=[f"{o}.{m}" for o, m, _ in methods()])
+def test_a_public_method_says_what_it_takes_gives_and_refuses(owner: str, name: str, method: Any) -> None:
+    doc = documented(method)
+    assert doc["Summary"]
+    described = {part.strip(" *") for entry in doc["Parameters"] for part in entry.name.split(",")}
+    first = next(iter(inspect.signature(method).parameters))
+    assert described >= set(parameters(method)) - {first, "cls"}
+    if inspect.signature(method).return_annotation not in ("None", "NoReturn", None):
+        assert doc["Returns"] or doc["Yields"]
+    assert doc["Raises"] or not refuses(method)
+
+
+def test_what_refuses_nothing_is_public() -> None:
+    assert {name for _, name in functions()} | {"align"} >= REFUSE_NOTHING

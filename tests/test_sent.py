@@ -30,7 +30,7 @@ def test_a_sent_photo_is_read_under_its_own_name(astronaut_png: Path) -> None:
     ("error", "says"),
     [
         (FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)), "p.jpg: no such file."),
-        (IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)), "p.jpg: a folder, not a photograph."),
+        (IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)), "p.jpg: a folder, not a photo."),
         (IrregularError(errno.EINVAL, "a named pipe, not a file"), "p.jpg: a named pipe, not a file."),
         (
             PermissionError(errno.EACCES, os.strerror(errno.EACCES)),

@@ -242,7 +242,7 @@ def test_several_people_are_refused(tmp_path: Path, canvas: Callable[..., Pixels
     assert result.stderr.startswith(f"{path} at 0.00 s: 2 faces found, 1 needed. Pass --face largest")
     assert invoke("measure", path, "--face", "largest").exit_code == 0
     result = invoke("measure", path, "--face", "all")
-    assert result.stderr == f"{path}: --face all is for photographs. Of a video, measure --face largest.\n"
+    assert result.stderr == f"{path}: --face all is for photos. Of a video, measure --face largest.\n"
 
 
 def test_truncated_video_uses_what_is_there(tmp_path: Path, moving: list[Pixels], invoke: Invoke) -> None:
@@ -291,7 +291,7 @@ def test_sound_is_no_video(tmp_path: Path, invoke: Invoke) -> None:
         file.writeframes(bytes(16000))
     result = invoke("measure", path)
     assert (result.exit_code, result.stderr) == (
-        1, f"{path}: no video, sound only. Name a video or a photograph.\n",
+        1, f"{path}: no video, sound only. Name a video or a photo.\n",
     )  # fmt: skip
 
 
@@ -328,10 +328,10 @@ def test_landmark_files_are_of_photographs(
     file = tmp_path / "x.json"
     invoke("measure", astronaut_png, "--save-landmarks", file)
     result = invoke("measure", clip, "--landmarks", file)
-    assert result.stderr == f"{clip}: --landmarks are those of a photograph, not of a video.\n"
+    assert result.stderr == f"{clip}: --landmarks are those of a photo, not of a video.\n"
     result = invoke("measure", clip, "--frames", 1, "--save-landmarks", tmp_path / "y.json")
     assert (result.exit_code, result.stderr) == (
-        1, f"{clip}: landmarks are saved of photographs, not of a video.\n",
+        1, f"{clip}: landmarks are saved of photos, not of a video.\n",
     )  # fmt: skip
 
 

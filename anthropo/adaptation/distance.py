@@ -50,6 +50,11 @@ def proxy_distance(
         2 (1 - 2 ε), ε being the mean of both sides' errors: 0 where nothing tells the sources apart, 2
         where everybody is told; and its interval.
 
+    Raises
+    ------
+    InputError
+        If the method is unknown, or needs a library that is not installed.
+
     Notes
     -----
     Ben-David, Blitzer, Crammer & Pereira, "Analysis of representations for domain adaptation", NIPS 2006

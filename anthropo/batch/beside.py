@@ -81,7 +81,7 @@ class LandmarkFiles(FaceFiles):
 
     def __call__(self, seen: MeasuredFace) -> tuple[str, bytes]:
         if is_video(seen.item.path):
-            raise InputError(f"{seen.item.path}: landmarks are saved of photographs, not of a video.")
+            raise InputError(f"{seen.item.path}: landmarks are saved of photos, not of a video.")
         return seen.digest, landmarks_text(seen.face, seen.digest).encode()
 
     def write(self, file: Path, content: bytes) -> None:

@@ -77,7 +77,7 @@ def collect(inputs: Sequence[str]) -> list[Item]:
         if os.path.isdir(path):
             names = photographs_in(path)
             if not names:
-                raise InputError(f"{name}: no photographs in this folder ({', '.join(sorted(SUFFIXES))}).")
+                raise InputError(f"{name}: no photos in this folder ({', '.join(sorted(SUFFIXES))}).")
             nothing: dict[str, str] = {}  # one for all
             new = [Item(photo, nothing) for photo in names]
         elif not os.path.exists(path) and any(c in name for c in "*?["):
@@ -237,7 +237,7 @@ def read_photo_table(path: Path) -> PhotoTable:
         elif any(cells.values()):
             without_photo.append(number)
     if not items:
-        raise InputError(f"{path}: the table lists no photograph.")
+        raise InputError(f"{path}: the table lists no photo.")
     if os.name != "nt" and driven:
         raise InputError(
             f"{path}: the photos' paths begin with the drive of a Windows computer. Write them relative to "
@@ -268,7 +268,7 @@ def _check_header(path: Path, names: Sequence[str]) -> None:
     if "photo" not in names:
         raise InputError(
             f"{path}: no column `photo`; its columns are {', '.join(names) or 'none'}. "
-            "Name the column that holds the photographs' paths `photo`."
+            "Name the column that holds the photos' paths `photo`."
         )
     repeated = sorted({name for name in names if name and names.count(name) > 1})
     if repeated:

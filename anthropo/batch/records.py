@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.definitions import Definition, definitions
+from anthropo.errors import InputError, parameter
 from anthropo.face.gate import CHECKS, Check
 from anthropo.face.landmarker import Face
 from anthropo.measurement.compute import Measurement, by_id
@@ -421,7 +423,12 @@ def _result_json(result: Result) -> Json:
 
 def _values(name: str, result: Json) -> Iterable[Measurement]:
     """A measurement in its own unit, and in millimetres if the JSON has that."""
-    about = {"id": name, "side": registry()[name].side, "reason": result["reason"]}
+    if (entry := registry().get(name)) is None:
+        raise InputError(
+            f"The table has the measurement {name!r}, which is none of anthropo's. If it is your own, add "
+            f"its definition: {parameter('registry', 'mine.csv')}."
+        )
+    about = {"id": name, "side": entry.side, "reason": result["reason"]}
     for value in (result, *([result["mm"]] if "mm" in result else [])):
         kind, keys = (Pooled, (*_BOUNDS, *_POOLED)) if "photos" in value else (Measurement, _BOUNDS)
         numbers = {key: _nan(value[key]) for key in keys}
@@ -449,21 +456,25 @@ def passed_through(columns: Mapping[str, str]) -> Row:
     return row
 
 
-@lru_cache(maxsize=1 << 16)  # asked of every cell's column
 def is_result_column(name: str) -> bool:
     """Whether a column of this name is one that `Record.to_row` writes."""
-    return name in _columns() or _variable().fullmatch(name) is not None
+    return _is_result_column(name, definitions())
 
 
-@lru_cache(maxsize=1)
-def _variable() -> re.Pattern[str]:
+@lru_cache(maxsize=1 << 16)  # asked of every cell's column
+def _is_result_column(name: str, own: tuple[Definition, ...]) -> bool:
+    return name in _columns(own) or _variable(own).fullmatch(name) is not None
+
+
+@lru_cache(maxsize=4)
+def _variable(own: tuple[Definition, ...]) -> re.Pattern[str]:
     """Columns that are there with a scale, references (whatever their name), texture, several photos."""
     more = "|".join(("mm(?:_lo|_hi)?", "z_.+", *_POOLED))
     return re.compile(rf"(?:{'|'.join(registry())})_(?:{more})|lbp_\w+_\d+|video_\w+")
 
 
-@lru_cache(maxsize=1)
-def _columns() -> frozenset[str]:
+@lru_cache(maxsize=4)
+def _columns(own: tuple[Definition, ...]) -> frozenset[str]:
     """Names of every column that `Record.to_row` always writes."""
     nothing = Diagnostics(
         anthropo="", settings="", dlib="", landmark_model="", fine_model="", jitter=0, person=""

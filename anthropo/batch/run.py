@@ -297,9 +297,9 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
     """One record of a video: measurements pooled over its frames, landmarks of the best frame."""
     if settings.face == "all":
         all_faces, largest = parameter("face", "all"), parameter("face", "largest")
-        raise InputError(f"{item.path}: {all_faces} is for photographs. Of a video, measure {largest}.")
+        raise InputError(f"{item.path}: {all_faces} is for photos. Of a video, measure {largest}.")
     if settings.corrections and not settings.corrections.folder:
-        raise InputError(f"{item.path}: {parameter('landmarks')} are those of a photograph, not of a video.")
+        raise InputError(f"{item.path}: {parameter('landmarks')} are those of a photo, not of a video.")
     video = open_video(item.path, max_megapixels=settings.max_megapixels, deadline=settings.deadline)
     of_frames = replace(settings_of(item, settings), corrections=None)
     values: list[Sequence[Measurement]] = []

@@ -60,9 +60,7 @@ def kind_of(data: bytes, where: str) -> str:
         if data.startswith(magic, at) and (kind != WEBP or data.startswith(b"RIFF")):
             # of the brands that both have, those that a file is compatible with tell
             return AVIF if kind == HEIC and b"avif" in data[16 : min(data[3], 64)] else kind
-    raise PhotoError(
-        f"{where}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP, HEIC and AVIF can."
-    )
+    raise PhotoError(f"{where}: not a photo that can be read; JPEG, PNG, TIFF, WebP, BMP, HEIC and AVIF can.")
 
 
 def camera_raw(where: str, name: str) -> PhotoError:

@@ -172,7 +172,7 @@ def _main_track(container: InputContainer, where: str) -> _Track:
     sound = bool(container.streams.audio)
     if track is None or (sound and track.is_cover):
         kind = "sound only" if sound else "nothing that can be seen"
-        raise PhotoError(f"{where}: no video, {kind}. Name a video or a photograph.")
+        raise PhotoError(f"{where}: no video, {kind}. Name a video or a photo.")
     return track
 
 

@@ -40,7 +40,7 @@ def synthetic_file(path: str) -> str:
 
 def synthetic_sentence(source: str) -> str:
     """What is said of a picture with this mark."""
-    return f"a synthetic picture by its metadata ({source}), not a photograph of a person."
+    return f"a synthetic picture by its metadata ({source}), not a photo of a person."
 
 
 def xmp(source: str, description: str, tool: str) -> str:

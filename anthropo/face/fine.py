@@ -211,6 +211,13 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
         ``landmarks``, ``samples`` and ``landmark_sd`` are of both stages together; ``anatomy`` holds
         the anatomical landmarks by code, photo pixels.
 
+    Raises
+    ------
+    WeightsError
+        If the packaged weights are missing or damaged.
+    PhotoError
+        If the photo has to be decoded more finely, and cannot be.
+
     Examples
     --------
     >>> import anthropo

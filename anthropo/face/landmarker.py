@@ -210,6 +210,19 @@ def read_faces(
     -------
     list of Face
 
+    Raises
+    ------
+    PhotoError
+        If the photo cannot be read.
+    FaceError
+        If there is no face, or several where one is asked for.
+    WeightsError
+        If a model of landmarks or faces is missing or cannot be used.
+    LicenceError
+        In a permissive run, which reads no faces.
+    ValueError
+        If `face` or `jitter` is none of the choices.
+
     Examples
     --------
     >>> import anthropo

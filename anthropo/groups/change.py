@@ -176,7 +176,7 @@ def _one(
     sd = math.sqrt(a.repeat_sd**2 + b.repeat_sd**2 + turned[1])
     still = math.sqrt(first.still[entry.id] ** 2 + second.still[entry.id] ** 2 + turned[0])
     still = min(still, sd) if moved_by_expression(entry) else math.nan
-    known = repeatability().get(entry.id)
+    known = repeatability().get(entry.known_as)
     freedom = max(known.pairs if known else 0, _FEWEST)
     reach = float(stdtrit(freedom, 0.975)) * sd
     return Change(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,19 +12,25 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.encoder.cache import Store
 from anthropo.encoder.portrait import PORTRAIT, place
-from anthropo.errors import FaceError, PhotoError
+from anthropo.errors import FaceError, InputError, PhotoError
 from anthropo.face.detection import power_of_two
 from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.landmarker import FIRST_DECODE
 from anthropo.face.scheme import LANDMARKS
 from anthropo.face.warp import Mesh
+from anthropo.files import file_sha256
 from anthropo.learning.cohort import Case
+from anthropo.learning.entries import kept_reason
 from anthropo.measurement import anatomy
 from anthropo.observation import get_ready, observe
 from anthropo.parallel.runner import Lost, Runner, choose, unless_lost
+from anthropo.parallel.threads import Threads
 from anthropo.photo import LUMA, read_photo
 from anthropo.settings import Settings
+
+_KEPT = "landmarks for composites 1"  # changes with what is kept
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -116,13 +123,21 @@ def find_sitters(
     *,
     jobs: int = 1,
     runner: Runner | None = None,
+    store: Store | None = None,
     on_progress: Callable[[], None] | None = None,
 ) -> Sitters:
-    """The faces of photographs, in the order of the cases."""
+    """The faces of photographs, in the order of the cases; those that the store has are not looked for."""
     sitters: list[Sitter] = []
     left_out: list[tuple[str, str]] = []
-    landmarks = choose(jobs, len(cases), runner).in_order(_Landmarks(settings), cases)
-    for case, points in zip(cases, landmarks, strict=True):
+    keys, known = (
+        _looked_up(cases, settings, store, jobs) if store else ([""] * len(cases), [None] * len(cases))
+    )
+    lacking = [case for case, points in zip(cases, known, strict=True) if points is None]
+    found = choose(jobs, len(lacking), runner).in_order(_Landmarks(settings), lacking)
+    for case, key, kept in zip(cases, keys, known, strict=True):
+        points = next(found) if kept is None else kept
+        if store and key and kept is None:
+            _keep(store, key, case, points)
         if isinstance(points, Lost):
             left_out.append((case.photo, points.reason(case.photo)))
         elif isinstance(points, str):
@@ -132,6 +147,50 @@ def find_sitters(
         if on_progress:
             on_progress()
     return Sitters(sitters=tuple(sitters), left_out=tuple(left_out))
+
+
+def _looked_up(
+    cases: Sequence[Case], settings: Settings, store: Store, jobs: int
+) -> tuple[list[str], list[Floats | str | None]]:
+    """The key of each photo, and its landmarks, or why there are none, where the store has them."""
+    manner = settings.fingerprint()
+
+    def look(case: Case) -> tuple[str, Floats | str | None]:
+        key = _key(case, settings, manner)
+        return key, _kept(store, key, case) if key else None
+
+    looked = list(Threads(jobs).in_order(look, cases))
+    return [key for key, _ in looked], [points for _, points in looked]
+
+
+def _key(case: Case, settings: Settings, manner: str) -> str:
+    """What landmarks of a photo are kept under; empty where it cannot be read, which reading it says."""
+    try:
+        digest = file_sha256(case.photo)
+        stamp = settings.corrections.stamp(case.photo, digest) if settings.corrections else ""
+    except (OSError, ValueError, InputError):
+        return ""
+    return json.dumps([_KEPT, manner, digest, stamp])
+
+
+def _kept(store: Store, key: str, case: Case) -> Floats | str | None:
+    """Landmarks, or why there are none, as the store has them."""
+    kept = store.get(key) or {}
+    if reason := kept_reason(kept):
+        return f"{case.photo}: {reason}"
+    points = kept.get("points")
+    whole = (
+        points is not None and points.shape == (68, 2) and points.dtype == float and np.isfinite(points).all()
+    )
+    return points if whole else None
+
+
+def _keep(store: Store, key: str, case: Case, points: Floats | str | Lost) -> None:
+    if isinstance(points, str):
+        why = points.removeprefix(f"{case.photo}: ").encode()
+        store.put(key, {"reason": np.frombuffer(why, dtype=np.uint8)})
+    elif not isinstance(points, Lost):
+        store.put(key, {"points": np.asarray(points, dtype=float)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +402,11 @@ def average_face(
     (size, width, 3) uint8 array
         RGB. A photo counts only where it reaches; where those of fewer than six in ten people do, the
         picture is light grey, so that nobody's corner is shown.
+
+    Raises
+    ------
+    PhotoError
+        If a photo cannot be read again.
 
     Notes
     -----

@@ -30,6 +30,11 @@ def write_example(folder: str | os.PathLike[str], people: int = 12, seed: int = 
     people : int
     seed : int
 
+    Raises
+    ------
+    OSError
+        If the folder cannot be made or written to.
+
     Examples
     --------
     >>> from anthropo.landmarks import read_annotations, write_example

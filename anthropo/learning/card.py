@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from anthropo.definitions import Definition
 from anthropo.learning.identity import what_was_done
 from anthropo.learning.intervals import Interval
 from anthropo.learning.manifest import Manifest
@@ -164,6 +165,7 @@ def describe(manifest: Manifest, network: Iterable[Row] = ()) -> list[Row]:
         *network,
         ("regions", ", ".join(manifest.regions)),
         ("measurements", _number(len(manifest.measurements)) if manifest.measurements else None),
+        *((f"own measurement {one.id}", _own(one)) for one in manifest.own_measurements),
         ("metadata", ", ".join(manifest.metadata)),
         ("validated by", validation.method),
         *((_metric(name), _figure(figure)) for name, figure in main.items()),
@@ -184,6 +186,11 @@ def describe(manifest: Manifest, network: Iterable[Row] = ()) -> list[Row]:
         ("size", f"{sum(sizes) / 1000:,.0f} kB in {len(sizes)} members" if sizes else None),
     ]
     return [(name, _plain(value)) for name, value in rows if value]
+
+
+def _own(one: Definition) -> str:
+    source = f"; {one.definition}" if one.definition else ""
+    return f"{one.name}: {one.expression} ({one.unit}){source}"
 
 
 def _costs(manifest: Manifest) -> list[Row]:
@@ -250,6 +257,7 @@ def card(manifest: Manifest) -> str:
     inputs = {
         "region": manifest.regions,
         "measurement": manifest.measurements,
+        "own measurement": [f"{one.id} = {one.expression}" for one in manifest.own_measurements],
         "metadata column": manifest.metadata,
     }
     return _template().render(

@@ -220,14 +220,14 @@ def read_cohort_folder(path: Path) -> Cohort:
             loose += 1
     if not cases:
         raise InputError(
-            f"{path}: no subfolder with photographs. Put the photos of each label into a subfolder of its "
+            f"{path}: no subfolder with photos. Put the photos of each label into a subfolder of its "
             "name, or give a CSV with the columns photo and label."
         )
     findings = [_no_patients(f"{path}: a folder names no patients")]
     folders = sorted(p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
     labels = {case.label for case in cases}
     if empty := [name for name in folders if composed(name).strip() not in labels]:
-        text = f"{path}: no photographs in {some(empty)}; no label is made of it."
+        text = f"{path}: no photos in {some(empty)}; no label is made of it."
         findings.append(Finding("warning", "label", text))
     if loose:
         text = (

@@ -115,7 +115,7 @@ def duplicate_findings(source: str, pairs: Sequence[Pair], *, allow: bool = Fals
     findings = []
     if across:
         text = (
-            f"{source}: one photograph under different patients, {listed_pairs(across)}: a model tested on "
+            f"{source}: one photo under different patients, {listed_pairs(across)}: a model tested on "
             "one has seen the other. Remove one of each, or give both the same patient"
         )
         option = parameter("allow_duplicates", True)
@@ -123,7 +123,7 @@ def duplicate_findings(source: str, pairs: Sequence[Pair], *, allow: bool = Fals
         findings.append(Finding("warning" if allow else "error", "duplicate", text + end))
     if within:
         text = (
-            f"{source}: one photograph more than once for a patient, {listed_pairs(within)}; it counts as "
+            f"{source}: one photo more than once for a patient, {listed_pairs(within)}; it counts as "
             "often as it is there."
         )
         findings.append(Finding("note", "duplicate", text))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ _LONGEST_REASON = 4000  # characters
 _LARGEST = 1e9  # of any number that is kept of a photo
 
 
-@lru_cache(maxsize=1)
 def measurement_ids() -> tuple[str, ...]:
     """Measurements that are learned from: those that need no millimetres."""
     return tuple(entry.id for entry in registry().values() if not entry.needs_mm)

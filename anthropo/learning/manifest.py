@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from anthropo.adaptation import METHODS
+from anthropo.definitions import Definition
 from anthropo.encoder.regions import ALIGNMENTS
 from anthropo.learning.intervals import Interval
 from anthropo.learning.model_readers import as_written, record
@@ -26,6 +27,7 @@ Figures = Mapping[str, Interval]  # by metric
 
 
 MOST_SITES = 100
+MOST_OWN = 200
 TASKS = ("binary", "multiclass", "one-vs-rest", "multilabel", "normality", "grades", "cases")
 
 
@@ -201,6 +203,8 @@ class Manifest:
         Others that the model needs; of networks also those that training began with.
     regions, measurements, metadata : tuple of str
         What the model reads, in the order of the arrays.
+    own_measurements : tuple of Definition
+        Measurements that do not come with anthropo, as the model's user defined them.
     metadata_kinds : mapping of str to str
         "number" or "category", by column.
     settings : PhotoSettings
@@ -242,6 +246,7 @@ class Manifest:
     weights: tuple[Weights, ...] = ()
     regions: Distincts = ()
     measurements: Distincts = ()
+    own_measurements: Annotated[tuple[Definition, ...], Size(0, MOST_OWN)] = ()
     metadata: Distincts = ()
     metadata_kinds: Mapping[str, Annotated[str, OneOf(("number", "category"))]] = field(default_factory=dict)
     settings: PhotoSettings = field(default_factory=PhotoSettings)

@@ -11,7 +11,7 @@ from anthropo.encoder.encoders import ENCODERS
 from anthropo.encoder.portrait import PORTRAIT
 from anthropo.encoder.regions import IMAGE, REGIONS
 from anthropo.encoder.several import AT, plain_region
-from anthropo.errors import ModelError
+from anthropo.errors import InputError, ModelError
 from anthropo.learning.manifest import MOST_SITES, Manifest, Share
 from anthropo.learning.schema import (
     LEAST,
@@ -25,7 +25,8 @@ from anthropo.learning.schema import (
     Range,
     Size,
 )
-from anthropo.measurement.registry import registry
+from anthropo.measurement.own import entry_of
+from anthropo.measurement.registry import shipped
 
 # what `Among` refers to outside a part; see `names_of`
 MEASUREMENTS_KNOWN = "measurements of this version"
@@ -282,9 +283,16 @@ def names_of(manifest: Manifest) -> Names:
         raise ModelError(f"its jitter is {jitter}, which is neither 1 nor even")
     if unknown := next((name for name in manifest.metadata if name not in manifest.metadata_kinds), None):
         raise ModelError(f"it does not say whether {unknown} is a number")
-    there = frozenset(name for name, entry in registry().items() if not entry.needs_mm)
+    there = {name for name, entry in shipped().items() if not entry.needs_mm}
+    for own in manifest.own_measurements:
+        try:
+            there |= {own.id} if not entry_of(own).needs_mm else set()
+        except InputError as error:
+            raise ModelError(f"a measurement of its own cannot be used: {error}") from None
+    if len({own.id for own in manifest.own_measurements}) < len(manifest.own_measurements):
+        raise ModelError("two measurements of its own have the same name")
     return {
-        MEASUREMENTS_KNOWN: frozenset() if no_face else there,
+        MEASUREMENTS_KNOWN: frozenset() if no_face else frozenset(there),
         REGIONS_KNOWN: frozenset(manifest.regions),
         METADATA_KNOWN: frozenset(f"meta:{name}" for name in manifest.metadata),
     }

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from anthropo.learning.profile import Profile
 from anthropo.learning.rows import FeatureRows
 from anthropo.learning.schema import check_budget
 from anthropo.learning.states import check_dimension, dimension_of, names_of
-from anthropo.measurement.registry import registry
+from anthropo.measurement.registry import registry, shipped
 from anthropo.settings import Settings
 
 if TYPE_CHECKING:
@@ -119,6 +120,10 @@ class Trained:
             the proportions of training. A number is the share of the positive one of two labels. None: as
             common as in training.
 
+        Returns
+        -------
+        Trained
+
         Raises
         ------
         InputError
@@ -149,6 +154,10 @@ class Trained:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, whole or not at all.
 
+        Parameters
+        ----------
+        path : path
+
         Raises
         ------
         ModelError
@@ -167,6 +176,16 @@ class Trained:
     def load(cls, path: str | os.PathLike[str]) -> Trained:
         """Read a model file.
 
+        Measurements of one's own that it was trained with are added to `anthropo.registry`.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        Trained
+
         Raises
         ------
         ModelError
@@ -176,23 +195,59 @@ class Trained:
 
     @classmethod
     def of_file(cls, bundle: Bundle, path: str | os.PathLike[str]) -> Trained:
-        """The model in a file that was read; see `load`."""
+        """The model in a file that was read; see `load`.
+
+        Parameters
+        ----------
+        bundle : Bundle
+        path : path
+            Of the file, for messages.
+
+        Returns
+        -------
+        Trained
+
+        Raises
+        ------
+        ModelError
+            If it is a network, or does not fit together.
+        """
         if "network" in bundle.manifest:
             raise ModelError(
                 f"{path}: a network, not a model that answers with measurements. Train a model with "
                 f"{parameter('encoder', str(path))}, and give its file."
             )
         try:
-            return cls.from_bundle(bundle)
+            made = cls.from_bundle(bundle)
         except ModelError as error:
             raise ModelError(
                 f"{path}: the model does not fit together ({error}). Copy it again from where it was made, "
                 "or train it again."
             ) from None
+        there = {one.id: one for one in registry.definitions}
+        for own in made.manifest.own_measurements:
+            if (other := there.get(own.id, own)) != own:
+                raise ModelError(
+                    f"{path}: trained with {own.id} as {own.expression}, which is {other.expression} by "
+                    f"{parameter('registry')} here. Leave that out, or give it another name."
+                )
+        try:
+            registry.add(made.manifest.own_measurements)
+        except InputError as error:
+            raise ModelError(f"{path}: a measurement of its own cannot be used: {error}") from None
+        return made
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> Trained:
         """The model that a file holds, after a check of all that is in it; see docs/files.md.
+
+        Parameters
+        ----------
+        bundle : Bundle
+
+        Returns
+        -------
+        Trained
 
         Raises
         ------
@@ -226,6 +281,13 @@ class Trained:
     def check_instrument(self, encoder: AnyEncoder, settings: Settings, path: str) -> None:
         """Refuse photos that are measured or encoded otherwise than the training photos.
 
+        Parameters
+        ----------
+        encoder : Encoder or Encoders
+        settings : Settings
+        path : str
+            Of the model, for messages.
+
         Raises
         ------
         ModelError
@@ -250,6 +312,12 @@ class Trained:
                 f"pictures without a face; pass {no_face}" if self.no_face else f"faces; leave {no_face} out"
             )
             raise ModelError(f"{path}: trained on {needs}, or use another model.")
+        for own in self.manifest.own_measurements:
+            if own not in registry.definitions:
+                raise ModelError(
+                    f"{path}: trained with the measurement {own.id} ({own.expression}), which was removed or "
+                    "is defined otherwise now. Load the model again."
+                )
         here = instrument(settings)
         for name in ("landmark_weights", "fine_weights", "jitter", "definitions"):
             theirs, ours = getattr(self.manifest.settings, name), getattr(here, name)
@@ -260,15 +328,52 @@ class Trained:
                 )
 
     def answer(self, features: Features, *, pool: bool) -> Answers:
-        """Answers for photos, or with `pool` for patients."""
+        """Answers for photos, or with `pool` for patients.
+
+        Parameters
+        ----------
+        features : Features
+            Extracted with the model's settings, encoder and regions.
+        pool : bool
+            One answer for each patient instead of each photo.
+
+        Returns
+        -------
+        Answers
+
+        Raises
+        ------
+        InputError
+            If columns are missing that the model was trained with.
+        """
         return self.model.answer(self.rows(features), features.patients.tolist() if pool else None)
 
     def table(self, features: Features) -> pd.DataFrame:
-        """Feature table of photos; metadata that the model reads and nobody gave is missing in it."""
+        """Feature table of photos; metadata that the model reads and nobody gave is missing in it.
+
+        Parameters
+        ----------
+        features : Features
+            Extracted with the model's settings, encoder and regions.
+
+        Returns
+        -------
+        pandas.DataFrame
+        """
         return feature_frame(self._complete(features), self.metadata)
 
     def rows(self, features: Features) -> FeatureRows:
-        """The same to predict from, without a data frame."""
+        """The same to predict from, without a data frame.
+
+        Parameters
+        ----------
+        features : Features
+            Extracted with the model's settings, encoder and regions.
+
+        Returns
+        -------
+        FeatureRows
+        """
         return feature_rows(self._complete(features), self.metadata)
 
     def _complete(self, features: Features) -> Features:
@@ -276,12 +381,31 @@ class Trained:
         missing = [name for name in self.metadata if name not in features.metadata]
         nothing: list[str | None] = [None] * len(features)
         blank: dict[str, Values] = dict.fromkeys(missing, nothing)
+        features = _without_unread(features, self.manifest.measurements)
         if self.domains is not None:
             features = self.domains.apply(features)
         return replace(features, metadata={**features.metadata, **blank})
 
     def predict(self, features: Features, *, pool: bool = True) -> list[Prediction]:
-        """The model's answer for each patient, or without `pool` for each photo."""
+        """The model's answer for each patient, or without `pool` for each photo.
+
+        Parameters
+        ----------
+        features : Features
+            Extracted with the model's settings, encoder and regions.
+        pool : bool
+            One answer for each patient instead of each photo.
+
+        Returns
+        -------
+        list of Prediction
+            In the order of the patients' first photos.
+
+        Raises
+        ------
+        InputError
+            If columns are missing that the model was trained with.
+        """
         answers = self.answer(features, pool=pool)
         patients = features.patients.tolist()
         rows: dict[str, list[int]] = defaultdict(list)
@@ -291,6 +415,16 @@ class Trained:
             _prediction(answers, i, tuple(features.photos[of].tolist()), patients[of[0]])
             for i, of in enumerate(rows.values())
         ]
+
+
+def _without_unread(features: Features, read: Sequence[str]) -> Features:
+    """Features without measurements of one's own that were added since the model was trained."""
+    known = {*read, *shipped()}
+    keep = [at for at, name in enumerate(features.measurement_ids) if name in known]
+    if len(keep) == len(features.measurement_ids):
+        return features
+    names = tuple(features.measurement_ids[at] for at in keep)
+    return replace(features, measurements=features.measurements[:, keep], measurement_ids=names)
 
 
 def _sizes(manifest: Manifest) -> dict[str, int]:
@@ -337,7 +471,7 @@ def instrument(settings: Settings) -> PhotoSettings:
     """Everything but the photo that a measurement depends on; equal in runs that make equal numbers."""
     if settings.no_face:
         return PhotoSettings(no_face=True)
-    definitions = [(name, e.unit, e.expression) for name, e in registry().items()]
+    definitions = [(name, e.unit, e.expression) for name, e in shipped().items()]
     return PhotoSettings(
         landmark_weights=landmark_model(settings.landmark_model).sha256,
         fine_weights=fine_sha256() if settings.fine else "",

@@ -52,6 +52,7 @@ from anthropo.learning.profile import Profile
 from anthropo.learning.refits import TOP, Kept, overlap, some_rows
 from anthropo.learning.subgroups import NOT_GIVEN, age_bands
 from anthropo.learning.trained import MODELS, Model, Trained, instrument
+from anthropo.measurement.registry import registry
 from anthropo.settings import Settings
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ def _inputs(
     measured, encoders = instrument(settings), tuple(_described(one, features) for one in each_of(encoder))
     if not settings.no_face:
         measured = replace(measured, face=settings.face, fine=settings.fine)
+    measurements = tuple(features.measurement_ids) if "measurements" in options.parts else ()
     return Manifest(
         task=_task_name(model, options, task),
         labels=tuple(model.labels),
@@ -214,7 +216,8 @@ def _inputs(
         more_encoders=encoders[1:],
         weights=landmark_weights(settings),
         regions=tuple(regions) if "regions" in options.parts else (),
-        measurements=tuple(features.measurement_ids) if "measurements" in options.parts else (),
+        measurements=measurements,
+        own_measurements=tuple(one for one in registry.definitions if one.id in measurements),
         metadata=tuple(options.metadata) if task != "normality" else (),
         metadata_kinds={
             name: "number" if all(not isinstance(v, str) for v in features.metadata[name]) else "category"

@@ -29,7 +29,7 @@ from anthropo.measurement.sampling import regions as sample_regions
 from anthropo.measurement.texture import TEXTURE, philtrum_relief
 from anthropo.photo import Photo
 
-_GREY = 2  # largest difference between a grey photograph's channels, levels
+_GREY = 2  # largest difference between a grey photo's channels, levels
 _WORDS = {
     "lip": "the lips are",
     "perioral": "the skin about the mouth is",
@@ -110,7 +110,7 @@ def appearance(
         _void(regions, unlike(regions))
     readings["philtrum_relief"] = Reading(relief, regions.pop("philtrum").reason)
     doubt = photo.colour_doubt or small
-    dull = doubt or ("grey photograph" if grey else "")
+    dull = doubt or ("grey photo" if grey else "")
     result = {name: estimate(reading, len(jitter), dull) for name, reading in colours(regions).items()}
     result |= {name: estimate(reading, len(jitter), doubt) for name, reading in readings.items()}
     return {name: result[name] for name in (*COLOUR, *EYE, *TEXTURE)}

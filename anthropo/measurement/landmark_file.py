@@ -119,6 +119,11 @@ def save_landmarks(path: str | os.PathLike[str], face: Face, digest: str) -> Non
     digest : str
         SHA-256 of the photo.
 
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+
     Examples
     --------
     >>> import anthropo

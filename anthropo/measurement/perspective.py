@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -126,11 +127,13 @@ def lens_variance(values: Floats, seen: Brought, spread: Floats) -> Floats:
 def head_spread(entries: Sequence[Entry]) -> Floats:
     """How differently people's heads change these measurements per nearness, 1 SD (M,), in their units.
 
-    Of lengths in millimetres: in outer-canthal distances.
+    Of lengths in millimetres: in outer-canthal distances. NaN of one's own, of which it is not known.
     """
     known = _heads()
-    rows = (_ALIKE.get(entry.id, (entry.id, 1.0)) for entry in entries)
-    return np.array([factor * known.get(name, 0.0) for name, factor in rows])
+    rows = ((entry, *_ALIKE.get(entry.known_as, (entry.known_as, 1.0))) for entry in entries)
+    return np.array(
+        [factor * known.get(name, math.nan if entry.own else 0.0) for entry, name, factor in rows]
+    )
 
 
 @lru_cache(maxsize=1)

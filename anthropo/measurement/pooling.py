@@ -66,6 +66,11 @@ def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
     passed on as it is. The interval of repeatability is made likewise from those of the photos, with c the
     rest of 1 and nothing less: photos that scatter as they should have independent errors.
 
+    References
+    ----------
+    .. [1] P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35
+       (1964) 73-101.
+
     Examples
     --------
     >>> import anthropo
@@ -75,11 +80,6 @@ def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
     >>> both = anthropo.pool([first, second])[0]
     >>> both.photos, both.hi - both.lo < first[0].hi - first[0].lo
     (2, True)
-
-    References
-    ----------
-    .. [1] P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35
-       (1964) 73-101.
     """
     by_id: dict[tuple[str, str], list[Measurement]] = {}
     for photo in photos:

@@ -10,12 +10,19 @@ no value without a scale: its unit is mm, or its formula has a constant in milli
 
 `voids` names the photo gate's checks that void the entry: when one fails, the photo cannot carry it.
 unavailable.csv lists the frontal measurements that are not given, each with the reason.
+
+Measurements of one's own come behind the shipped ones: `registry.add`, and `anthropo.measurement.own`, which
+checks them.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import CodeType
@@ -24,6 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.definitions import Definition, define, defined, definitions, forget
+from anthropo.errors import InputError
 from anthropo.face.frame import Floats
 from anthropo.face.gate import CHECKS
 from anthropo.face.scheme import LANDMARKS
@@ -76,11 +85,25 @@ class Entry:
     points: tuple[int, ...]  # of the 68-point scheme that the expression depends on
     code: CodeType | None  # None for a kind of PIXELS
     reliability: float = math.nan  # share of the variance between people that is no error; NaN: not known
+    own: bool = False  # added to the registry by its user
+    same_as: str = (
+        ""  # of one's own: the shipped entry whose expression it has, and with it what is known of it
+    )
 
     @property
     def unreliable(self) -> bool:
         """Whether more than half of the variance between people is error: no trait is called by it alone."""
         return self.reliability < RELIABLE
+
+    @property
+    def decides(self) -> bool:
+        """Whether a trait may be called by it alone: one's own does if its reliability is known, and high."""
+        return not self.unreliable and not (self.own and math.isnan(self.reliability))
+
+    @property
+    def known_as(self) -> str:
+        """The id under which tables of errors have it."""
+        return self.same_as or self.id
 
     @property
     def power(self) -> int:
@@ -185,15 +208,8 @@ def _compile(row: dict[str, str], where: str) -> tuple[tuple[int, ...], CodeType
 
 
 @lru_cache(maxsize=1)
-def registry() -> dict[str, Entry]:
-    """Every measurement, by id, in the registry's order.
-
-    Examples
-    --------
-    >>> import anthropo
-    >>> len(anthropo.registry()), next(iter(anthropo.registry()))
-    (130, 'intercanthal_width')
-    """
+def shipped() -> dict[str, Entry]:
+    """The measurements that come with anthropo, by id, in the registry's order."""
     entries: dict[str, Entry] = {}
     for row in packaged_table("anthropo.measurement", "registry.csv"):
         if row["id"] in entries:
@@ -202,6 +218,161 @@ def registry() -> dict[str, Entry]:
         known = repeatability().get(entry.id)
         entries[entry.id] = replace(entry, reliability=known.reliability) if known else entry
     return entries
+
+
+@lru_cache(maxsize=8)
+def _with_own(own: tuple[Definition, ...]) -> dict[str, Entry]:
+    """The registry with one's own measurements behind the shipped ones."""
+    if not own:
+        return shipped()
+    from anthropo.measurement.own import entry_of  # which most runs do not need
+
+    return shipped() | {one.id: entry_of(one) for one in own}
+
+
+#: A table's path, rows of one, or definitions that another process or a model file has.
+Source = str | os.PathLike[str] | Mapping[str, object] | Definition
+
+
+class Registry:
+    """Every measurement, by id: ``anthropo.registry()``; and how to add some of one's own.
+
+    One's own are first-class: everything that measures, scores, learns, draws or reports has them, in all
+    threads and in the processes that it starts, until they are removed.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> len(anthropo.registry()), next(iter(anthropo.registry()))
+    (130, 'intercanthal_width')
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.__name__ = "registry"  # as functions have, which it is called like
+
+    def __call__(self) -> dict[str, Entry]:
+        """Every measurement, by id, in the registry's order; one's own come last."""
+        return _with_own(definitions())
+
+    def __repr__(self) -> str:
+        return f"<anthropo.registry: {len(shipped())} measurements, {len(self.definitions)} of one's own>"
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """One's own measurements, as they were added."""
+        return definitions()
+
+    @property
+    def own(self) -> dict[str, Entry]:
+        """One's own measurements, by id."""
+        return {name: entry for name, entry in self().items() if entry.own}
+
+    def add(self, *sources: Source | Iterable[Source]) -> tuple[Entry, ...]:
+        """Add measurements of one's own.
+
+        Parameters
+        ----------
+        *sources : path, mapping or Definition, or sequences of these
+            Tables (.csv, .tsv, .xlsx), or rows as mappings. Needed are ``id``, ``name``, ``kind``, ``unit``
+            and ``expression``; see docs/own-measurements.md.
+
+        Returns
+        -------
+        tuple of Entry
+
+        Raises
+        ------
+        InputError
+            Naming the table, row and column that cannot be used; then nothing is added.
+
+        Examples
+        --------
+        >>> import anthropo
+        >>> row = dict(id="chin_index", name="Chin to lower face", kind="ratio", unit="%")
+        >>> (entry,) = anthropo.registry.add(row | {"expression": "100 * d(li, gn) / d(sn, gn)"})
+        >>> entry.voids  # derived from the landmarks
+        ('pitch', 'mouth_open', 'smile')
+        >>> anthropo.registry.remove("chin_index")
+        """
+        with self._lock:
+            new = self._read(sources)
+            define(new)
+        return tuple(self()[one.id] for one in new)
+
+    def remove(self, *names: str) -> None:
+        """Take measurements of one's own out again.
+
+        Parameters
+        ----------
+        *names : str
+            Their ids; all of them when left out.
+
+        Raises
+        ------
+        InputError
+            If one of them is not there, or is a shipped one.
+
+        Examples
+        --------
+        >>> import anthropo
+        >>> anthropo.registry.remove()
+        >>> anthropo.registry.remove("nasal_index")
+        Traceback (most recent call last):
+        anthropo.errors.InputError: 'nasal_index' is none of the measurements that were added; there are none.
+        """
+        with self._lock:
+            own = {one.id for one in definitions()}
+            for name in names:
+                if name not in own:
+                    there = ", ".join(sorted(own)) or "none"
+                    raise InputError(
+                        f"{name!r} is none of the measurements that were added; there are {there}."
+                    )
+            forget(names or own)
+
+    @contextmanager
+    def added(self, *sources: Source | Iterable[Source]) -> Iterator[tuple[Entry, ...]]:
+        """Add measurements of one's own for a block.
+
+        Parameters
+        ----------
+        *sources : path, mapping or Definition, or sequences of these
+            As for `add`.
+
+        Yields
+        ------
+        tuple of Entry
+
+        Raises
+        ------
+        InputError
+            As `add`.
+
+        Examples
+        --------
+        >>> import anthropo
+        >>> row = {"id": "nose_gap", "name": "Alae", "kind": "distance", "unit": "ex-ex"}
+        >>> with anthropo.registry.added(row | {"expression": "d(alR, alL)"}) as (entry,):
+        ...     entry.same_as, "nose_gap" in anthropo.registry()
+        ('nasal_width', True)
+        >>> "nose_gap" in anthropo.registry()
+        False
+        """
+        with ExitStack() as block:
+            with self._lock:
+                new = self._read(sources)
+                block.enter_context(defined(new))
+            yield tuple(self()[one.id] for one in new)
+
+    def _read(self, sources: Iterable[Source | Iterable[Source]]) -> tuple[Definition, ...]:
+        from anthropo.measurement.own import read_definitions
+
+        return read_definitions(sources, definitions())
+
+
+#: Every measurement, by id; see `Registry`.
+registry = Registry()
 
 
 @dataclass(frozen=True, slots=True)

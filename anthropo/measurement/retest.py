@@ -99,7 +99,7 @@ def retests(face: Face, photo: Photo | None = None) -> dict[str, Retest]:
     stage, posed = anatomy.stage_of(face), not counted
     found = {}
     for name, value in values.items():
-        entry, row = registry()[name], instrument.repeat.get(name)
+        entry, row = registry()[name], instrument.repeat.get(registry()[name].known_as)
         still = math.nan
         if row:
             grown = 1.0 if entry.kind in PIXELS else growth

@@ -65,11 +65,35 @@ def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
     straight sides are fitted to these points, first in a small picture, then at full resolution. The longer
     axis is the size: foreshortening has no part in it.
     """
-    low, high = plausible(points, size)
+    window = search_window(points, photo.full_size)
+    found = _seek(photo, plausible(points, size), window)
+    return [s for s in found if np.hypot(*(points[27:] - s.centre).T).min() > _FACIAL * s.size]
+
+
+def sticker_at(
+    photo: Photo, points: Floats, size: float, at: tuple[float, float], across: float | None = None
+) -> Sticker | None:
+    """The sticker that somebody points at, which may lie anywhere; None where nothing there has an edge.
+
+    `at` is a place on it, full-photo pixels. `size`, mm, says how large it may be; where somebody has drawn
+    it, `across` does, its width in pixels.
+    """
+    low, high = plausible(points, size) if across is None else (across / 1.3, 1.3 * across)
+    middle, last = np.array(at), np.array(photo.full_size) - 1.0
+    window = np.concatenate([np.clip(middle - 2.5 * high, 0, last), np.clip(middle + 2.5 * high, 0, last)])
+    around = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]) * 0.25 * low
+    found = _seek(photo, (low, high), window, middle + around)
+    on = [s for s in found if np.hypot(*(middle - s.centre)) <= s.size / 2]
+    return on[0] if on else None
+
+
+def _seek(
+    photo: Photo, extent: tuple[float, float], window: Floats, seeds: Floats | None = None
+) -> list[Sticker]:
+    """Stickers from so small to so large, full-photo pixels, in a part of the photo; at seeds (N, 2) only."""
+    low, high = extent
     photo = photo.finer(power_of_two(low / 2 / _FINE_RADIUS))
-    x0, y0, x1, y1 = (
-        photo.to_decoded(search_window(points, photo.full_size).reshape(2, 2)).round().astype(int).ravel()
-    )
+    x0, y0, x1, y1 = photo.to_decoded(window.reshape(2, 2)).round().astype(int).ravel()
     crop = np.ascontiguousarray(photo.pixels[y0 : y1 + 1, x0 : x1 + 1])
     band = np.array([low, high]) / 2 / photo.decode_scale  # radii
     if min(crop.shape[:2], default=0) < 4 * band[1]:
@@ -78,25 +102,27 @@ def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
     shape = (round(crop.shape[1] * zoom), round(crop.shape[0] * zoom))
     small = Image.fromarray(crop).resize(shape, Image.Resampling.BOX)
     zooms = np.array(shape) / (crop.shape[1], crop.shape[0])
+    if seeds is None:
+        starts = _candidates(small, band * zoom)
+    else:
+        starts = (photo.to_decoded(seeds) - [x0, y0] + 0.5) * zooms - 0.5
     stickers = []
-    for seed, reach in _rough(np.asarray(small), _candidates(small, band * zoom), band * zoom):
+    for seed, reach in _rough(np.asarray(small), starts, band * zoom):
         sticker = _measure(crop, (seed + 0.5) / zooms - 0.5, reach / zoom, band)
         if sticker is None:
             continue
         shift = np.array([x0, y0])
         outline = photo.to_full(sticker.outline + shift)
         centre = photo.to_full(np.array(sticker.centre) + shift)
-        full = sticker.size * photo.decode_scale
-        if np.hypot(*(points[27:] - centre).T).min() > _FACIAL * full:
-            stickers.append(
-                replace(
-                    sticker,
-                    size=full,
-                    sd=sticker.sd * photo.decode_scale,
-                    centre=tuple(centre.tolist()),
-                    outline=outline,
-                )
+        stickers.append(
+            replace(
+                sticker,
+                size=sticker.size * photo.decode_scale,
+                sd=sticker.sd * photo.decode_scale,
+                centre=tuple(centre.tolist()),
+                outline=outline,
             )
+        )
     return _distinct(stickers)
 
 

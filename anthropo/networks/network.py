@@ -131,7 +131,21 @@ class Network:
     # ------------------------------------------------------------------------------ what it says
 
     def inputs(self, chips: Pixels) -> Tensor:
-        """Pictures (…, size, size, 3) as a module takes them, (…, channels, size, size), where it is."""
+        """Pictures (…, size, size, 3) as a module takes them, (…, channels, size, size), where it is.
+
+        Parameters
+        ----------
+        chips : (..., size, size, 3) uint8 array
+
+        Returns
+        -------
+        torch.Tensor
+
+        Raises
+        ------
+        ValueError
+            If the pictures have another type or shape.
+        """
         shape = (self.size, self.size, 3)
         if chips.dtype != np.uint8 or chips.ndim not in (4, 5) or chips.shape[-3:] != shape:
             raise ValueError(
@@ -141,7 +155,16 @@ class Network:
         return self.normalised(torch.from_numpy(np.ascontiguousarray(chips)).to(device))
 
     def by_view(self, pictures: Pixels) -> dict[str, Pixels]:
-        """Pictures (n, views, size, size, 3), of cases (n, photos, size, size, 3), by view."""
+        """Pictures (n, views, size, size, 3), of cases (n, photos, size, size, 3), by view.
+
+        Parameters
+        ----------
+        pictures : uint8 array
+
+        Returns
+        -------
+        dict of str to uint8 array
+        """
         if self.task == "cases":
             return {self.views[0]: pictures}
         return {name: pictures[:, i] for i, name in enumerate(self.views)}
@@ -149,17 +172,62 @@ class Network:
     def logits(
         self, views: Mapping[str, Pixels], metadata: NDArray[np.float32] | None = None, *, batch: int = 16
     ) -> Tensor:
-        """The raw outputs of each view's module, (len(views), n, outputs) on the CPU; see `probabilities`."""
+        """The raw outputs of each view's module, (len(views), n, outputs) on the CPU; see `probabilities`.
+
+        Parameters
+        ----------
+        views, metadata, batch
+            As for `probabilities`.
+
+        Returns
+        -------
+        torch.Tensor
+
+        Raises
+        ------
+        ValueError
+            If the pictures have another type or shape, or the network has no such view.
+        """
         return torch.stack([self._run(name, chips, batch, metadata) for name, chips in views.items()])
 
     def embed(self, views: Mapping[str, Pixels], *, batch: int = 16) -> NDArray[np.float32]:
-        """Embeddings (n, d) of pictures, the given views' one after the other; see `probabilities`."""
+        """Embeddings (n, d) of pictures, the given views' one after the other; see `probabilities`.
+
+        Parameters
+        ----------
+        views, batch
+            As for `probabilities`.
+
+        Returns
+        -------
+        (n, d) float32 array
+
+        Raises
+        ------
+        ValueError
+            If the pictures have another type or shape, or the network has no such view.
+        """
         rows = [self._run(name, chips, batch, embed=True) for name, chips in views.items()]
         embedded: NDArray[np.float32] = torch.cat(rows, 1).numpy()
         return embedded
 
     def features(self, view: str, chips: Tensor) -> Tensor:
-        """Embeddings (n, dimension) of pictures (n, size, size, 3) of one view, in torch's graph."""
+        """Embeddings (n, dimension) of pictures (n, size, size, 3) of one view, in torch's graph.
+
+        Parameters
+        ----------
+        view : str
+        chips : torch.Tensor
+
+        Returns
+        -------
+        torch.Tensor
+
+        Raises
+        ------
+        ValueError
+            If the network has no such view.
+        """
         embedded: Tensor = self._module(view).features(self.normalised(chips))
         return embedded
 
@@ -169,7 +237,16 @@ class Network:
         return self.modules[self.views.index(name)].eval()
 
     def normalised(self, chips: Tensor) -> Tensor:
-        """Pictures (…, size, size, 3) in grey levels as a module takes them, (…, channels, size, size)."""
+        """Pictures (…, size, size, 3) in grey levels as a module takes them, (…, channels, size, size).
+
+        Parameters
+        ----------
+        chips : torch.Tensor
+
+        Returns
+        -------
+        torch.Tensor
+        """
         about = self.about
         return normalised(chips, about.grey, about.spec.channels, about.mean, about.std)
 
@@ -226,6 +303,11 @@ class Network:
         -------
         ndarray of float64, (n, k)
             Of labels, grades and cases rows sum to 1; of attributes each is the probability of being present.
+
+        Raises
+        ------
+        ValueError
+            If the pictures have another type or shape, or the network has no such view.
         """
         head, loss = self.about.spec.head, self.about.parameters.loss
         each = as_probabilities(self.logits(views, metadata, batch=batch), self.task, head, loss)
@@ -235,7 +317,17 @@ class Network:
     # ------------------------------------------------------------------------------ its file
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network, whole or not at all; no pickle."""
+        """Write the network, whole or not at all; no pickle.
+
+        Parameters
+        ----------
+        path : path
+
+        Raises
+        ------
+        ModelError
+            If it cannot be written.
+        """
         arrays = {
             f"{_WEIGHTS}{name}": flat(module) for name, module in zip(self.views, self.modules, strict=True)
         }
@@ -245,6 +337,14 @@ class Network:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
         """Read a network that may come from anywhere; nothing in it is executed.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        Network
 
         Raises
         ------
@@ -257,7 +357,25 @@ class Network:
 
     @classmethod
     def of_file(cls, bundle: Bundle, path: str | os.PathLike[str]) -> Network:
-        """The network in a file that was read; see `load`."""
+        """The network in a file that was read; see `load`.
+
+        Parameters
+        ----------
+        bundle : Bundle
+        path : path
+            Of the file, for messages.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        ModelError
+            If it is no network, or does not fit together.
+        WeightsError
+            If the library that its architecture comes from is not installed.
+        """
         where = os.fspath(path)
         if "network" not in bundle.manifest:
             raise ModelError(

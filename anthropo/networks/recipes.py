@@ -227,11 +227,11 @@ def _check(recipe: Recipe) -> None:
     if not options.views or len(set(options.views)) < len(options.views):
         raise InputError("views: one or more, each once, are needed.")
     if IMAGE in options.views and len(options.views) > 1:
-        raise InputError(f"views: {IMAGE} is the whole photograph and cannot be combined with other views.")
+        raise InputError(f"views: {IMAGE} is the whole photo and cannot be combined with other views.")
     if options.pose and task != "attributes":
         raise InputError(f"pose: only the recipe attributes learns it. Set it to 0 for {recipe.name}.")
     if options.pose and options.views == (IMAGE,):
-        raise InputError("pose: a photograph without a face has none. Set it to 0.")
+        raise InputError("pose: a photo without a face has none. Set it to 0.")
     if options.contrastive and (task not in ("labels", "grades")):
         raise InputError(f"contrastive: not for the recipe {recipe.name}. Set it to 0.")
     _check_pairs(recipe)

@@ -85,7 +85,17 @@ class Cluster:
             self._end()
 
     def connect(self) -> Connection:
-        """The connection, which is made for the first photos and stays until `close` or the program's end."""
+        """The connection, which is made for the first photos and stays until `close` or the program's end.
+
+        Returns
+        -------
+        Connection
+
+        Raises
+        ------
+        ClusterError
+            If Dask is not installed, or the cluster cannot be reached or started.
+        """
         if self._connection is None:
             self._connection = Connection(self._where, min(CONNECT, self.patience))
             self._end = weakref.finalize(self, self._connection.close)
@@ -96,7 +106,26 @@ class Cluster:
     def completed(
         self, work: Callable[[T], R], items: Iterable[T]
     ) -> Generator[tuple[int, R | Lost], None, None]:
-        """Results with the index of their item, as they come."""
+        """Results with the index of their item, as they come.
+
+        Parameters
+        ----------
+        work : callable
+            Called with each item; it, the items and what it returns travel by pickle.
+        items : iterable
+
+        Yields
+        ------
+        tuple of int and what the work returns
+            A `Lost` where the worker ended with the item.
+
+        Raises
+        ------
+        ClusterError
+            If the cluster cannot be reached or started, or no worker is left.
+        Exception
+            What the work raises.
+        """
         if isinstance(items, Sized) and not len(items):  # for which no cluster is started
             return
         with closing(self._dispatcher(work, items).results()) as results:
@@ -106,7 +135,26 @@ class Cluster:
                 yield index, result
 
     def in_order(self, work: Callable[[T], R], items: Iterable[T]) -> Generator[R | Lost, None, None]:
-        """Results in the order of the items."""
+        """Results in the order of the items.
+
+        Parameters
+        ----------
+        work : callable
+            Called with each item; it, the items and what it returns travel by pickle.
+        items : iterable
+
+        Yields
+        ------
+        what the work returns
+            A `Lost` where the worker ended with the item.
+
+        Raises
+        ------
+        ClusterError
+            If the cluster cannot be reached or started, or no worker is left.
+        Exception
+            What the work raises.
+        """
         if isinstance(items, Sized) and not len(items):
             return
         dispatcher = self._dispatcher(work, items, gather=True)

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from anthropo import licensing
+from anthropo.definitions import definitions
 from anthropo.errors import parameter, spelling
 from anthropo.files import GIB, file_sha256, read_regular
 from anthropo.parallel import remote
@@ -104,7 +105,9 @@ class Dispatcher(Generic[T, R]):
         self._name = uuid.uuid4().hex
         self._pickled = pickle.dumps(work)
         self._identity = identity(work)
-        self.surroundings = remote.Surroundings(os.getcwd(), os.environ.get(licensing.VARIABLE), spelling())
+        self.surroundings = remote.Surroundings(
+            os.getcwd(), os.environ.get(licensing.VARIABLE), spelling(), definitions()
+        )
         self._probe = None if send_photos else _probe(head)
         self._send = send_photos
         self._tell = tell

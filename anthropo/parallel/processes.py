@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from anthropo import errors
+from anthropo.definitions import definitions
 from anthropo.memory import memory
 from anthropo.parallel.ended import CRASHES, signal_of
 from anthropo.parallel.link import Link
@@ -260,8 +261,9 @@ class _Pool(Generic[T, R]):
     def _set_up(self, link: Link) -> None:
         """Send the work, and wait until it is there."""
         lock = self._lock.fileno() if self._lock else None
-        context = Context(errors.spelling(), memory.most // (self._jobs + 1), lock)
-        setup = sendable(context) or pickle.dumps(Context(errors.in_python, context.memory, lock))
+        own = definitions()
+        context = Context(errors.spelling(), memory.most // (self._jobs + 1), lock, own)
+        setup = sendable(context) or pickle.dumps(Context(errors.in_python, context.memory, lock, own))
         try:
             link.send(setup)
             link.send(self._work)

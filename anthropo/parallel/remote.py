@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from anthropo.definitions import Definition, only
 from anthropo.errors import AnthropoError, parameters_spelled
 from anthropo.files import file_sha256
 from anthropo.licensing import VARIABLE
@@ -36,6 +37,7 @@ class Surroundings:
     folder: str  # that relative paths begin at
     permissive: str | None  # environment variable of permissive runs
     spelling: Callable[[str, object], str]  # of parameters
+    own: tuple[Definition, ...] = ()  # measurements of one's own
 
 
 @dataclass(slots=True, eq=False)
@@ -174,7 +176,7 @@ def _put_on(wanted: Surroundings) -> Generator[None, None, None]:
     with contextlib.suppress(OSError):  # not to be seen from here: then only sent photos are read
         os.chdir(wanted.folder)
     try:
-        with parameters_spelled(wanted.spelling):
+        with parameters_spelled(wanted.spelling), only(wanted.own):
             yield
     finally:
         _set(VARIABLE, before)

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from anthropo import errors
+from anthropo.definitions import Definition, define, definitions, forget
 from anthropo.memory import memory
 from anthropo.parallel.link import Link
 from anthropo.parallel.threads import network_threads
@@ -52,6 +53,7 @@ class Context:
     spelling: Callable[[str, object], str]  # of parameters in messages
     memory: int  # bytes that the photos of one worker may take
     lock: int | None  # descriptor of a file that the photo locks which takes more
+    own: tuple[Definition, ...] = ()  # measurements of one's own
 
 
 def serve_in_copy(connection: socket.socket, kept: set[int]) -> NoReturn:
@@ -93,6 +95,8 @@ def serve(connection: socket.socket, forks: bool) -> None:
     try:
         context: Context = pickle.loads(setup)
         errors.spell_parameters(context.spelling)
+        forget(one.id for one in definitions())  # a copy of the process has those of its beginning
+        define(context.own)
         memory.share(context.memory, context.lock)
         work: Work = pickle.loads(data)
         prepare(work)

@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 
 from anthropo.errors import InputError
 from anthropo.files import file_sha256
-from anthropo.reference.tables import MAX_AGE, Reference, ReferenceRow, checked_entry, checked_lines
+from anthropo.reference.tables import (
+    EXPRESSION,
+    MAX_AGE,
+    Reference,
+    ReferenceRow,
+    checked_entry,
+    checked_lines,
+    own_expressions,
+)
 
 Numbers = TypeVar("Numbers", float, NDArray[np.float64])
 
@@ -376,14 +384,17 @@ def as_csv(curves: Iterable[Curve], groups: Sequence[str]) -> str:
     """A table of curves as text. Source and instrument stand where they change."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns(groups))
+    written = list(curves)
+    own = own_expressions(curve.measurement for curve in written)
+    writer.writerow((*columns(groups), *([EXPRESSION] if own else [])))
     before = ("", "")
-    for curve in curves:
+    for curve in written:
+        more = (own.get(curve.measurement, ""),) if own else ()
         for age, line in zip(curve.ages, curve.lines, strict=True):
             said = (curve.source, curve.instrument)
             shown, before = ("", "") if said == before else said, said
             first = (curve.measurement, curve.unit, curve.sex, curve.grade, f"{age:g}")
-            writer.writerow((*first, *line.split(",")[: 4 + 2 * len(groups)], *shown))
+            writer.writerow((*first, *line.split(",")[: 4 + 2 * len(groups)], *shown, *more))
     return text.getvalue()
 
 

@@ -289,7 +289,7 @@ class _Building:
         self._say(foreign, f"{name_of} has nothing to adapt, and {MANY} people are needed, for")
         self._say(
             [name for name in fits if name not in carried],
-            "photographs tell more of themselves than of people, or most have the same value:",
+            "photos tell more of themselves than of people, or most have the same value:",
         )
         self._say(sorted({*carried, *told} - sided), "of one side only enough people have")
         curves: list[Curve] = []

@@ -193,7 +193,6 @@ def _check_measurement(where: str, column: str, name: str, side: str) -> None:
     raise InputError(f"{where}, column {column}: {name!r} is not a measurement. {fix}")
 
 
-@lru_cache(maxsize=1)
 def _stems() -> frozenset[str]:
     """Measurements of both sides, without _R and _L."""
     return frozenset(i[:-2] for i, e in registry().items() if e.side == "R" and f"{i[:-2]}_L" in registry())

@@ -28,6 +28,8 @@ SEXES = ("female", "male", "both")
 GRADES = ("A", "B", "C", "D")
 MAX_AGE = 120
 
+#: A further column of tables that have measurements of one's own.
+EXPRESSION = "expression"
 COLUMNS = (
     "measurement", "unit", "sex", "age_lo", "age_hi", "n", "mean", "sd", "grade", "source", "instrument",
     "error_sd",
@@ -396,10 +398,21 @@ def checked_entry(where: str, cells: Mapping[str, str]) -> Entry:
     """The registry's entry of a row; an InputError if measurement, unit, sex or grade is none."""
     entry = registry().get(cells["measurement"])
     if entry is None:
+        if cells.get(EXPRESSION):
+            raise InputError(
+                f"{where}, column measurement: {cells['measurement']!r} is a measurement of one's own. Add "
+                f"its definition: {parameter('registry', 'mine.csv')}."
+            )
         near = difflib.get_close_matches(cells["measurement"], registry(), 3) or list(registry())
         raise InputError(
             f"{where}, column measurement: {cells['measurement']!r} is not a measurement. "
-            f"Choose from {', '.join(near)}{'' if len(near) > 3 else '; docs/atlas.md has all'}."
+            f"Choose from {', '.join(near)}{'' if len(near) > 3 else '; docs/atlas.md has all'}. If it is "
+            f"your own, add its definition: {parameter('registry', 'mine.csv')}."
+        )
+    if cells.get(EXPRESSION) and cells[EXPRESSION] != entry.expression:
+        raise InputError(
+            f"{where}, column {EXPRESSION}: {entry.id} was {cells[EXPRESSION]} when the table was made, and "
+            f"is {entry.expression} now. Build the table again, or use the definition of then."
         )
     for column, allowed in (("unit", units(entry)), ("sex", SEXES), ("grade", GRADES)):
         if cells[column] not in allowed:
@@ -439,14 +452,23 @@ def units(entry: Entry) -> tuple[str, ...]:
     return (entry.unit, "mm") if entry.kind == "distance" and entry.unit != "mm" else (entry.unit,)
 
 
+def own_expressions(measurements: Iterable[str]) -> dict[str, str]:
+    """Expressions of those that are one's own: a table states them, so that no other one is taken for it."""
+    entries = (registry()[name] for name in measurements)
+    return {entry.id: entry.expression for entry in entries if entry.own}
+
+
 def as_csv(rows: Iterable[ReferenceRow]) -> str:
     """A reference table as text; numbers with six significant digits."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
+    written = list(rows)
+    own = own_expressions(row.measurement for row in written)
+    writer.writerow((*COLUMNS, *([EXPRESSION] if own else [])))
+    for row in written:
         cells = (getattr(row, column) for column in COLUMNS)
-        writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in cells])
+        more = [own.get(row.measurement, "")] if own else []
+        writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in cells] + more)
     return text.getvalue()
 
 

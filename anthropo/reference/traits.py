@@ -291,16 +291,21 @@ def _never(rule: Rule) -> str:
     for name in rule.measurements:
         if name in reasons:
             return reasons[name]
-    return "needs the eye" if rule.kind == SUBJECTIVE else "not measured in a frontal photograph"
+    return "needs the eye" if rule.kind == SUBJECTIVE else "not measured in a frontal photo"
 
 
 def _unreliable(names: Sequence[str]) -> str:
     """Why these measurements do not make a trait by themselves; empty if one of them does."""
     known = [registry().get(name) for name in names]
-    if not all(entry is not None and entry.unreliable for entry in known):
+    if not all(entry is not None and not entry.decides for entry in known):
         return ""
-    values = ", ".join(f"{entry.id} {entry.reliability:.2f}" for entry in known if entry)
-    return f"no trait is called by measurements of low reliability alone ({values})" if values else ""
+    unknown = "low or unknown" if any(e and math.isnan(e.reliability) for e in known) else "low"
+    values = ", ".join(
+        f"{entry.id} {'unknown' if math.isnan(entry.reliability) else f'{entry.reliability:.2f}'}"
+        for entry in known
+        if entry
+    )
+    return f"no trait is called by measurements of {unknown} reliability alone ({values})" if values else ""
 
 
 def _why_open(rule: Rule, evidence: Sequence[Evidence], confidence: float) -> str:

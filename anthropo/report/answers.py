@@ -47,7 +47,7 @@ def print_answer(prediction: Prediction, trained: Trained, top: int) -> None:
                 say(f"typicality {_typicality_words(prediction)}")
         say(f"prevalence {prevalence_words(trained)}")
     say(
-        "Likeness to the photographs that the model was trained on. Research use only, not a medical device.",
+        "Likeness to the photos that the model was trained on. Research use only, not a medical device.",
         dim=True,
     )
 

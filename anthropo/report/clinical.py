@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def write_clinical(
     >>> import anthropo
     >>> from anthropo.report import write_clinical
     >>> write_clinical("case.html", anthropo.traits(anthropo.example_photo(), sex="female", age=31))
-    >>> "<h3>Findings" in Path("case.html").read_text()
+    >>> "<h2>Findings" in Path("case.html").read_text()
     True
     """
     of = Findings(people=(traits,)) if isinstance(traits, PersonTraits) else traits
@@ -143,7 +144,7 @@ def _told(person: PersonTraits, shown: Record, room: _Room) -> dict[str, Any]:
         "more_findings": _listed(called[room.findings :], room.terms),
         "look": _listed((t for t in person.traits if t.status == LOOK), room.note),
         "measured": numbers[: room.measured],
-        "more_measured": _short(", ".join(one["name"] for one in numbers[room.measured :]), room.terms),
+        "more_measured": _joined([one["name"] for one in numbers[room.measured :]], "; ", room.terms),
         "nothing": nothing_beyond(record),
         "chance": [chance.sentence() for chance in by_chance(record.scores)][:2],
         "regions": _regions(record),
@@ -276,7 +277,7 @@ def _listed(traits: Iterable[Trait], most: int) -> str:
         sides.setdefault(trait.label + (" (by eye)" if trait.by_eye else ""), []).append(trait.side)
     one_sided = {"R": ", right", "L": ", left"}
     names = [name + (one_sided.get(of[0], "") if len(of) == 1 else "") for name, of in sides.items()]
-    return _short("; ".join(names), most)
+    return _joined(names, "; ", most)
 
 
 def _open(traits: Sequence[Trait], most: int) -> list[str]:
@@ -354,6 +355,8 @@ def _gate(person: PersonTraits, room: _Room) -> list[str]:
         if not photo.ok:
             lines.append(where + _short(photo.reason.removeprefix(f"{photo.photo}: "), room.note))
             continue
+        if photo.remark:
+            lines.append(where + _short(photo.remark, room.note))
         for check in photo.gate:
             if not check.ok:
                 name, value = check.name.replace("_", " "), number(check.value, check.unit)
@@ -381,6 +384,14 @@ def _short(words: str, most: int) -> str:
     if len(words) <= most:
         return words
     return (words[:most].rpartition(" ")[0] or words[:most]).rstrip(",;:") + " …"
+
+
+def _joined(names: Sequence[str], between: str, most: int) -> str:
+    """As many names as there is room for, and how many more there are."""
+    lengths = accumulate(len(name) + len(between) for name in names)
+    shown = max(1, sum(length <= most for length in lengths))
+    more = len(names) - shown
+    return between.join([*names[:shown], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _counted(lines: Sequence[str], most: int, what: str = "") -> list[str]:

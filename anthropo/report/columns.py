@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
+from anthropo.definitions import Definition, definitions
 from anthropo.face.gate import CHECKS
 from anthropo.files import packaged_table, write
 from anthropo.measurement.registry import registry
@@ -35,11 +36,11 @@ class Column:
 
     def matches(self, name: str) -> bool:
         """Whether a column of this name is meant."""
-        return _pattern(self.column).fullmatch(name) is not None
+        return _pattern(self.column, definitions()).fullmatch(name) is not None
 
 
-@cache
-def _pattern(column: str) -> re.Pattern[str]:
+@lru_cache(maxsize=1024)
+def _pattern(column: str, own: tuple[Definition, ...]) -> re.Pattern[str]:
     """The names that a column stands for: those of measurements and checks are known, others are not."""
     known = {"measurement": "|".join(registry()), "check": "|".join(CHECKS), "side": "left|top|right|bottom"}
     parts = re.split(r"\{(\w+)\}", column)

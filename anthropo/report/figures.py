@@ -87,6 +87,11 @@ def overlay(
     PIL.Image.Image
         RGB, without metadata.
 
+    Raises
+    ------
+    PhotoError
+        If the photo has to be decoded more finely, and cannot be.
+
     Examples
     --------
     >>> import anthropo

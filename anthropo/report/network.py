@@ -63,7 +63,7 @@ def print_network_answer(prediction: Prediction, network: Network, top: int) -> 
     say(f" ({rule})")
     say(f"These are {uncalibrated_words()}.")
     say(
-        f"Likeness to the photographs that the network was trained on. {NOTE}",
+        f"Likeness to the photos that the network was trained on. {NOTE}",
         dim=True,
     )
 

@@ -167,7 +167,7 @@ def write_page(path: Path, trained: TrainedTranslation) -> None:
         held=about.parameters.landmarks > 0,
         facts=[
             *sides,
-            ("licence of the photographs", about.licence),
+            ("licence of the photos", about.licence),
             ("model", trained.translation.digest[:12]),
         ],
         options=[(name, str(value)) for name, value in about.parameters.to_json().items()],

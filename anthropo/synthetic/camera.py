@@ -32,6 +32,11 @@ def nearer(pixels: Pixels, points: Floats, cm: float, depth: Floats | None = Non
         The picture, and where its landmarks are. What lies in the plane that distance counts from keeps its
         size; beyond the face the picture stays.
 
+    Raises
+    ------
+    ValueError
+        If the landmarks lie on one line, so that nothing can be warped.
+
     Examples
     --------
     >>> import anthropo

@@ -154,6 +154,11 @@ SYNDROMES: dict[str, Syndrome] = {
 def healthy_sd() -> dict[str, float]:
     """Standard deviation of each measurement among healthy adults, in the reference frl-adults.
 
+    Returns
+    -------
+    dict of str to float
+        By the id of the measurement, in its unit.
+
     Examples
     --------
     >>> from anthropo.synthetic import healthy_sd

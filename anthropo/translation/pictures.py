@@ -332,7 +332,7 @@ def _refuse_shared(names: Sequence[str], features: Features) -> None:
     files = [pair for pair in across if pair.kind == "file"]
     if files:
         raise InputError(
-            f"{names[0]} and {names[1]} share photographs: {some(f'{p.first} = {p.second}' for p in files)}. "
+            f"{names[0]} and {names[1]} share photos: {some(f'{p.first} = {p.second}' for p in files)}. "
             "Leave each in one of them."
         )
 

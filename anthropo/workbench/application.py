@@ -34,8 +34,9 @@ from anthropo.report.clinical import write_clinical
 from anthropo.report.measure import Page
 from anthropo.report.rendering import as_csv
 from anthropo.report.traits import write_traits
+from anthropo.video import is_video, open_video
 from anthropo.workbench import persons, views
-from anthropo.workbench.desk import Desk, Listed
+from anthropo.workbench.desk import Desk, Listed, UnkeptError
 from anthropo.workbench.guard import REPORT_POLICY, Guard
 from anthropo.workbench.models import Shelf
 from anthropo.workbench.sitting import Sitting, StaleError
@@ -164,6 +165,8 @@ class Bench:
 
         def made() -> bytes:
             photo = self.listed(request.path_params["photo"])
+            if is_video(photo.path):
+                return views.thumbnail(next(open_video(photo.path).photos(1)).pixels)
             return views.thumbnail(read_photo(photo.path, short_side=200).pixels)
 
         return Response(await run_in_threadpool(made), media_type="image/jpeg")
@@ -269,6 +272,18 @@ class Bench:
         sitting = await self._sitting(request)
         return JSONResponse(await run_in_threadpool(partial(views.traits, sitting)))
 
+    async def sticker(self, request: Request) -> Response:
+        """The scale by a sticker that was pointed at."""
+        try:
+            mm, *ends = (float(request.query_params.get(name, "")) for name in ("mm", "x", "y", "x2", "y2"))
+        except ValueError:
+            mm, ends = math.nan, []
+        if not 4 <= mm <= 60 or not all(map(math.isfinite, ends)):
+            raise InputError("A sticker is 4 to 60 mm wide. Give its diameter or side in mm.")
+        sitting = await self._sitting(request)
+        told = partial(views.sticker, sitting, mm, (ends[0], ends[1]), (ends[2], ends[3]))
+        return JSONResponse(await run_in_threadpool(told))
+
     async def growth(self, request: Request) -> Response:
         """Sizes of the form on growth charts."""
         sitting = await self._sitting(request)
@@ -322,6 +337,8 @@ _RESULTS = {
 
 
 def _result(sitting: Sitting, kind: str) -> bytes:
+    if kind == "landmarks" and sitting.is_video:
+        raise InputError("A video has no landmark file: every frame has its own points.")
     if kind == "landmarks":
         return sitting.landmark_text().encode()
     if kind == "table":
@@ -356,7 +373,10 @@ def _write(path: Path, data: bytes) -> None:
 def _is_photo(path: Path) -> bool:
     """Whether a file can be read as a photo, with or without a face."""
     with contextlib.suppress(AnthropoError):
-        read_photo(path, short_side=100)
+        if is_video(path):
+            open_video(path)
+        else:
+            read_photo(path, short_side=100)
         return True
     return False
 
@@ -405,6 +425,8 @@ def _answering(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
             return await answer(request)
         except StaleError as error:
             return PlainTextResponse(str(error), 409)
+        except UnkeptError as error:
+            return PlainTextResponse(str(error), 507)
         except AnthropoError as error:
             return PlainTextResponse(str(error), 422)
         except LookupError:
@@ -468,6 +490,7 @@ def application(
         (f"{at}/lines", ["GET"], bench.lengths),
         (f"{at}/lines/{{measurement}}", ["GET"], bench.lines),
         (f"{at}/traits", ["GET"], bench.traits),
+        (f"{at}/sticker", ["GET"], bench.sticker),
         (f"{at}/growth", ["GET"], bench.growth),
         (f"{at}/models/{{model}}/{{what}}", ["GET"], bench.model),
         (f"{at}/results/{{kind}}", ["GET", "POST"], bench.result),

@@ -24,6 +24,7 @@ from anthropo.files import held, portable_name, write
 from anthropo.measurement.landmark_file import SUFFIX
 from anthropo.photo import SUFFIXES
 from anthropo.tables import iterate_rows
+from anthropo.video import is_video
 
 TABLE = "cohort.csv"
 PHOTOS, LANDMARKS, REPORTS = "photos", "landmarks", "reports"
@@ -34,6 +35,10 @@ PERSON = (
 )  # fmt: skip
 _FRESH = 2.0  # seconds that the list of photos is kept
 _MOST_CELL, _MOST_OBSERVED = 200, 5000  # characters
+
+
+class UnkeptError(InputError):
+    """Points could not be written, as on a full disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +125,17 @@ class Desk:
             one = self._listed(name, columns)
             listed[one.id] = one
         if self.folder.is_dir():
-            for name in photographs_in(self.folder):
+            for name in [*photographs_in(self.folder), *self._videos()]:
                 path = Path(name)
                 if REPORTS not in path.relative_to(self.folder).parts[:1] and str(path) not in rows:
                     one = self._listed(name, {})
                     listed[one.id] = one
         return listed
+
+    def _videos(self) -> list[str]:
+        """Videos that were dropped; of those that lie elsewhere in the folder the table has to speak."""
+        folder = self.folder / PHOTOS
+        return sorted(str(path) for path in folder.iterdir() if is_video(path)) if folder.is_dir() else []
 
     def _rows(self) -> dict[str, dict[str, str]]:
         """Columns of the table by photo; the last row of a photo counts."""
@@ -151,8 +161,11 @@ class Desk:
         base = name.replace("\\", "/").rpartition("/")[2]
         stem, dot, suffix = base.rpartition(".")
         suffix = f"{dot}{suffix}".lower()
-        if suffix not in SUFFIXES:
-            raise PhotoError(f"{base[:80]}: not a photo by its name. Give {', '.join(sorted(SUFFIXES))}.")
+        if suffix not in SUFFIXES and not is_video(base):
+            known = ", ".join(sorted(SUFFIXES))
+            raise PhotoError(
+                f"{base[:80]}: not a photo by its name. Give {known}, or a video as .mp4 or .mov."
+            )
         stem = portable_name(stem[:60].strip(". ") or "photo")
         path = self.folder / PHOTOS / f"{stem}-{hashlib.sha256(data).hexdigest()[:8]}{suffix}"
         if not path.exists():
@@ -196,7 +209,9 @@ class Desk:
     def save_landmarks(self, photo: Listed, digest: str, text: str) -> None:
         """Write a photo's landmark file."""
         self._make(LANDMARKS)
-        write(self.landmarks(photo, digest), text, what="the landmarks")
+        advice = "They stay as they are on this page; make room, and move any of them to keep all."
+        path = self.landmarks(photo, digest)
+        write(path, text, what="the landmarks", advice=advice, error=UnkeptError)
 
     def forget_landmarks(self, photo: Listed, digest: str) -> None:
         """Remove a photo's landmark file, in which no point is moved any more."""

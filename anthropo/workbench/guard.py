@@ -130,7 +130,7 @@ class Guard:
         """
         cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict"
         body = (
-            b'<!doctype html><html lang="en"><title>anthropo</title>'
+            b'<!doctype html><html lang="en"><title>anthropo</title><link rel="icon" href="/icon.svg">'
             b'<meta http-equiv="refresh" content="0;url=/"><p><a href="/">Open the workbench</a></p></html>'
         )
         headers = [(b"content-type", b"text/html; charset=utf-8"), (b"set-cookie", cookie.encode())]

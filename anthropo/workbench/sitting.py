@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Mapping
@@ -10,10 +11,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from anthropo.batch.records import Record
-from anthropo.batch.run import MeasuredFace, measure_observation, record_of
+from anthropo.batch.records import Record, VideoSummary
+from anthropo.batch.run import MeasuredFace, measure_item, measure_observation, record_of
 from anthropo.batch.scores import settings_of
-from anthropo.errors import InputError
+from anthropo.errors import FaceError, InputError
 from anthropo.face.frame import Floats
 from anthropo.measurement.landmark_file import (
     POINTS,
@@ -23,10 +24,12 @@ from anthropo.measurement.landmark_file import (
     places_of,
     read_landmarks,
 )
+from anthropo.measurement.sticker import Sticker, sticker_at
 from anthropo.observation import Observation, observe
 from anthropo.reference.growth import Growth
 from anthropo.reference.rules import Rule, read_rules
 from anthropo.settings import Settings
+from anthropo.video import is_video
 from anthropo.workbench.desk import Desk, Listed
 from anthropo.workflows.trait_calling import (
     PersonTraits,
@@ -68,12 +71,18 @@ class Sitting:
         self.lock = threading.RLock()
         self.revision = 0
         self.note = ""  # about a landmark file that cannot be used
+        self._video: VideoSummary | None = None
+        self.measured: MeasuredFace
+        self.record: Record
         self._settings = Settings(face="largest")
         self._open()
 
     def _open(self) -> None:
         """Find the face, and the points that an earlier sitting has moved."""
         self.note = ""
+        if self.is_video:
+            self._watch()
+            return
         self.observation: Observation = observe(self.photo.path, settings_of(self.photo.item, self._settings))
         self.found: Floats = places_of(self.observation.face)
         self.at: Floats = self.found.copy()
@@ -93,6 +102,25 @@ class Sitting:
                 self.at[shifted] = saved.points[shifted]
         self.kept: Floats = self.at.copy()  # as the landmark file has them
         self._measure()
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it is a video, whose frames are measured one by one and pooled."""
+        return is_video(self.photo.path)
+
+    def _watch(self) -> None:
+        """Measure a video; what is shown is its best frame."""
+        best: list[MeasuredFace] = []
+        item = self.photo.item
+        (record,) = measure_item(item, self._settings, best.append)
+        if not record.ok:
+            raise FaceError(record.reason)
+        notes = [note for note in record.notes if note in best[0].notes]
+        self.measured = replace(best[0], values=record.measurements, notes=notes)
+        self.record, self._video = record, record.video
+        self.observation = best[0].observation
+        self.found = places_of(self.observation.face)
+        self.at, self.kept = self.found.copy(), self.found.copy()
 
     @property
     def digest(self) -> str:
@@ -118,13 +146,20 @@ class Sitting:
         return Landmarks(name, "", name, self.digest, self.at.copy(), self.found)
 
     def _measure(self) -> None:
+        if self.is_video:
+            self.measured = replace(self.measured, item=self.photo.item)
+            self.record = self._recorded(settings_of(self.photo.item, self._settings))
+            return
         item, landmarks = self.photo.item, self.landmarks
         seen = self.observation
         face = moved(seen.face, seen.first, landmarks) if landmarks else seen.face
         settings = settings_of(item, self._settings)
         corrected = replace(seen, face=face, landmarks=landmarks)
-        self.measured: MeasuredFace = measure_observation(item, corrected, settings)
-        self.record: Record = record_of(self.measured, settings)
+        self.measured = measure_observation(item, corrected, settings)
+        self.record = self._recorded(settings)
+
+    def _recorded(self, settings: Settings) -> Record:
+        return replace(record_of(self.measured, settings), video=self._video)
 
     # ----------------------------------------------------------------------------------- changes
 
@@ -138,6 +173,11 @@ class Sitting:
                 raise StaleError(
                     f"{self.photo.name} was changed in another window since. Its points are shown as they "
                     "are now; move yours again."
+                )
+            if self.is_video and points:
+                raise InputError(
+                    f"{self.photo.name}: points of a video cannot be moved, since every frame has its own. "
+                    "Save a frame as a photo to correct that."
                 )
             at = self.found.copy()
             width, height = self.observation.face.size
@@ -186,7 +226,9 @@ class Sitting:
             if _said(before) == _said(photo):
                 return
             self.revision += 1
-            if before.columns.get("distance", "") != photo.columns.get("distance", ""):
+            # what counts before points are measured: an age says how large a head is that a lens saw
+            names = ("distance", "age", *(("scale",) if self.is_video else ()))
+            if any(before.columns.get(name, "") != photo.columns.get(name, "") for name in names):
                 self._open()
             else:
                 self._measure()
@@ -201,8 +243,16 @@ class Sitting:
             items=(item,), people=None, request=TraitsRequest(), settings=settings, rules=_rules()
         )
         with self.lock:
-            record = record_of(self.measured, settings)
+            record = self._recorded(settings)
         return answer(item, if_fit(record), task)
+
+    def sticker(self, mm: float, start: tuple[float, float], end: tuple[float, float]) -> Sticker | None:
+        """The sticker, `mm` wide, that was clicked at, or drawn across from one edge to the other."""
+        with self.lock:
+            photo, points = self.observation.photo, self.measured.face.landmarks
+        across = math.dist(start, end)
+        middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+        return sticker_at(photo, points, mm, middle, across or None)
 
     def growth(self) -> tuple[list[Growth], list[str]]:
         """The sizes of the form against their charts, and why one is no size."""

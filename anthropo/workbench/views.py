@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from anthropo.batch.records import Result
+from anthropo.batch.records import Record, Result
+from anthropo.batch.run import MeasuredFace
 from anthropo.face.frame import Floats, face_axes
 from anthropo.face.landmarker import Face
 from anthropo.measurement import anatomy
@@ -48,7 +49,7 @@ def document(sitting: Sitting) -> Json:
         record, seen = sitting.record, sitting.measured
         face = seen.face
         by_hand = sitting.by_hand
-        notes = [sitting.note] if sitting.note else []
+        notes = [words for words in (sitting.note, _video(record)) if words]
         notes += [*record.notes, *record.disagreements, *([record.remark] if record.remark else [])]
         return {
             "id": sitting.photo.id,
@@ -59,6 +60,7 @@ def document(sitting: Sitting) -> Json:
             "box": [round(v, 1) for v in face.box],
             "points": _points(sitting, face),
             "by_hand": by_hand,
+            "video": sitting.is_video,
             "gate": [
                 {
                     "name": check.name.replace("_", " "),
@@ -71,12 +73,48 @@ def document(sitting: Sitting) -> Json:
             ],
             "pose": {axis: minus(f"{getattr(face, axis):+.1f}°") for axis in ("yaw", "pitch", "roll")},
             "distance": distance_words(record),
+            "scale": _scale(seen),
             "measurements": [_measurement(name, of, by_hand) for name, of in record.results.items()],
             "interval": interval_words(record),
             "compared": [f"{name} ({how})" if how else name for name, how in record.compared_with.items()],
             "person": {name: sitting.photo.columns.get(name, "") for name in PERSON},
             "notes": [note.removeprefix(f"{sitting.photo.path}: ") for note in notes],
         }
+
+
+def _scale(seen: MeasuredFace) -> Json:
+    """What gave the scale, with its outlines on the photo; or why there is none that was asked for."""
+    if seen.scale is None:
+        names = f"{seen.item.path}: "
+        return {"words": "", "why": " ".join(seen.notes).replace(names, ""), "shapes": []}
+    shapes = [shape.round(2).tolist() for shape in seen.scale.shape]
+    return {
+        "words": f"{seen.scale.mm_per_px:.4f} mm per pixel. {seen.scale.method}",
+        "why": "",
+        "shapes": shapes,
+    }
+
+
+def sticker(sitting: Sitting, mm: float, start: tuple[float, float], end: tuple[float, float]) -> Json:
+    """The scale by a sticker that somebody has pointed at; without one where nothing there has an edge."""
+    found = sitting.sticker(mm, start, end)
+    if found is None:
+        return {"scale": "", "shape": []}
+    scale = mm / found.size
+    return {
+        "scale": f"mm-per-px={scale:.5g}±{scale * found.sd / found.size:.2g}",
+        "shape": found.outline.round(2).tolist(),
+    }
+
+
+def _video(record: Record) -> str:
+    """How much of a video was measured; empty of a photo."""
+    if (video := record.video) is None:
+        return ""
+    measured = (
+        f"{video.seconds:.1f} s of video, {video.measured} of {video.frames} frames measured and pooled."
+    )
+    return " ".join([measured, *(f"{remark[0].upper()}{remark[1:]}." for remark in video.remarks)])
 
 
 def _points(sitting: Sitting, face: Face) -> list[Json]:

@@ -10,7 +10,6 @@ from .export import export_network as export_network
 from .finetuning import FinetuneRequest as FinetuneRequest
 from .finetuning import finetune as finetune
 from .inspection import inspect as inspect
-from .installation import doctor as doctor
 from .landmarks import evaluate_landmarks as evaluate_landmarks
 from .landmarks import train_landmarks as train_landmarks
 from .map import map_faces as map_faces

@@ -87,6 +87,15 @@ class ComparedAttributes:
         """Every answer that the figures are made of, as `EvaluateResult.predictions` gives it.
 
         ``model`` is the way to learn: individual, chained, multi-task.
+
+        Parameters
+        ----------
+        names : bool
+            Photos and patients by name; keyed hashes when left out.
+
+        Returns
+        -------
+        pandas.DataFrame
         """
         from anthropo.learning.predictions import predictions_of
 

@@ -60,7 +60,7 @@ class ChangeRequest(CohortRequest):
     before, after : str, optional
         Of a cohort: the states that are compared, as the column `state` names them. With two states, `before`
         alone says which comes first.
-    sex, ancestry : str, optional
+    sex, gestation, ancestry : str, optional
         As for `anthropo.Settings`; of whoever has no such column.
     age, age_after : str or float, optional
         Years, or months as in ``"18m"``, on the photos of before and of after; the same if only `age` is
@@ -77,6 +77,7 @@ class ChangeRequest(CohortRequest):
     sex: str | None = None
     age: float | str | None = None
     age_after: float | str | None = None
+    gestation: str | None = None
     ancestry: str | None = None
     references: Sequence[str] = ()
     appearance: bool = False
@@ -122,7 +123,16 @@ class ChangeResult:
     settings: Settings = field(default_factory=Settings)
 
     def of(self, *statuses: Status) -> list[Change]:
-        """The changes of these statuses: asymmetries first, then by region, the surest first."""
+        """The changes of these statuses: asymmetries first, then by region, the surest first.
+
+        Parameters
+        ----------
+        *statuses : {"changed", "moved", "within error", "not compared"}
+
+        Returns
+        -------
+        list of Change
+        """
         chosen = [c for c in self.changes if c.status in statuses]
         regions = list(dict.fromkeys(c.part for c in self.changes))
 
@@ -227,7 +237,12 @@ def change(
                 f"{next(one for one in named if is_table(one))}: a table, where the photos of one state are "
                 "needed. Give a table alone: it has both states of each patient."
             )
-        known = {"sex": request.sex, "age": age, "ancestry": request.ancestry}
+        known = {
+            "sex": request.sex,
+            "age": age,
+            "gestation": request.gestation,
+            "ancestry": request.ancestry,
+        }
         columns = {key: str(value) for key, value in known.items() if value is not None}
         sides.append([replace(item, columns=columns) for item in collect(named)])
     settings = change_settings(request, [item for side in sides for item in side])
@@ -248,7 +263,13 @@ def change_settings(request: ChangeRequest, items: Sequence[Item]) -> Settings:
         raise InputError(f"Without a face there is nothing to compare. Leave {parameter('no_face')} out.")
     settings = settings_for(request.reading, photos=[item.path for item in items])
     references = (request.references,) if isinstance(request.references, str) else tuple(request.references)
-    settings = replace(settings, references=references, sex=request.sex, ancestry=request.ancestry)
+    settings = replace(
+        settings,
+        references=references,
+        sex=request.sex,
+        gestation=request.gestation,
+        ancestry=request.ancestry,
+    )
     settings.fingerprint()
     return settings
 
@@ -332,7 +353,7 @@ def compared(
         first, second = next(iter(twice.values()))
         both = f"{first} and {second} are" if first != second else f"{first} is"
         text = (
-            f"{both} the same photograph, in the states {states[0]} and {states[1]}: nothing can have "
+            f"{both} the same photo, in the states {states[0]} and {states[1]}: nothing can have "
             "changed between them. Name another photo for one of the states."
         )
         if patient:
@@ -344,7 +365,7 @@ def compared(
     for state, photos in zip(states, seen, strict=True):
         once = {photo.digest or photo.photo: photo for photo in reversed(photos)}
         if len(once) < len(photos):
-            remarks.append(f"{state}: the same photograph under several names; counted once.")
+            remarks.append(f"{state}: the same photo under several names; counted once.")
         faces = tuple(p for p in reversed(list(once.values())) if not p.reason)
         reasons = [photo.reason for photo in photos if photo.reason]
         if not faces:

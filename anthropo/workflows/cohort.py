@@ -137,7 +137,8 @@ def settings_for(
     return settings
 
 
-def _store(cache: str | None) -> Store | None:
+def store_of(cache: str | None) -> Store | None:
+    """Where what is known of photos is kept; None where nothing is to be."""
     if cache == "none":
         return None
     folder = Path(cache) if cache else cache_folder() / "features"
@@ -173,7 +174,7 @@ def read_features(
             regions=regions,
             jobs=reading.jobs,
             runner=reading.runner,
-            store=_store(reading.cache),
+            store=store_of(reading.cache),
             observed=observed,
             identify=identify,
             on_progress=advance,

@@ -25,7 +25,7 @@ from anthropo.groups.composite import (
     label_shapes,
 )
 from anthropo.learning.cohort import Case, Finding
-from anthropo.workflows.cohort import CohortRequest, check_photos, read_matched, settings_for
+from anthropo.workflows.cohort import CohortRequest, check_photos, read_matched, settings_for, store_of
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -158,7 +158,14 @@ def composite(
         )
     settings = settings_for(reading, photos=[case.photo for case in people.cases])
     with progress(len(cases), "finding faces") as advance:
-        faces = find_sitters(cases, settings, jobs=reading.jobs, runner=reading.runner, on_progress=advance)
+        faces = find_sitters(
+            cases,
+            settings,
+            jobs=reading.jobs,
+            runner=reading.runner,
+            store=store_of(reading.cache),
+            on_progress=advance,
+        )
     findings += [Finding("warning", "photo", reason) for _, reason in faces.left_out]
     sitters, small = _enough(faces.sitters, least)
     without = {case.label for case in cases} - {sitter.label for sitter in sitters} - set(small)

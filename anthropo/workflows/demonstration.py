@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 #: What stands on everything that comes of synthetic people.
 SYNTHETIC = (
-    "SYNTHETIC: every picture is one public photograph, morphed. No figure here says anything about real "
-    "people."
+    "SYNTHETIC: every picture is one public photo, morphed. No figure here says anything about real people."
 )
 
 
@@ -174,7 +173,7 @@ def judge_on(material: Material, training: TrainResult) -> EvaluateResult:
     from anthropo.learning.judging import Question
 
     questions = [Question(attribute=None, models=made.judged) for made in training.evaluations]
-    settings = {"cohort": "SYNTHETIC: one morphed photograph"}
+    settings = {"cohort": "SYNTHETIC: one morphed photo"}
     (made,) = evaluations_of(questions, material, settings=settings)
     # where no reader can miss it
     made = replace(made, warnings=(SYNTHETIC, *made.warnings))

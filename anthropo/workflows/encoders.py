@@ -135,7 +135,7 @@ def _check_sight(encoder: Encoder, name: str, settings: Settings) -> None:
         )
     if not settings.no_face and whole and is_network_file(name):
         raise InputError(
-            f"{parameter('encoder', name)}: the network was trained on whole photographs; pass "
+            f"{parameter('encoder', name)}: the network was trained on whole photos; pass "
             f"{parameter('no_face', True)}, or choose another."
         )
 

@@ -83,7 +83,17 @@ class FinetuneRequest(CohortRequest):
     same_person: str | None = None
 
     def load_recipe(self) -> Recipe:
-        """The recipe with all changes; an InputError if an option does not fit."""
+        """The recipe with all changes; an InputError if an option does not fit.
+
+        Returns
+        -------
+        Recipe
+
+        Raises
+        ------
+        InputError
+            If there is no such recipe or option, or a value does not fit.
+        """
         from anthropo.networks.recipes import load_recipe
 
         file = Path(self.parameters) if self.parameters else None
@@ -113,7 +123,16 @@ class FinetuneRequest(CohortRequest):
         return recipe
 
     def sites_in(self, recipe: Recipe) -> str | None:
-        """The column of the sites, if the target is among these."""
+        """The column of the sites, if the target is among these.
+
+        Parameters
+        ----------
+        recipe : Recipe
+
+        Returns
+        -------
+        str or None
+        """
         return self.domain or (SITE if recipe.parameters.targets and not self.target else None)
 
     def _check_sources(self, recipe: Recipe) -> None:

@@ -143,7 +143,7 @@ def _translation(path: str | os.PathLike[str]) -> Inspection:
     rows += [(name, f"{value:.4g}") for name, value in about.figures.items()]
     rows += [
         ("landmarks held", f"weight {about.parameters.landmarks:g}" if about.parameters.landmarks else "no"),
-        ("licence of the photographs", about.licence),
+        ("licence of the photos", about.licence),
     ]
     rows += [(str(w.name), f"licence: {w.licence}; data: {w.data}") for w in about.weights]
     rows += [("command", about.command or "not stated"), ("model", made.digest[:12])]

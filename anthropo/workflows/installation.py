@@ -95,7 +95,16 @@ class Installation:
         return not self.of("broken")
 
     def of(self, *states: State) -> tuple[Part, ...]:
-        """The parts in one of these states."""
+        """The parts in one of these states.
+
+        Parameters
+        ----------
+        *states : {"fine", "absent", "doubtful", "broken"}
+
+        Returns
+        -------
+        tuple of Part
+        """
         return tuple(part for part in self.parts if part.state in states)
 
     def to_frame(self) -> pd.DataFrame:

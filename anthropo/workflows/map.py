@@ -183,7 +183,7 @@ def _of_duplicates(features: Features) -> list[Finding]:
     """A warning of photographs that are neighbours because they are one."""
     pairs = [f"{p.first} = {p.second}" for p in find_duplicates(features) if not p.same_patient]
     text = (
-        f"one photograph under different patients: {some(pairs)}. They are neighbours for that alone; give "
+        f"one photo under different patients: {some(pairs)}. They are neighbours for that alone; give "
         "them the same patient."
     )
     return [Finding("warning", "duplicate", text)] if pairs else []

@@ -349,7 +349,7 @@ def measure_table(
     settings.fingerprint()
     items = _named(photos)
     if not items:
-        raise InputError("No photograph was named.")
+        raise InputError("No photo was named.")
     return measure_items(items, settings, jobs=jobs, runner=runner).to_frame(long=long)
 
 

@@ -35,7 +35,26 @@ class Model:
         return tuple(self.trained.model.labels)
 
     def encoder(self, settings: Settings, weights: str | None = None) -> AnyEncoder:
-        """The encoder, or several, that the model was trained with."""
+        """The encoder, or several, that the model was trained with.
+
+        Parameters
+        ----------
+        settings : Settings
+            How photos are read.
+        weights : path, optional
+            Of an encoder whose weights do not come with anthropo; several with commas.
+
+        Returns
+        -------
+        Encoder or Encoders
+
+        Raises
+        ------
+        ModelError
+            If its network or weights are not where they should be, or are others.
+        WeightsError
+            If weights or a library are missing.
+        """
         from anthropo.workflows.encoders import encoder_for
 
         return encoder_for(self.trained, str(self.path), weights, settings)

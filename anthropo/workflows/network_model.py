@@ -277,9 +277,7 @@ class NetworkModel:
         settings = settings_for(reading, manifest.settings, photos)
         no_face = parameter("no_face", True)
         if settings.no_face != (self.network.views == (IMAGE,)):
-            needs = (
-                f"faces; leave {no_face} out" if settings.no_face else f"whole photographs; pass {no_face}"
-            )
+            needs = f"faces; leave {no_face} out" if settings.no_face else f"whole photos; pass {no_face}"
             raise ModelError(f"{self.path}: the network was trained on {needs}, or use another one.")
         theirs = {w.name: w.digest for w in manifest.weights}
         ours = {w.name: w.digest for w in landmark_weights(settings)}
@@ -351,6 +349,15 @@ class NetworkModel:
         Returns
         -------
         NetworkCase
+
+        Raises
+        ------
+        PhotoError
+            If the photo cannot be read again.
+        FaceError
+            If its face is not found again.
+        ValueError
+            If the network does not know the label.
         """
         from anthropo.explanation.network_heat import network_heatmaps
 

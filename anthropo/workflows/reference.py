@@ -13,12 +13,15 @@ from anthropo._version import __version__
 from anthropo.batch.inputs import Item, read_photo_table
 from anthropo.batch.patients import spelled_alike
 from anthropo.batch.run import run
+from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.decoding.provenance import synthetic_sentence
 from anthropo.errors import InputError, parameter
+from anthropo.face.detection import Which
 from anthropo.face.fine import fine_sha256
-from anthropo.face.landmarker import checked_landmark_model
+from anthropo.face.landmarker import DEFAULT_JITTER, checked_landmark_model
 from anthropo.files import write
 from anthropo.measurement.compute import Measurement
+from anthropo.measurement.landmark_file import Corrections
 from anthropo.parallel.runner import Runner
 from anthropo.reference.build import (
     MIN_PEOPLE,
@@ -97,16 +100,53 @@ class _Controls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
-    """Options of making a reference table."""
+    """Options of making a reference table; how photos are read is as for `anthropo.Settings`."""
 
     age_bands: str | None = None  # such as "0-2,3-5,18-60"; one band over the ages present when left out
     min_people: int = MIN_PEOPLE  # a band or measurement with fewer is refused; 10 at least
     by: By = "sex"  # rows for each sex, or for both together; or curves over age for each sex
     source: str | None = None  # who was measured; shown with every score
+    face: Which = "one"  # with several faces: refuse the photo, or take the largest
+    jitter: int = DEFAULT_JITTER  # evaluations of the landmark model per face
+    fine: bool = True  # whether the landmarks are refined in patches
+    landmarks: str | None = None  # those that were corrected by hand: a file, or a folder of files
+    scale: str | None = None  # lengths in millimetres as well; a column `scale` comes first
+    distance: str | float | None = None  # of the camera; a column `distance` comes first
     landmark_model: str | None = None  # another one of the 68 points
     detector_model: str | None = None  # YuNet in an ONNX file as the second face detector
+    max_megapixels: float = MAX_MEGAPIXELS  # larger photos are refused
+    deadline: float = DEADLINE  # seconds of computing that decoding a photo may take
     jobs: int = 1  # photos that are worked on at once
     runner: Runner | None = None  # who works on them; chosen by `jobs` when left out
+
+    def settings(self, photos: Sequence[str] = ()) -> Settings:
+        """How these photos are measured."""
+        return Settings(
+            face=self.face,
+            jitter=self.jitter,
+            fine=self.fine,
+            scale=self.scale,
+            distance=self.distance,
+            landmark_model=self.landmark_model,
+            detector_model=self.detector_model,
+            max_megapixels=self.max_megapixels,
+            deadline=self.deadline,
+            corrections=Corrections(self.landmarks, photos) if self.landmarks and photos else None,
+        )
+
+
+#: Options that say how photos are measured, and of each photo alone.
+_OF_MEASURING = (
+    "face",
+    "jitter",
+    "fine",
+    "landmarks",
+    "scale",
+    "distance",
+    "landmark_model",
+    "detector_model",
+)
+_OF_PHOTO = ("scale", "distance")
 
 
 def build(
@@ -127,10 +167,12 @@ def build(
     items, columns = list(table.items), table.columns
     require_columns(name, ["photo", *columns], by)
     if VERSION_COLUMN in columns and MODEL_COLUMN in columns:
-        if request.landmark_model is not None:
-            raise InputError(
-                f"{name} has been measured already: {parameter('landmark_model')} has nothing to do."
-            )
+        for option in _OF_MEASURING:
+            if getattr(request, option) != getattr(BuildRequest(), option):
+                given = parameter(option, False) if option == "fine" else parameter(option)
+                raise InputError(
+                    f"{name} has been measured already: {given} has nothing to do. Leave it out."
+                )
         read = _from_table(name, items, by)
     else:
         read = _from_photos(items, request, progress)
@@ -194,7 +236,7 @@ def _from_table(controls: str, items: Sequence[Item], by: By) -> _Controls:
 
 
 def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progress) -> _Controls:
-    settings = Settings(landmark_model=request.landmark_model, detector_model=request.detector_model)
+    settings = request.settings([item.path for item in items])
     left_out: list[str] = []
     people = [
         person
@@ -203,12 +245,19 @@ def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progres
     ]
     settings.fingerprint()  # a missing model is one error, not one per photo
     if request.by == "age" and len({person.patient for person in people}) < MANY:  # before hours of measuring
-        models = checked_landmark_model(request.landmark_model).sha256, fine_sha256()
+        models = checked_landmark_model(request.landmark_model).sha256, fine_sha256() if request.fine else ""
         refuse_other_models(instrument_name(__version__, *models))
     found: dict[str, Sequence[Measurement]] = {}
     failed: dict[str, str] = {}
     instrument = ""
-    todo = [Item(path) for path in dict.fromkeys(person.photo for person in people)]
+    columns = {item.path: item.columns for item in items}
+    of_photo = (
+        (*_OF_PHOTO, "age") if request.scale or "scale" in next(iter(columns.values()), {}) else _OF_PHOTO
+    )
+    todo = [
+        Item(path, {name: cell for name, cell in columns[path].items() if name in of_photo})
+        for path in dict.fromkeys(person.photo for person in people)
+    ]
     with progress(len(todo), "measuring") as advance:
         for record, *_ in run(todo, settings, request.jobs, request.runner):
             if record.ok and (kind := record.diagnostics.synthetic):

@@ -18,6 +18,7 @@ from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import FaceError, InputError, parameter
 from anthropo.explanation.fitness import unfit_face
 from anthropo.face.detection import Which
+from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.parallel.runner import Runner
 from anthropo.reference.growth import MEASURES, Growth, grow
@@ -64,7 +65,8 @@ class TraitsRequest:
         Growth chart; of several the first that has the age.
     patient : bool
         One answer per person instead of one per photo.
-    face, scale, distance, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames
+    face, scale, distance, landmarks, landmark_model, detector_model, max_megapixels, deadline, frames, fine,
+    jitter
         As for `anthropo.measure_table`.
     """
 
@@ -89,6 +91,8 @@ class TraitsRequest:
     max_megapixels: float = MAX_MEGAPIXELS
     deadline: float = DEADLINE
     frames: int = FRAMES
+    fine: bool = True
+    jitter: int = DEFAULT_JITTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -359,7 +363,7 @@ def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
         sex=request.sex, age=None if request.age is None else str(request.age),
         gestation=request.gestation, ancestry=request.ancestry,
         references=tuple(references),
-        corrections=corrections, frames=request.frames,
+        corrections=corrections, frames=request.frames, fine=request.fine, jitter=request.jitter,
     )  # fmt: skip
     settings.fingerprint()
     rules = read_rules(request.rules)

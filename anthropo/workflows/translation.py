@@ -67,7 +67,17 @@ class TranslationRequest:
     reading: PhotoReading = field(default_factory=PhotoReading)
 
     def load(self) -> TranslationParameters:
-        """The options with all changes; an InputError if one does not fit."""
+        """The options with all changes; an InputError if one does not fit.
+
+        Returns
+        -------
+        TranslationParameters
+
+        Raises
+        ------
+        InputError
+            If there is no such option, or a value does not fit.
+        """
         from anthropo.translation.options import load_parameters
 
         if self.reading.no_face:

@@ -44,7 +44,7 @@ def test_folder_may_itself_lie_in_a_hidden_one(tmp_path: Path, copies: Copies) -
 
 def test_folder_without_photographs(tmp_path: Path) -> None:
     assert sentence_of(InputError, collect, [str(tmp_path)]) == (
-        f"{tmp_path}: no photographs in this folder "
+        f"{tmp_path}: no photos in this folder "
         "(.avif, .bmp, .heic, .heif, .jfif, .jpe, .jpeg, .jpg, .png, .tif, .tiff, .webp)."
     )
 
@@ -153,15 +153,14 @@ def test_columns_named_like_results_are_all_kept() -> None:
         (
             b"path,age\na.jpg,7\n",
             "no column `photo`; its columns are path, age. "
-            "Name the column that holds the photographs' paths `photo`.",
+            "Name the column that holds the photos' paths `photo`.",
         ),
         (
             b"",
-            "no column `photo`; its columns are none. "
-            "Name the column that holds the photographs' paths `photo`.",
+            "no column `photo`; its columns are none. Name the column that holds the photos' paths `photo`.",
         ),
-        (b"photo,age\n", "the table lists no photograph."),
-        (b"photo,age\n,7\n", "the table lists no photograph."),
+        (b"photo,age\n", "the table lists no photo."),
+        (b"photo,age\n,7\n", "the table lists no photo."),
         (b"photo\nM\xfcller.jpg\n", "not UTF-8 text. Save the table as CSV in UTF-8."),
         (bytes(range(256)), "not UTF-8 text. Save the table as CSV in UTF-8."),
     ],
@@ -226,7 +225,7 @@ def test_measure_table_of_one_path_and_by_default(astronaut_png: Path) -> None:
 
 def test_measure_table_of_nothing(tmp_path: Path) -> None:
     assert sentence_of(InputError, measure_table, str(tmp_path)).startswith(
-        f"{tmp_path}: no photographs in this folder"
+        f"{tmp_path}: no photos in this folder"
     )
 
 

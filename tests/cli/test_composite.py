@@ -235,3 +235,39 @@ def test_people_with_several_labels_are_counted_in_each(
     result = invoke("composite", cohort, "-o", tmp_path / "out", *SMALL)
     assert result.exit_code == 0, result.output
     assert "5 patients with more than one label: counted in each" in result.output
+
+
+def test_with_a_cache_no_face_is_looked_for_twice(
+    rows: list[Row], tmp_path: Path, faceless_png: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [
+        row for label in ("control", "synthetic-A") for row in [r for r in rows if r["label"] == label][:3]
+    ]
+    cohort = write(tmp_path / "c.csv", [*few, {**few[0], "photo": str(faceless_png), "patient": "nobody"}])
+    words = ("composite", cohort, *SMALL, "--min-patients", 2, "--cache", tmp_path / "cache")
+    first = invoke(*words, "-o", tmp_path / "first")
+    assert (first.exit_code, len(list((tmp_path / "cache").rglob("*.bin")))) == (3, 7)
+    monkeypatch.setattr("anthropo.groups.composite.observe", lambda *_: 1 / 0)
+    again = invoke(*words, "-o", tmp_path / "again")
+    assert (again.exit_code, again.stderr) == (3, first.stderr.replace("first", "again"))
+    assert "no face found" in again.stderr
+    for path in (tmp_path / "first").iterdir():
+        if path.suffix != ".json":
+            assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+    with pytest.raises(ZeroDivisionError):  # in another way they would have to be looked for
+        invoke(*words, "--face", "largest", "-o", tmp_path / "other")
+
+
+def test_a_damaged_entry_of_the_cache_is_made_again(rows: list[Row], tmp_path: Path, invoke: Invoke) -> None:
+    few = [
+        row for label in ("control", "synthetic-A") for row in [r for r in rows if r["label"] == label][:2]
+    ]
+    cohort = write(tmp_path / "c.csv", few)
+    words = ("composite", cohort, *SMALL, "--min-patients", 2, "--cache", tmp_path / "cache")
+    assert invoke(*words, "-o", tmp_path / "a").exit_code == 0
+    entry = next((tmp_path / "cache").rglob("*.bin"))
+    whole = entry.read_bytes()
+    entry.write_bytes(whole[:-8] + b"\xff" * 8)
+    assert invoke(*words, "-o", tmp_path / "b").exit_code == 0
+    assert entry.read_bytes() == whole
+    assert (tmp_path / "a/control.png").read_bytes() == (tmp_path / "b/control.png").read_bytes()

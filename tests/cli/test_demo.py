@@ -20,7 +20,7 @@ def test_demo_goes_the_whole_way(tmp_path: Path, invoke: Invoke, dealt_once: Non
     for name in ("explanation.html", "evaluation.html"):
         assert str(folder / name) in result.stdout.partition("open   ")[2]
         page = (folder / name).read_text(encoding="utf-8")
-        assert "SYNTHETIC: every picture is one public photograph, morphed." in page.partition("<h2>")[0]
+        assert "SYNTHETIC: every picture is one public photo, morphed." in page.partition("<h2>")[0]
     assert Trained.load(folder / "demo.anthropo").model.labels == ("control", "synthetic-A")
     assert len(list((folder / "cohort").glob("*.jpg"))) == 20
     again = invoke("demo", folder, "--patients", 10)

@@ -226,7 +226,7 @@ def test_another_network_of_the_same_name_is_refused(
     noise: Path, net: Path, face_net: tuple[Path, Path], tmp_path: Path, invoke: Invoke
 ) -> None:
     message = refused(invoke, "train", noise, "--encoder", net, "-o", tmp_path / "m.anthropo", *FAST)
-    assert "the network was trained on whole photographs; pass --no-face" in message
+    assert "the network was trained on whole photos; pass --no-face" in message
     model = _hybrid_with(noise, net)
     photo = noise.parent / "0.png"
     message = refused(invoke, "classify", "--model", model, photo, "--encoder-weights", face_net[0])

@@ -244,7 +244,7 @@ def test_one_photograph_under_two_patients(table: Path, tmp_path: Path, invoke: 
     (table.parent / "copy.png").write_bytes((table.parent / "3.png").read_bytes())
     own.write_text(table.read_text() + "copy.png,b,somebody\n")
     words = (own, "--recipe", "deepgestalt", "-o", tmp_path / "net.anthropo", *SMALL)
-    assert "one photograph under different patients" in refused(invoke, "finetune", *words)
+    assert "one photo under different patients" in refused(invoke, "finetune", *words)
 
 
 def test_the_help_teaches(invoke: Invoke) -> None:

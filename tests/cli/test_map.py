@@ -70,7 +70,7 @@ def test_names_and_faces_are_shown_when_asked_for(cohort: Path, rows: list[Row])
     page = path.read_text(encoding="utf-8")
     assert all(f"{Path(row['photo']).name} ({row['patient']})" in page for row in rows)
     assert page.count("data:image/jpeg;base64,") == len(rows)
-    assert "Keep it as safe as the photographs" in page
+    assert "Keep it as safe as the photos" in page
     assert not re.search(r'(?:src|href)="(?!#|data:image/jpeg)', page)
 
 

@@ -95,7 +95,7 @@ def test_failures_are_a_line_each_on_stderr(tmp_path: Path, faceless_png: Path) 
     assert sorted(done.stderr.splitlines()) == sorted(
         [
             "gone.jpg: no such file.",
-            f"{text}: not a photograph that can be read; JPEG, PNG, TIFF, WebP, BMP, HEIC and AVIF can.",
+            f"{text}: not a photo that can be read; JPEG, PNG, TIFF, WebP, BMP, HEIC and AVIF can.",
             NO_FACE.format(faceless_png),
             f"{tmp_path}/sub.png: no such file.",
         ]
@@ -132,7 +132,7 @@ def test_no_photo_named(invoke: Invoke) -> None:
 
 
 def test_folder_without_photos_is_wrong_use(tmp_path: Path, invoke: Invoke) -> None:
-    sentence = f"Error: {tmp_path}: no photographs in this folder ("
+    sentence = f"Error: {tmp_path}: no photos in this folder ("
     assert refused(invoke, "measure", tmp_path, says=sentence).count("\n") == 1
 
 

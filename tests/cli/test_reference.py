@@ -164,7 +164,7 @@ def test_what_is_left_out_is_named_in_one_sentence_each(
         f"p7.png: The age is empty. Give {WAYS}. Left out.",
         f"{faceless_png}: no face found.",
         "female, 30 to 30 years: 8 people, 10 needed; left out.",
-        f"Error: {listed}: no sex and age band has 10 people with a measured photograph; {ref} is not",
+        f"Error: {listed}: no sex and age band has 10 people with a measured photo; {ref} is not",
     ):
         assert sum(sentence in line for line in result.stderr.splitlines()) == 1
     assert len(result.stderr.splitlines()) == 6
@@ -331,7 +331,7 @@ def test_too_few_people_for_any_curve(invoke: Invoke, controls: Controls, tmp_pa
     listed, ref = controls({k: {"age": ""} for k in range(4, PEOPLE)}), tmp_path / "ref.csv"
     result = invoke("reference", "build", listed, "-o", ref, "--by", "age")
     assert result.exit_code == 1
-    few = "no measurement has 5 people with a measured photograph"
+    few = "no measurement has 5 people with a measured photo"
     assert result.stderr.splitlines()[-1] == f"Error: {listed}: {few}; {ref} is not written."
     assert not ref.exists()
 

@@ -164,7 +164,7 @@ def test_validate_tells_every_error(copies: Copies, tmp_path: Path, invoke: Invo
     result = invoke("train", table, *FAST, "--validate")
     assert result.exit_code == 2
     assert f"error: {table}: one label only, a (2 photos)." in result.stdout
-    assert "one photograph under different patients" in result.stdout
+    assert "one photo under different patients" in result.stdout
     assert result.stdout.splitlines()[-1] == f"{table}: cannot be trained on; see the errors above."
 
 
@@ -250,7 +250,7 @@ def test_duplicates_across_patients_are_refused(copies: Copies, tmp_path: Path, 
     copies(tmp_path, *(f"{i}.jpg" for i in range(4)))
     table = write(tmp_path / "c.csv", nobody("a", "a", "b", "b"))
     told = refused(invoke, "train", table, "-o", tmp_path / "m", *FAST)
-    assert "one photograph under different patients" in told
+    assert "one photo under different patients" in told
     assert "or pass --allow-duplicates." in told
     assert not (tmp_path / "m").exists()
 

@@ -459,3 +459,12 @@ def test_page_when_nothing_was_measured(tmp_path: Path, invoke: Invoke) -> None:
     page = page_of(tmp_path / "t.html", invoke, "gone.jpg", code=1)
     assert "<p>No face could be measured.</p>" in page
     assert "<li>gone.jpg: no such file.</li>" in page
+
+
+def test_how_landmarks_are_found_is_an_option(invoke: Invoke, astronaut_png: Path) -> None:
+    def said(*words: str) -> str:
+        result = invoke("traits", astronaut_png, "--sex", "female", "--age", "31", "--all", *words)
+        assert result.exit_code in (0, 3)  # 3: some measurement needs the fine stage
+        return str(result.stdout)
+
+    assert said("--jitter", "2", "--no-fine") != said("--jitter", "2")

@@ -115,7 +115,7 @@ def test_rows_without_a_photo_are_named(table: Table) -> None:
     [
         ("photo,diagnosis\na.png,x\n", "no column `label`; its columns are photo, diagnosis."),
         ("label\nx\n", "no column `photo`"),
-        ("photo,label\n", "lists no photograph"),
+        ("photo,label\n", "lists no photo"),
         ("photo,label\na.png,x,y\n", "3 cells where the header has 2"),
     ],
 )
@@ -163,7 +163,7 @@ def test_what_a_folder_holds_beside_is_told(tmp_path: Path, copies: Copies) -> N
         "photos beside the subfolders have no label, 2 of them;"
         in said(cohort.findings, "warning", "photo")[0]
     )
-    assert "no photographs in papers;" in said(cohort.findings, "warning", "label")[0]
+    assert "no photos in papers;" in said(cohort.findings, "warning", "label")[0]
 
 
 def test_a_name_in_a_folder_that_is_not_utf_8_is_refused(tmp_path: Path, copies: Copies) -> None:
@@ -173,9 +173,9 @@ def test_a_name_in_a_folder_that_is_not_utf_8_is_refused(tmp_path: Path, copies:
 
 
 def test_a_folder_without_subfolders_is_refused(tmp_path: Path, copies: Copies) -> None:
-    assert "no photographs in this folder" in refusal(tmp_path)
+    assert "no photos in this folder" in refusal(tmp_path)
     copies(tmp_path, "1.png")
-    assert "no subfolder with photographs" in refusal(tmp_path)
+    assert "no subfolder with photos" in refusal(tmp_path)
     copies(tmp_path, "x/1.png")
     assert "gives each photo one label" in refusal(tmp_path, multilabel=True)
 

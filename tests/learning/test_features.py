@@ -298,9 +298,9 @@ def test_files_that_are_no_photos_are_left_out(
         found = extract(cohort_of(paths), FAST, Encoder(), store=store)
         assert found.photos.tolist() == [str(astronaut_png)]
         reasons = [reason.split(": ", 1)[1] for _, reason in found.left_out]
-        assert "not a photograph" in reasons[0]
+        assert "not a photo that" in reasons[0]
         assert reasons[1] == "no such file."
-        assert reasons[2] == "a folder, not a photograph."
+        assert reasons[2] == "a folder, not a photo."
         assert "2 faces found" in reasons[3]
     (tmp_path / "absent.png").write_bytes(astronaut_png.read_bytes())  # a missing file is not remembered
     assert len(extract(cohort_of(paths), FAST, Encoder(), store=store)) == 2
@@ -442,7 +442,7 @@ def test_files_that_are_no_pictures_are_left_out_without_a_face_too(spots: list[
     text.write_text("no photo")
     found = extract(cohort_of([spots[0], str(text)]), WITHOUT, Encoder())
     assert len(found) == 1
-    assert "not a photograph" in found.left_out[0][1]
+    assert "not a photo that" in found.left_out[0][1]
 
 
 def test_regions_of_a_face_cannot_be_had_without_one(spots: list[str]) -> None:
@@ -511,7 +511,7 @@ def test_validation_says_everything_at_once(
     messages = [f.message for f in found]
     assert [f.level for f in found[:2]] == ["error", "error"]
     assert any("listed more than once" in m for m in messages)
-    assert any("one photograph under different patients" in m for m in messages)
+    assert any("one photo under different patients" in m for m in messages)
     assert any("2 of 4 photos cannot be used" in m for m in messages)
     assert f"{absent}: no such file." in messages
     assert sum("no such file" in m or "do not exist" in m for m in messages) == 1  # said once

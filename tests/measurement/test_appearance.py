@@ -282,7 +282,7 @@ def reasons(values: Values, *names: str) -> set[str]:
 def test_a_grey_photograph_has_no_colour(head: Pixels, face: Face) -> None:
     grey = np.repeat(head.mean(-1, keepdims=True).astype(np.uint8), 3, axis=2)
     values = look(grey, face)
-    assert reasons(values, *COLOUR) == {"grey photograph"}
+    assert reasons(values, *COLOUR) == {"grey photo"}
     assert all(np.isfinite(values[name].value) for name in (*EYE, *TEXTURE))
 
 

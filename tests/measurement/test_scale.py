@@ -16,7 +16,7 @@ from anthropo.face.landmarker import read_face
 from anthropo.face.scheme import MIRROR
 from anthropo.measurement.iris import iris_circles
 from anthropo.measurement.scale import IRIS_MM, IRIS_SD, ScaleError, find_scale, parse_scale
-from anthropo.measurement.sticker import find_stickers
+from anthropo.measurement.sticker import find_stickers, sticker_at
 from anthropo.photo import Photo, read_photo
 
 Pixels = NDArray[np.uint8]
@@ -242,6 +242,26 @@ class TestSticker:
             assert any(
                 f"x {x + dx}, y {y + dy}" in str(error.value) for dx in (-1, 0, 1) for dy in (-1, 0, 1)
             )
+
+    def test_of_two_the_one_that_is_pointed_at(self, portrait: Pixels, points: Floats, per_mm: float) -> None:
+        size = 12 * per_mm
+        pixels = paste(paste(portrait, CHEEK, size), FOREHEAD, size)
+        photo = Photo.from_array(pixels)
+        for at in (CHEEK, FOREHEAD):
+            x, y = place(at)
+            sticker = sticker_at(photo, points, 12, (x + 0.3 * size, y - 0.2 * size))
+            assert sticker is not None
+            assert sticker.size == pytest.approx(size, abs=0.55)
+            assert np.allclose(sticker.centre, place(at), atol=0.7)
+            drawn = sticker_at(photo, points, 40, (x, y), across=1.1 * size)  # whatever was said of its size
+            assert drawn is not None
+            assert drawn.size == pytest.approx(sticker.size, abs=0.1)
+            assert sticker_at(photo, points, 12, (x + 2 * size, y)) is None
+        assert sticker_at(photo, points, 12, (0.0, 0.0)) is None
+        # where nobody would look for it, on the tip of the nose
+        tip = paste(portrait, tuple((points[30] - 1) / ZOOM + [130, 0]), size)
+        assert find_stickers(Photo.from_array(tip), points, 12) == []
+        assert sticker_at(Photo.from_array(tip), points, 12, tuple(points[30])) is not None
 
     def test_too_few_pixels(self, portrait: Pixels, points: Floats) -> None:
         small = np.asarray(Image.fromarray(portrait).reduce(6))

@@ -117,7 +117,7 @@ def test_yaml_numbers_without_a_point(tmp_path: Path) -> None:
         ("imbalance=weight", r"imbalance 'weight': Did you mean weights\? Choose from none, weights"),
         ("backbone=resnet", r"Choose from deepgestalt, resnet50"),
         ("views=face,chin", r"views chin: unknown. Choose from face"),
-        ("views=face,image", r"image is the whole photograph and cannot be combined"),
+        ("views=face,image", r"image is the whole photo and cannot be combined"),
         ("views=", r"one or more"),
         ("loss=mse", r"loss mse: not for the recipe deepgestalt. Choose from cross-entropy"),
         ("pose=1", r"pose: only the recipe attributes"),

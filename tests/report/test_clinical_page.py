@@ -69,6 +69,7 @@ def test_what_is_unusual_comes_first_and_how_it_was_found_last(tmp_path: Path, g
     assert places == sorted(places)
     assert "Head circumference 44 cm: z −3.5, centile below 0.1, WHO 2006/2007" in told
     assert f"{girl.record.diagnostics.sha256}"[:12] in told
+    assert re.search(r"Could not be judged .*Long philtrum.*: voided by the photo gate: ", told)
     assert "not a medical device" in told
 
 

@@ -81,7 +81,7 @@ def test_names_are_escaped(page: str) -> None:
     assert "<b>" not in page
     assert "<script" not in page
     assert "/&lt;b&gt;&amp;&#34;&#39;x.png</h2>" in page
-    assert "/&lt;script&gt;alert(1)&lt;/text.jpg: not a photograph that can be read;" in page
+    assert "/&lt;script&gt;alert(1)&lt;/text.jpg: not a photo that can be read;" in page
 
 
 def test_picture_is_a_jpeg_without_metadata(page: str) -> None:

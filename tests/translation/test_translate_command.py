@@ -130,7 +130,7 @@ def test_domains_that_cannot_be_trained_on(both: tuple[Path, Path], tmp_path: Pa
         InputError, match=r"skies: no face that can be used in any of its photos \(the first: .*0\.png"
     ):
         read_domains((a, folder), 32, settings, held_out=0.2, seed=0)
-    with pytest.raises(InputError, match=r"share photographs: .* Leave each in one of them"):
+    with pytest.raises(InputError, match=r"share photos: .* Leave each in one of them"):
         read_domains((b, tmp_path / "few.csv"), 32, settings, held_out=0.2, seed=0)
 
 

@@ -55,7 +55,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     one.save(tmp_path / "again.anthropo")
     assert (tmp_path / "ab.anthropo").read_bytes() == (tmp_path / "again.anthropo").read_bytes()
     rows = dict(inspect(tmp_path / "ab.anthropo").rows)
-    assert rows["licence of the photographs"] == "mine"
+    assert rows["licence of the photos"] == "mine"
     assert rows["domain A"] == "9 photos of 8 people; 3 photos of 2 people kept apart"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import WITHOUT_BROWSER, Pixels
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from anthropo.workbench import Workbench
 
@@ -186,6 +186,10 @@ def test_who_the_person_is_gives_scores_traits_and_a_phenopacket(page: Any) -> N
         page.click("text=Report of the measurements")
     report.value.wait_for_selector("h1")
     assert "Inner canthal distance" in report.value.inner_text("body")
+    with page.expect_popup() as sheet:
+        page.click("text=Clinical report")
+    sheet.value.wait_for_selector("h2:has-text('Could not be judged')")
+    assert "astronaut.png" in sheet.value.inner_text("h1:visible")
     page.click("[aria-label='Keep in the folder: Traits with their evidence']")
     page.wait_for_selector("#message:has-text('Kept: ')")
     assert len([*(page.bench.folder / "reports").glob("*.traits.html")]) == 1
@@ -234,6 +238,70 @@ def test_a_known_distance_gives_the_scale(page: Any) -> None:
     assert 58 < float(told.split("\n")[-1].split(" mm")[0]) < 64
 
 
+def on_screen(page: Any, x: float, y: float) -> tuple[float, float]:
+    """Where a pixel of the photo is on the screen."""
+    box = page.locator("#face").bounding_box()
+    left, top, width, _ = map(float, page.get_attribute("#face", "viewBox").split())
+    return box["x"] + (x - left) / width * box["width"], box["y"] + (y - top) / width * box["width"]
+
+
+def test_a_sticker_that_is_clicked_or_drawn_gives_the_scale(page: Any, astronaut: Pixels) -> None:
+    large = Image.fromarray(astronaut).crop((120, 20, 340, 260)).resize((880, 960), Image.Resampling.LANCZOS)
+    shape = Image.new("L", (3520, 3840))
+    ImageDraw.Draw(shape).ellipse((1680, 520, 1919, 759), fill=255)  # 60 px wide, at 450, 160
+    large.paste((40, 90, 200), mask=shape.resize(large.size, Image.Resampling.BOX))
+    data = io.BytesIO()
+    large.save(data, "PNG")
+    page.set_input_files("#files", {"name": "s.png", "mimeType": "image/png", "buffer": data.getvalue()})
+    page.wait_for_selector("#list li:nth-child(2) button[aria-current]")
+    page.click("#tab-person")
+    page.fill("#sticker-mm", "20")
+    page.click("#mark-sticker")
+    page.mouse.click(*on_screen(page, 460, 150))
+    page.wait_for_selector("#scale-words:has-text('mm per pixel')")
+    assert float(page.inner_text("#scale-words").split()[0]) == pytest.approx(20 / 60, rel=0.01)
+    page.wait_for_selector("g.lines path.closed", state="attached")
+    page.click("#mark-sticker")
+    page.mouse.click(*on_screen(page, 440, 40))  # hair
+    page.wait_for_selector("#message:has-text('Drag across the sticker')")
+    page.mouse.move(*on_screen(page, 400, 640))  # chin, of which it is said to be a sticker
+    page.mouse.down()
+    page.mouse.move(*on_screen(page, 480, 640), steps=4)
+    page.mouse.up()
+    page.wait_for_selector("#scale-words:has-text('0.25')")
+    rows = [*csv.DictReader((page.bench.folder / "cohort.csv").open())]
+    assert [row["scale"][:11] for row in rows if row["scale"]] == ["mm-per-px=0"]
+
+
+def test_every_score_is_a_point_on_a_line_that_follows_a_drag(page: Any) -> None:
+    (page.bench.folder / "cohort.csv").write_text("photo,sex,age\nastronaut.png,female,31\n")
+    ready(page, page.bench.address)
+    page.check("#as-plot")
+    shown = "#m-intercanthal_width .zbar .dot"
+    before = page.get_attribute(shown, "d")
+    assert not page.is_visible("#m-intercanthal_width .value")
+    assert not page.is_visible("tr.measure:not(.scored)")
+    x, y = point(page, "p39")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 9, y, steps=3)  # and not let go
+    page.wait_for_selector(f"{shown}:not([d='{before}'])", state="attached")
+    page.mouse.up()
+    page.wait_for_selector("#undo:enabled")
+
+
+def test_sizes_are_shown_on_their_growth_charts(page: Any) -> None:
+    page.click("#tab-person")
+    page.select_option("#person-sex", "female")
+    page.fill("#person-age", "4.2")
+    page.fill("#person-height", "98")
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#person .growth img[alt='Height 98 cm on the centiles of WHO 2006/2007: 8.17']")
+    page.fill("#person-height", "tall")
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#person .growth .bad:has-text(\"height 'tall' is no number. Give cm.\")")
+
+
 def test_a_measurement_shows_its_line_and_a_line_its_measurement(page: Any) -> None:
     page.hover("#m-nasal_width")
     page.wait_for_selector("g.lines path.mark", state="attached")
@@ -262,6 +330,46 @@ def test_zoom_and_pan_leave_points_on_the_photo(page: Any) -> None:
     page.click("#fit")
     assert point(page, "p30") == pytest.approx((x, y), abs=3)
     assert landmark_files(page) == []
+
+
+def test_fingers_move_points_and_zoom(chromium: Any, folder: Path) -> None:
+    with Workbench(folder, port=0) as bench:
+        phone = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+        page = phone.new_page()
+        ready(page, bench.address)
+        driver = phone.new_cdp_session(page)
+
+        def fingers(kind: str, *places: tuple[float, float]) -> None:
+            points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+            driver.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+
+        page.locator("#tab-traits").tap()
+        page.wait_for_selector("#traits summary")
+        page.locator("#tab-measurements").tap()
+        page.evaluate("document.getElementById('picture').scrollIntoView()")
+        scrolled, before = page.evaluate("scrollY"), value(page, "intercanthal_width")
+        x, y = point(page, "p39")
+        fingers("Start", (x + 5, y + 6))  # as exactly as fingers are
+        for step in range(1, 6):
+            fingers("Move", (x + 5 - 2 * step, y + 6))
+        assert page.is_visible("#magnifier")
+        fingers("End")
+        assert page.evaluate("scrollY") == scrolled
+        moved = changed(page, "intercanthal_width", before)
+        assert float(moved) > float(before)
+        page.locator("#undo").tap()
+        assert changed(page, "intercanthal_width", moved) == before
+        x, y = point(page, "p39")
+        fingers("Start", (x, y))  # one of two happens to be at a point
+        fingers("Start", (x, y), (x + 60, y + 60))
+        for step in range(1, 6):
+            fingers("Move", (x - 4 * step, y), (x + 60 + 4 * step, y + 60))
+        fingers("End")
+        apart = point(page, "p42")[0] - point(page, "p39")[0]
+        page.locator("#fit").tap()
+        assert apart > 1.2 * (point(page, "p42")[0] - point(page, "p39")[0])
+        assert value(page, "intercanthal_width") == before
+        phone.close()
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280, 1920])

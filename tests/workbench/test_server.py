@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
 import socket
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
@@ -343,6 +345,38 @@ def test_what_was_moved_outlives_the_server_and_can_be_taken_back(tmp_path: Path
     assert list((tmp_path / "landmarks").iterdir()) == []
 
 
+def test_a_full_disk_is_one_sentence_and_loses_nothing(
+    own: tuple[Client, Any], astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, doc = own
+    folder = client.bench.folder
+    x, y = next((p["x"], p["y"]) for p in doc["points"] if p["code"] == "p39")
+    doc = client.place(doc, {"p39": [x - 4, y]}).json
+    doc = client.describe(doc, sex="female", age="31").json
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        points = client.place(doc, {"p39": [x - 8, y]})
+        assert points.status == 507
+        assert "the landmarks cannot be written (No space left on device). They stay as" in points.text
+        for refused in (
+            client.describe(doc, age="32"),
+            client.ask(f"/api/photos/{doc['id']}/results/clinical", "POST"),
+            client.add("b.png", png(astronaut[:400])),
+        ):
+            assert refused.status == 422
+            assert refused.text.count("(No space left on device).") == 1
+            assert "\n" not in refused.text
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    again = client.place(doc, {"p39": [x - 8, y]}).json
+    assert [p["x"] for p in again["points"] if p["moved"]] == [pytest.approx(x - 8, abs=0.001)]
+    assert again["person"]["age"] == "31"
+
+
 def test_two_windows_do_not_overwrite_each_other(own: tuple[Client, Any]) -> None:
     client, doc = own
     client.place(doc, {"p30": [228.0, 130.0]})
@@ -450,7 +484,7 @@ def test_a_table_that_is_edited_elsewhere_is_read_again(own: tuple[Client, Any])
     assert now["compared"]
     table.write_text("sex\nmale\n")
     assert client.ask(f"/api/photos/{doc['id']}").text.endswith(
-        "Name the column that holds the photographs' paths `photo`."
+        "Name the column that holds the photos' paths `photo`."
     )
 
 

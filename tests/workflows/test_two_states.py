@@ -124,7 +124,7 @@ def test_photos_of_a_state_are_pooled_and_the_same_one_counts_once(folder: Path,
     (tmp_path / "copy.png").write_bytes((folder / "before.png").read_bytes())
     result = change([folder / "before.png", tmp_path / "copy.png"], [folder / "wider.png"], ONCE)
     assert len(result.before) == 1
-    assert result.remarks == ("before: the same photograph under several names; counted once.",)
+    assert result.remarks == ("before: the same photo under several names; counted once.",)
 
 
 def test_two_people_are_warned_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ def test_without_the_fine_stage_nothing_is_said_to_have_moved(folder: Path) -> N
 
 def test_one_photograph_in_both_states_is_refused(folder: Path) -> None:
     text = sentence_of(InputError, change, folder / "before.png", folder / "before.png", ONCE)
-    assert "is the same photograph, in the states before and after" in text
+    assert "is the same photo, in the states before and after" in text
 
 
 def test_what_has_no_face_or_two_is_refused(folder: Path, faceless_png: Path, two_faces_png: Path) -> None:
@@ -313,7 +313,7 @@ def test_a_cohort_of_two_states(folder: Path, tmp_path: Path, faceless_png: Path
     left_out = dict(result.left_out)
     assert left_out["p3"] == "patient p3: no photo of the state ill."
     assert "no face" in left_out["p4"]
-    assert "the same photograph" in left_out["p5"]
+    assert "the same photo" in left_out["p5"]
     tests = result.tests_frame().set_index("measurement")
     assert tests.loc["mouth_width", "mean"] == pytest.approx(0.08, rel=0.35)
     assert (tests.loc["mouth_width", "n"], tests.loc["mouth_width", "test"]) == (2, "sign-flip")
@@ -390,4 +390,4 @@ def test_command_used_wrongly(invoke: Invoke, folder: Path, tmp_path: Path) -> N
     refused(invoke, "change", path, one, says="a table has both states of each patient")
     refused(invoke, "change", path, says="Say which comes first: --before well or --before ill")
     refused(invoke, "change", one, other, "-o", tmp_path / "x.pdf", says="Use .html, .csv or .json")
-    refused(invoke, "change", one, one, says="the same photograph")
+    refused(invoke, "change", one, one, says="the same photo")

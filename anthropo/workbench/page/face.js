@@ -12,7 +12,7 @@ function element(name, attributes = {}, parent = null) {
 
 export class FaceView extends EventTarget {
   #svg; #magnifier; #layers = {}; #points = new Map(); #chosen = null; #view = null; #doc = null;
-  #pointers = new Map(); #grip = null; #ellipses = false; #lens = null; #full = false; #still = false;
+  #pointers = new Map(); #grip = null; #ellipses = false; #lens = null; #full = false; #still = false; #marking = false;
 
   // With `still`, points can be looked at and chosen, and not moved.
   constructor(svg, magnifier, still = false) {
@@ -66,6 +66,7 @@ export class FaceView extends EventTarget {
 
   place(code) { const { point } = this.#points.get(code); return [point.x, point.y]; }
   point(code) { return this.#points.get(code).point; }
+  set still(is) { this.#still = is; }
   set ellipses(shown) { this.#ellipses = shown; this.#draw(); }
 
   choose(code, { quiet = false } = {}) {
@@ -179,6 +180,20 @@ export class FaceView extends EventTarget {
     }
   }
 
+  // The next click, or drag from one edge to the other, marks something on the photo.
+  mark() { this.#marking = true; this.#svg.classList.add("marking"); }
+
+  #marked([a, b], done) {
+    const middle = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], r = Math.hypot(a[0] - b[0], a[1] - b[1]) / 2;
+    const circle = Array.from({ length: 48 }, (_, i) => [middle[0] + r * Math.cos((i * Math.PI) / 24), middle[1] + r * Math.sin((i * Math.PI) / 24)]);
+    this.lines([{ shape: "outline", points: circle, colour: "#ffd33d" }]);
+    if (!done) return;
+    this.#marking = false;
+    this.#svg.classList.remove("marking");
+    const still = 2 * r < 6 * this.#scale; // a click
+    this.dispatchEvent(new CustomEvent("marked", { detail: { from: a, to: still ? a : b, pixel: Math.max(1, this.#scale) } }));
+  }
+
   // ------------------------------------------------------------------------------------- pointer
 
   #nearest(at, reach) {
@@ -198,6 +213,10 @@ export class FaceView extends EventTarget {
     if (this.#pointers.size === 2) { // two fingers pan and zoom
       if (this.dragging) this.#drop();
       this.#grip = { kind: "pinch" };
+      return;
+    }
+    if (this.#marking) {
+      this.#grip = { kind: "mark", at };
       return;
     }
     const code = this.#nearest(at, event.pointerType === "touch" ? 1.6 * REACH : REACH);
@@ -229,6 +248,8 @@ export class FaceView extends EventTarget {
       const before = Math.hypot(mine[0] - other[0], mine[1] - other[1]), now = Math.hypot(at[0] - other[0], at[1] - other[1]);
       if (before > 0 && now > 0) this.zoom(now / before, other);
       this.#pointers.set(event.pointerId, this.#at(event));
+    } else if (this.#grip.kind === "mark") {
+      this.#marked([this.#grip.at, at], false);
     } else if (this.#grip.kind === "none") {
       return;
     } else if (this.#grip.kind === "pan") {
@@ -243,6 +264,7 @@ export class FaceView extends EventTarget {
 
   #up(event) {
     this.#pointers.delete(event.pointerId);
+    if (this.#grip?.kind === "mark") this.#marked([this.#grip.at, this.#at(event)], true);
     if (this.#grip?.kind === "point") this.#drop();
     if (!this.#pointers.size) { this.#grip = null; this.#svg.classList.remove("dragging"); }
     this.#draw();
@@ -278,6 +300,7 @@ export class FaceView extends EventTarget {
     else if (event.key === "+" || event.key === "=") this.zoom(1.25, this.#chosen && this.place(this.#chosen));
     else if (event.key === "-") this.zoom(0.8, this.#chosen && this.place(this.#chosen));
     else if (event.key === "0") this.fit();
+    else if (event.key === "Escape" && this.#marking) { this.#marking = false; this.#svg.classList.remove("marking"); }
     else if (event.key === "Delete" || event.key === "Backspace") this.dispatchEvent(new CustomEvent("reset", { detail: this.#chosen }));
     else return;
     event.preventDefault();

@@ -16,6 +16,23 @@ function score(of) {
   return [signed(of.z), of.lo === null ? "" : make("small", {}, `${signed(of.lo)} to ${signed(of.hi)}`)];
 }
 
+const SVG = "http://www.w3.org/2000/svg", SPAN = 6; // SD that a plot reaches to each side
+
+// One z with its interval on a line; within 2 SD is shaded.
+function plotted() {
+  const svg = document.createElementNS(SVG, "svg");
+  for (const [key, value] of Object.entries({ class: "zbar", viewBox: "0 0 100 12", preserveAspectRatio: "none", "aria-hidden": "true" })) svg.setAttribute(key, value);
+  const along = (z) => (50 + (50 * Math.min(Math.max(z, -SPAN), SPAN)) / SPAN).toFixed(2);
+  const part = (name, attributes) => { const made = document.createElementNS(SVG, name); for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value); svg.append(made); return made; };
+  part("rect", { x: along(-2), width: along(2) - along(-2), height: 12 });
+  part("path", { class: "zero", d: "M50 0V12" });
+  const line = part("path", {}), dot = part("path", { class: "dot" });
+  return { svg, at(of) {
+    dot.setAttribute("d", of ? `M${along(of.z)} 6h0` : "");
+    line.setAttribute("d", of && of.lo !== null ? `M${along(of.lo)} 6H${along(of.hi)}` : "");
+  } };
+}
+
 const signed = (z) => (Math.abs(z) < 0.05 ? "0.0" : `${z < 0 ? "−" : "+"}${Math.abs(z).toFixed(1)}`);
 
 function scored(score) {
@@ -25,13 +42,15 @@ function scored(score) {
 }
 
 export class Measurements extends EventTarget {
-  #root; #rows = new Map(); #chosen = null; #words; #beyond; #compared; #interval;
+  #root; #rows = new Map(); #chosen = null; #words; #beyond; #plot; #table; #compared; #interval;
 
   constructor(root) {
     super();
     this.#root = root;
     this.#words = make("input", { type: "search", "aria-label": "Find a measurement", placeholder: "Find…" });
     this.#beyond = make("input", { type: "checkbox" });
+    this.#plot = make("input", { type: "checkbox", id: "as-plot" });
+    this.#plot.addEventListener("change", () => this.#filter());
     this.#compared = make("p", { class: "soft" });
     this.#interval = make("p", { class: "soft" });
     this.#words.addEventListener("input", () => this.#filter());
@@ -50,10 +69,13 @@ export class Measurements extends EventTarget {
       body.append(make("tr", { class: "region" }, make("th", { colSpan: 3, scope: "rowgroup" }, region[0].toUpperCase() + region.slice(1))));
       for (const m of of) body.append(this.#row(m));
     }
-    const head = make("thead", {}, make("tr", {}, ...["measurement", "value", "z"].map((t, i) => make("th", { scope: "col", class: i ? "n" : "" }, t))));
+    const ticks = [-4, -2, 0, 2, 4].map((z) => { const tick = make("i", {}, `${z < 0 ? "−" : ""}${Math.abs(z)}`); tick.style.left = `${50 + (50 * z) / SPAN}%`; return tick; });
+    const heads = [["measurement", ""], ["value", "n value"], [make("div", { class: "ticks" }, ...ticks), "bar"], ["z", "n"]];
+    const head = make("thead", {}, make("tr", {}, ...heads.map(([words, kind]) => make("th", { scope: "col", class: kind }, words))));
+    this.#table = make("table", { class: "measures" }, head, body);
     this.#root.replaceChildren(
-      make("div", { class: "filters" }, this.#words, make("label", {}, this.#beyond, " beyond 2 SD only")),
-      this.#compared, make("p", { class: "soft" }, "Small figures are 95 % intervals. Choose a measurement to see its line."), make("div", { class: "rows", tabIndex: 0, role: "region", "aria-label": "Table of measurements" }, make("table", { class: "measures" }, head, body)), this.#interval,
+      make("div", { class: "filters" }, this.#words, make("label", {}, this.#beyond, " beyond 2 SD only"), make("label", {}, this.#plot, " z plot")),
+      this.#compared, make("p", { class: "soft" }, "Small figures, and lines of the plot, are 95 % intervals. Choose a measurement to see its line."), make("div", { class: "rows", tabIndex: 0, role: "region", "aria-label": "Table of measurements" }, this.#table), this.#interval,
     );
     this.update(doc);
   }
@@ -61,27 +83,30 @@ export class Measurements extends EventTarget {
   #row(m) {
     const button = make("button", { type: "button", "aria-pressed": "false" }, m.name);
     const hand = make("span", { class: "hand-mark" }), why = make("span", { class: "why" });
-    const cells = { value: make("td", { class: "n" }), z: make("td", { class: "n z" }) };
+    const plot = plotted();
+    const cells = { value: make("td", { class: "n value" }), bar: make("td", { class: "bar" }, plot.svg), z: make("td", { class: "n z" }) };
     const row = make("tr", { class: "measure", id: `m-${m.id}` }, make("th", { scope: "row" }, button, hand, why), ...Object.values(cells));
     button.addEventListener("click", () => this.choose(this.#chosen === m.id ? null : m.id));
     row.addEventListener("mouseenter", () => this.#hint(m.id));
     row.addEventListener("mouseleave", () => this.#hint(null));
-    this.#rows.set(m.id, { row, button, hand, why, cells, region: m.region });
+    this.#rows.set(m.id, { row, button, hand, why, cells, plot, region: m.region });
     return row;
   }
 
   update(doc) {
     for (const m of doc.measurements) {
-      const { row, hand, why, cells } = this.#rows.get(m.id);
+      const { row, hand, why, cells, plot } = this.#rows.get(m.id);
       const without = m.value === "–";
       cells.value.replaceChildren(without ? "–" : `${m.value} ${m.unit}`.trim(), ...[m.interval, m.mm].filter(Boolean).map((words) => make("small", {}, words)));
       cells.z.replaceChildren(...score(m.z[0]));
+      plot.at(m.z[0]);
       cells.z.title = m.z.map((z) => `${z.reference}${z.how ? ` (${z.how})` : ""}: ${scored(z)}`).join("\n");
       hand.textContent = m.hand ? " by hand" : "";
       why.textContent = m.reason;
       why.title = m.reason;
       row.classList.toggle("beyond", m.beyond);
       row.classList.toggle("without", without);
+      row.classList.toggle("scored", m.z.length > 0);
     }
     this.#compared.textContent = doc.compared.length ? `z-scores: ${doc.compared.join("; ")}` : "z-scores need sex and age: enter them under “Person”.";
     this.#interval.textContent = doc.interval;
@@ -89,9 +114,10 @@ export class Measurements extends EventTarget {
   }
 
   #filter() {
+    this.#table.classList.toggle("plot", this.#plot.checked);
     const words = this.#words.value.trim().toLowerCase(), seen = new Set();
     for (const [id, { row, button, region }] of this.#rows) {
-      const shown = (!words || `${button.textContent} ${id}`.toLowerCase().includes(words)) && (!this.#beyond.checked || row.classList.contains("beyond"));
+      const shown = (!words || `${button.textContent} ${id}`.toLowerCase().includes(words)) && (!this.#beyond.checked || row.classList.contains("beyond")) && (!this.#plot.checked || row.classList.contains("scored"));
       row.hidden = !shown;
       if (shown) seen.add(region);
     }
@@ -181,7 +207,7 @@ const FIELDS = [
   ["patient", "Patient", null, "a code, the same for all photos of one person"],
 ];
 
-export function person(root, doc, save) {
+export function person(root, doc, save, mark) {
   const form = make("form", { class: "person" });
   for (const [name, label, choices, hint] of FIELDS) {
     const field = choices
@@ -192,9 +218,10 @@ export function person(root, doc, save) {
     field.addEventListener("change", () => save({ [name]: field.value }));
     form.append(make("label", { for: `person-${name}` }, label), field);
     if (hint) form.append(make("small", { id: `hint-${name}` }, hint));
+    if (name === "scale") form.append(make("small", { id: "scale-words", "aria-live": "polite" }));
   }
   form.addEventListener("submit", (event) => event.preventDefault());
-  root.replaceChildren(form, make("div", { class: "growth" }), known(doc, (scale) => { form.elements.scale.value = scale; save({ scale }); }), make("p", { class: "soft" }, "Written into cohort.csv in the folder at once. Nothing is guessed from the face."));
+  root.replaceChildren(form, make("div", { class: "growth" }), known(doc, (scale) => { form.elements.scale.value = scale; save({ scale }); }), sticker(mark), make("p", { class: "soft" }, "Written into cohort.csv in the folder at once. Nothing is guessed from the face."));
 }
 
 // Sizes on their growth charts, which come as pictures.
@@ -218,6 +245,23 @@ function known(doc, save) {
     save(`mm-per-px=${scale.toPrecision(5)}±${((scale * Math.SQRT2) / far).toPrecision(2)}`);
   });
   return make("fieldset", { class: "known" }, make("legend", {}, "A known distance"), from, " to ", to, " is ", mm, " mm ", button);
+}
+
+// A scale from a sticker that is clicked on the photo.
+function sticker(mark) {
+  const mm = make("input", { type: "number", min: "4", max: "60", step: "any", value: "20", id: "sticker-mm", "aria-label": "Diameter or side of the sticker, millimetres" });
+  const button = make("button", { type: "button", id: "mark-sticker" }, "Mark it on the photo");
+  button.addEventListener("click", () => { if (mm.reportValidity() && mm.value) mark(mm.valueAsNumber); });
+  return make("fieldset", { class: "known" }, make("legend", {}, "A sticker"), mm, " mm wide ", button);
+}
+
+// What the form has come to: the scale as it is taken, or why it is not.
+export function scaled(root, doc) {
+  const words = root.querySelector("#scale-words");
+  if (!words) return;
+  words.textContent = doc.scale.words || doc.scale.why;
+  words.classList.toggle("bad", Boolean(doc.scale.why));
+  root.querySelector("#person-scale").value = doc.person.scale;
 }
 
 const KEPT = [

@@ -3,7 +3,7 @@ import { FaceView } from "/face.js";
 import { ModelPanel } from "/model.js";
 import { PatientPanel } from "/patient.js";
 import { Survey } from "/survey.js";
-import { Measurements, gate, growth, keep, make, person, traits } from "/tables.js";
+import { Measurements, gate, growth, keep, make, person, scaled, traits } from "/tables.js";
 
 const $ = (id) => document.getElementById(id);
 const face = new FaceView($("face"), $("magnifier")), measurements = new Measurements($("measurements"));
@@ -91,9 +91,10 @@ function show(told) {
   past = [];
   lines = new Map();
   for (const id of ["stage", "results"]) $(id).hidden = false;
+  face.still = doc.video;
   face.show(doc, at("/picture"));
   measurements.show(doc);
-  person($("person"), { ...doc, now: () => doc.points }, describe);
+  person($("person"), { ...doc, now: () => doc.points }, describe, markSticker);
   keep($("keep"), doc, (kind) => trying(async () => say(`Kept: ${(await ask(at(`/results/${kind}`), { method: "POST" })).path}`)));
   $("point").replaceChildren(make("option", { value: "" }, "none chosen"), ...doc.points.map((point) => make("option", { value: point.code }, `${point.code} · ${point.name}`)));
   taken();
@@ -116,6 +117,7 @@ function followed(ahead = null) {
   face.update(doc, ahead);
   measurements.update(doc);
   gate($("photo"), doc);
+  scaled($("person"), doc);
   const failed = doc.gate.filter((check) => !check.ok);
   $("failed").textContent = failed.length ? `(${failed.length})` : "";
   $("gate-line").textContent = failed.length ? `The photo gate objects: ${failed.map((check) => `${check.name} ${check.value} (${check.advice})`).join("; ")}.` : "";
@@ -131,7 +133,7 @@ function buttons() {
 
 function words() {
   $("point").value = face.chosen ?? "";
-  if (!face.chosen) { $("point-words").textContent = "Drag a point, or choose one."; return; }
+  if (!face.chosen) { $("point-words").textContent = doc.video ? "The best frame of a video. Its points cannot be moved: every frame has its own. Save a frame as a photo to correct that." : "Drag a point, or choose one."; return; }
   const point = face.point(face.chosen), far = Math.hypot(point.x - point.found[0], point.y - point.found[1]);
   const moved = point.moved ? `, moved by ${far.toFixed(1)} px` : "";
   $("point-words").textContent = `${point.code}, ${point.name}: x ${point.x.toFixed(1)}, y ${point.y.toFixed(1)}${moved}${point.hidden ? ", hidden" : ""}; ± ${point.ellipse[0].toFixed(1)} px (95 %)`;
@@ -166,7 +168,7 @@ async function send() {
     } catch (error) {
       say(error.message);
       next = null;
-      if (error.status) { const told = await trying(() => ask(at())); if (told && doc.id === photo) { doc = told; past = []; taken(); } }
+      if (error.status && error.status !== 507) { const told = await trying(() => ask(at())); if (told && doc.id === photo) { doc = told; past = []; taken(); } }
     }
   }
 }
@@ -203,6 +205,33 @@ $("ellipses").addEventListener("change", (event) => { face.ellipses = event.targ
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key === "z" && !event.target.matches("input, select")) { event.preventDefault(); $("undo").click(); }
 });
+
+// --------------------------------------------------------------------------------------- sticker
+
+let sticker = 0; // millimetres, of the one that is being marked
+
+function markSticker(mm) {
+  sticker = mm;
+  say("Click the sticker on the photo, or drag across it from one edge to the other.");
+  face.mark();
+  $("face").focus();
+  $("stage").scrollIntoView({ block: "nearest" });
+}
+
+face.addEventListener("marked", ({ detail: { from, to, pixel } }) => trying(async () => {
+  say();
+  const of = doc.id, ends = { mm: sticker, x: from[0], y: from[1], x2: to[0], y2: to[1] }, far = Math.hypot(to[0] - from[0], to[1] - from[1]);
+  const told = await ask(at(`/sticker?${new URLSearchParams(ends)}`));
+  if (doc.id !== of) return;
+  if (!told.scale && !far) {
+    say("Nothing with an edge all round was found there. Drag across the sticker, from one edge to the other, to mark it by hand.");
+    face.mark();
+    return;
+  }
+  const scale = sticker / far; // each edge is met to about a pixel of the screen
+  await describe({ scale: told.scale || `mm-per-px=${scale.toPrecision(5)}±${((scale * Math.SQRT2 * pixel) / far).toPrecision(2)}` });
+  if (told.scale && doc.id === of) face.lines([{ shape: "outline", points: told.shape, colour: "#ffd33d" }]);
+}));
 
 // ---------------------------------------------------------------------------------------- lines
 
