@@ -101,7 +101,7 @@ def column_name(text: str) -> str:
 
 
 def together(sentences: Sequence[str], least: int = 4) -> list[str]:
-    """Sentences of the form `photo: what`; where `what` is the same for several photos, one for all of them."""
+    """Of sentences such as `photo: what`, one for all photos of which the same is said."""
     photos: dict[str, list[str]] = {}
     for sentence in sentences:
         photo, _, what = sentence.partition(": ")

@@ -56,7 +56,7 @@ def photos(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> N
 
     people = make_people(folder, patients=patients, labels=labels, jobs=jobs)
     say(
-        f"{people.cohort}: {patients} SYNTHETIC people of each of {', '.join(labels)}. All are one photograph, "
+        f"{people.cohort}: {patients} SYNTHETIC people of each of {', '.join(labels)}. All are one photo, "
         "morphed.\n"
         f"{people.cohort.with_name('truth.csv')}: what was changed in each.\n"
         f"{people.photo}: another person, made as {labels[-1]}."

@@ -43,8 +43,8 @@ def command(model: str, as_card: bool, as_methods: bool) -> None:
         if as_methods:
             if not made.methods:
                 raise InputError(
-                    f"{model}: a methods paragraph is written of classifiers that `anthropo train` made. Take the "
-                    "model card: --card."
+                    f"{model}: a methods paragraph is written of classifiers that `anthropo train` made. "
+                    "Take the model card: --card."
                 )
             say(made.methods, nl=False)
             return

@@ -8,15 +8,22 @@ from anthropo.learning.intervals import Interval
 from anthropo.learning.manifest import Manifest
 
 _KING = "King DE (2009). Dlib-ml: a machine learning toolkit. J Mach Learn Res 10:1755-1758."
-_KAZEMI = "Kazemi V, Sullivan J (2014). One millisecond face alignment with an ensemble of regression trees. CVPR."
+_KAZEMI = (
+    "Kazemi V, Sullivan J (2014). One millisecond face alignment with an ensemble of regression trees. CVPR."
+)
 _SAGONAS = "Sagonas C et al. (2013). 300 Faces in-the-Wild challenge. ICCV Workshops."
-_LONDON = "DeBruine L, Jones B (2017). Face Research Lab London Set. figshare, doi:10.6084/m9.figshare.5047666."
+_LONDON = (
+    "DeBruine L, Jones B (2017). Face Research Lab London Set. figshare, doi:10.6084/m9.figshare.5047666."
+)
 _YOUNG = "DeBruine L, Jones B. Young Adult White Faces. figshare, 4220517."
-_SKLEARN = "Pedregosa F et al. (2011). Scikit-learn: machine learning in Python. J Mach Learn Res 12:2825-2830."
+_SKLEARN = (
+    "Pedregosa F et al. (2011). Scikit-learn: machine learning in Python. J Mach Learn Res 12:2825-2830."
+)
 _XGBOOST = "Chen T, Guestrin C (2016). XGBoost: a scalable tree boosting system. KDD."
 
 _CLASSIFIERS = {
-    "auto": "regularised logistic regression, or boosted trees where these did clearly better on held-out patients",
+    "auto": "regularised logistic regression, or boosted trees where these did clearly better on held-out "
+    "patients",
     "linear": "regularised logistic regression",
     "xgboost": "boosted trees",
     "svm": "a linear support vector machine",
@@ -65,20 +72,21 @@ def methods(manifest: Manifest) -> str:
     if manifest.settings.no_face:
         sentences.append("The middle square of each photograph was used; no face was looked for.")
     else:
+        refined = ", refined in high-resolution patches" if manifest.settings.fine else ""
         sentences.append(
-            f"Sixty-eight landmarks were placed by a cascade of regression trees {cite(_KING, _KAZEMI, _SAGONAS)}, "
-            f"as the mean of {manifest.settings.jitter or 16} evaluations on jittered and mirrored crops"
-            f"{', refined in high-resolution patches' if manifest.settings.fine else ''}, and corrected to anatomical "
-            f"places {cite(_LONDON, _YOUNG)}. From them {len(manifest.measurements)} measurements were taken; those "
-            "that pose, expression, occlusion or poor quality would spoil were voided before analysis and carried "
-            "no evidence."
+            "Sixty-eight landmarks were placed by a cascade of regression trees "
+            f"{cite(_KING, _KAZEMI, _SAGONAS)}, as the mean of {manifest.settings.jitter or 16} evaluations "
+            f"on jittered and mirrored crops{refined}, and corrected to anatomical places "
+            f"{cite(_LONDON, _YOUNG)}. From them {len(manifest.measurements)} measurements were taken; those "
+            "that pose, expression, occlusion or poor quality would spoil were voided before analysis and "
+            "carried no evidence."
         )
     if manifest.regions:
         networks = [manifest.encoder.name, *(one.name for one in manifest.more_encoders)]
         sentences.append(
             f"Image regions ({', '.join(manifest.regions)}) were encoded by the network "
-            f"{' and '.join(str(name) for name in networks)}, and each region was reduced to one out-of-fold score "
-            "per label by a regularised model."
+            f"{' and '.join(str(name) for name in networks)}, and each region was reduced to one out-of-fold "
+            "score per label by a regularised model."
         )
     boosted = (_XGBOOST,) if manifest.classifier in ("auto", "xgboost") else ()
     taught = " and ".join(
@@ -86,8 +94,8 @@ def methods(manifest: Manifest) -> str:
     ) + (f", with {', '.join(manifest.metadata)}" if manifest.metadata else "")
     sentences.append(
         f"{taught.capitalize()} entered one calibrated classifier "
-        f"({_CLASSIFIERS.get(manifest.classifier, manifest.classifier)}) {cite(_SKLEARN, *boosted)}; classes were "
-        f"balanced by {manifest.balance or '[how]'}, and decisions were those of least expected cost."
+        f"({_CLASSIFIERS.get(manifest.classifier, manifest.classifier)}) {cite(_SKLEARN, *boosted)}; classes "
+        f"were balanced by {manifest.balance or '[how]'}, and decisions were those of least expected cost."
     )
     sentences += _judged(manifest)
     libraries = ", ".join(f"{name} {of}" for name, of in manifest.libraries.items())
@@ -118,10 +126,16 @@ def _judged(manifest: Manifest) -> list[str]:
         folds = round(1 / refits.without)
         times = round(refits.number / folds)
         how = f"{folds}-fold {how}, the patients dealt to folds {times} time{'s' if times > 1 else ''}"
-    found = [f"Performance was estimated by {how}; 95 % intervals count patients and hold the chance of dealing."]
+    found = [
+        f"Performance was estimated by {how}; 95 % intervals count patients and hold the chance of dealing."
+    ]
     figures = [
         f"{words} {_figure(hybrid[name])}"
-        for name, words in (("auroc", "AUROC"), ("sensitivity", "sensitivity"), ("specificity", "specificity"))
+        for name, words in (
+            ("auroc", "AUROC"),
+            ("sensitivity", "sensitivity"),
+            ("specificity", "specificity"),
+        )
         if name in hybrid and hybrid[name].known
     ]
     if figures:

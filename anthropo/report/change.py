@@ -211,8 +211,8 @@ def print_cohort(result: CohortChange, everything: bool = False) -> None:
     least = 2 / 2 ** max((t.n for t in tests), default=0)  # the smallest p that signs can give
     if tests and tests[0].test == "sign-flip" and least > RATE:
         say(
-            f"So few patients cannot show a change on average: the smallest p possible is {least:.2g}. With 10 or "
-            "more they can.",
+            f"So few patients cannot show a change on average: the smallest p possible is {least:.2g}. With "
+            "10 or more they can."
         )
     say(
         "g: mean over the standard deviation of the differences between patients. p: exact sign-flip test up "

@@ -13,7 +13,6 @@ from pathlib import Path
 from IPython.display import HTML
 from PIL import Image
 
-
 STUDY = ("anthropo", "demo", "study", "--patients", "30", "--photos-only")
 
 

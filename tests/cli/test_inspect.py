@@ -43,7 +43,9 @@ def test_methods_paragraph_has_the_figures_of_the_file(gallery: Path, invoke: In
     assert "with age, sex" in paragraph
     numbers = [int(n) for group in re.findall(r"\[([\d, ]+)\]", paragraph) for n in group.split(", ")]
     listed = [int(line.partition(".")[0]) for line in works.splitlines()]
-    assert sorted(set(numbers)) == listed == list(range(1, len(listed) + 1))  # each is cited, and none besides
+    assert (
+        sorted(set(numbers)) == listed == list(range(1, len(listed) + 1))
+    )  # each is cited, and none besides
 
 
 def test_methods_are_refused_of_several_attributes(
