@@ -27,6 +27,8 @@ def begin(name: str, study: bool = False, up: str = "../") -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     os.chdir(folder)
+    for variable in ("FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR"):
+        os.environ.pop(variable, None)  # with which ipykernel has commands print as on a terminal
     _this_anthropo_first(folder.parent / "bin" / name)
     from skimage import data
 
@@ -71,4 +73,4 @@ def show(path: str, height: str = "36rem") -> HTML:
         )
     else:
         inside = f'<img src="{address}" alt="{html.escape(path)}">'
-    return HTML(f'{inside}<p class="shown"><a href="{address}">{html.escape(path)}, alone</a></p>')
+    return HTML(f'{inside}<p class="shown"><a href="{address}">open {html.escape(path)}</a></p>')
