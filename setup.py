@@ -62,14 +62,17 @@ def dlib_sources(work: Path) -> tuple[Path, str]:
 
 class BuildEngine(build_ext):
     def build_extensions(self) -> None:
-        work = Path(self.build_temp).parent / "dlib"
-        root, version = dlib_sources(work)
+        # inside the folder of this build: one beside it could be anybody's, as in /tmp for editable installs
+        root, version = dlib_sources(Path(self.build_temp) / "dlib")
+        # absolute, or their objects would lie as far outside of the build folder as DLIB_SOURCE does
+        folder = root.resolve() / "dlib"
+        ours = [list(extension.sources) for extension in self.extensions]
         for extension in self.extensions:
             extension.include_dirs.append(str(root))
             extension.sources += [
-                os.path.relpath(root / "dlib" / "base64" / "base64_kernel_1.cpp", HERE),
-                os.path.relpath(root / "dlib" / "entropy_decoder" / "entropy_decoder_kernel_2.cpp", HERE),
-                os.path.relpath(root / "dlib" / "test_for_odr_violations.cpp", HERE),
+                str(folder / "base64" / "base64_kernel_1.cpp"),
+                str(folder / "entropy_decoder" / "entropy_decoder_kernel_2.cpp"),
+                str(folder / "test_for_odr_violations.cpp"),
             ]
             extension.define_macros += [
                 ("DLIB_NO_GUI_SUPPORT", None),
@@ -83,6 +86,9 @@ class BuildEngine(build_ext):
                 "Debian/Ubuntu `apt-get install g++`, macOS `xcode-select --install`, Windows the "
                 "Visual Studio Build Tools."
             ) from None
+        finally:
+            for extension, sources in zip(self.extensions, ours, strict=True):
+                extension.sources = sources  # of which the sdist is made
 
 
 if platform.system() == "Windows":

@@ -21,9 +21,11 @@ from .licensing import LicenceError as LicenceError
 from .licensing import licences as licences
 from .licensing import permissive as permissive
 from .measurement.compute import Measurement as Measurement
+from .measurement.compute import Measurements as Measurements
 from .measurement.compute import measure_face as measure_face
 from .measurement.pooling import Pooled as Pooled
 from .measurement.pooling import pool as pool
+from .measurement.registry import Registry as Registry
 from .measurement.registry import registry as registry
 from .networks.network import Network as Network
 from .observation import Observation as Observation
@@ -56,6 +58,8 @@ from .workflows.demonstration import Demo as Demo
 from .workflows.demonstration import demo as demo
 from .workflows.evaluation import EvaluateResult as EvaluateResult
 from .workflows.evaluation import evaluate as evaluate
+from .workflows.examining import Examination as Examination
+from .workflows.examining import examine as examine
 from .workflows.explain import ExplainRequest as ExplainRequest
 from .workflows.export import export_network as export_network
 from .workflows.finetuning import FinetuneRequest as FinetuneRequest

@@ -11,6 +11,7 @@ from typing import Any
 
 from anthropo.errors import AnthropoError, InputError, parameter
 from anthropo.files import packaged_table
+from anthropo.showing import brief
 
 #: Environment variable of permissive runs; processes that a run starts inherit it.
 VARIABLE = "ANTHROPO_PERMISSIVE"
@@ -60,6 +61,9 @@ class Resource:
     permissive: bool
     why: str
     used_by: str
+
+    def __repr__(self) -> str:
+        return brief(self, self.name, "permissive" if self.permissive else "not permissive")
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from anthropo.errors import AnthropoError, FaceError, InputError
 from anthropo.face.fine import fine_model, refine
@@ -14,6 +15,11 @@ from anthropo.measurement.landmark_file import Landmarks
 from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.reference.person import parse_age
 from anthropo.settings import Settings
+from anthropo.showing import brief, draw, html
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,6 +39,30 @@ class Observation:
     first: Face  # from the first landmark stage alone
     index: int = 0  # among the photo's faces, the largest first
     landmarks: Landmarks | None = None  # the landmark file that the face was corrected from
+
+    def _repr_html_(self) -> str:
+        return html(self, "observation")
+
+    def to_frame(self) -> pd.DataFrame:
+        """The landmarks of the face, as `Face.to_frame` gives them."""
+        return self.face.to_frame()
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the photo around the face, with its landmarks.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "observation", ax)
+
+    def __repr__(self) -> str:
+        return brief(self, repr(self.photo)[1:-1], repr(self.face)[1:-1])
 
     @property
     def digest(self) -> str:

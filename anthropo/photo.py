@@ -20,6 +20,7 @@ from anthropo.decoding.provenance import synthetic_source
 from anthropo.errors import PhotoError
 from anthropo.files import GIB, IrregularError, read_regular
 from anthropo.quiet import never_warned_by
+from anthropo.showing import brief, html
 
 never_warned_by("PIL")  # of odd EXIF entries, which nothing is read from but orientation and lens
 
@@ -84,6 +85,17 @@ class Photo:
     colour_doubt: str = ""
     optics: Optics = Optics()  # noqa: RUF009 (frozen)
     _kept: _Kept = field(default_factory=_Kept, repr=False, compare=False)
+
+    def _repr_html_(self) -> str:
+        return html(self, "photo")
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"{self.full_size[0]} × {self.full_size[1]} px",
+            f"read at 1/{self.decode_scale}" if self.decode_scale > 1 else "",
+            f"sha256 {self.sha256[:8]}",
+        )
 
     @property
     def sha256(self) -> str:

@@ -35,6 +35,7 @@ from anthropo.reference.tables import (
     shipped_sha256,
 )
 from anthropo.reference.zscore import group_named
+from anthropo.showing import given
 
 _CHOSEN_FROM = (STUDIO_REFERENCE, REFERENCE_OF_ALL_AGES)
 
@@ -119,6 +120,8 @@ class Settings:
     no_face: bool = False
     permissive: bool = field(default_factory=is_permissive_run)
 
+    __repr__ = given
+
     @property
     def limits(self) -> Limits:
         """What reading a photo may cost."""
@@ -166,7 +169,7 @@ class Settings:
         names: dict[str, str] = {}  # as they were given
         asked = [name for name in self.references or (AUTOMATIC,) if name != AUTOMATIC]
         for name in dict.fromkeys((*asked, *(_CHOSEN_FROM if self.automatic else ()))):
-            table = _reference(name, _stamp(name))
+            table = _reference(name, _stamp(name), definitions())
             if table.name in tables:
                 both = f"{parameter('references', names[table.name])} and {name}"
                 raise InputError(
@@ -231,7 +234,7 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...], own: t
 
 
 @lru_cache(maxsize=64)
-def _reference(name: str, stamp: tuple[int, int] | None) -> Reference:
+def _reference(name: str, stamp: tuple[int, int] | None, own: tuple[Definition, ...]) -> Reference:
     return load_reference(name)
 
 

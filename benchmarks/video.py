@@ -72,7 +72,7 @@ def told(name: str, path: Path) -> bool:
 
 
 def frames_of(path: Path, count: int) -> list[list[Measurement]]:
-    found = []
+    found: list[list[Measurement]] = []
     for photo in open_video(path).photos(count):
         try:
             face = observe(photo, Settings(face="largest")).face

@@ -49,8 +49,9 @@ def command(photos: tuple[str, ...], output: str | None, everything: bool, reque
     """Find what changed in a person between two states, beyond error.
 
     BEFORE and AFTER are photos of one person: a file, a folder or a pattern (in quotes) each; several photos
-    of a state are pooled and narrow the error. COHORT is a CSV with the columns `photo`, `patient`, and
-    `state` (well, ill …) or `taken` (the date; the first day is compared with the last).
+    of a state are pooled and narrow the error. COHORT is a table (.csv, .tsv, .xlsx) with the columns
+    `photo`, `patient`, and `state` (well, ill …) or `taken` (the date; the first day is compared with the
+    last).
 
     Two errors are kept apart. A measurement has changed if photos of one state would hardly differ so
     much (repeatability, unwitting expression included). It has moved if photos of a face that keeps still
@@ -122,5 +123,5 @@ def _wrong(photos: Sequence[str], tables: Sequence[str]) -> str:
     given = "one photo is" if len(photos) == 1 else f"{len(photos)} photos are"
     return (
         f"{given} given, and two states are compared. Give BEFORE and AFTER; several photos of a state as a "
-        'folder or pattern in quotes ("ill/*.jpg"); or a CSV.'
+        'folder or pattern in quotes ("ill/*.jpg"); or a table.'
     )

@@ -62,10 +62,10 @@ def command(
 ) -> None:
     """Classify the face on each PHOTO, or the whole PHOTO if the model was trained with --no-face.
 
-    PHOTO is a file, a folder (searched throughout), a pattern such as 'p*.jpg', or a CSV with a
-    column `photo` (paths relative to the CSV). Photos that share a name in the CSV's column `patient`
-    are of one person and give one answer; so do all photos with --patient. Metadata that the model reads
-    (such as age and sex) come from columns of these names; what is missing counts as missing.
+    PHOTO is a file, a folder (searched throughout), a pattern such as 'p*.jpg', or a table (.csv, .tsv,
+    .xlsx) with a column `photo` (paths relative to the table). Photos that share a name in its column
+    `patient` are of one person and give one answer; so do all photos with --patient. Metadata that the model
+    reads (such as age and sex) come from columns of these names; what is missing counts as missing.
 
     The answer is a ranked list with calibrated probabilities; the set of labels that cannot be
     excluded at the model's error rate; the decision of least expected cost, which can be "none of these";

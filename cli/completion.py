@@ -12,12 +12,12 @@ VARIABLE = "_ANTHROPO_COMPLETE"
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print the script with which SHELL completes commands, options and their values on the Tab key.
+    """Print the script with which SHELL (bash, zsh or fish) completes commands, options and their values.
 
-    Files, recipes, references, growth charts and other choices are completed; of a cohort that the line
-    already names, its columns and labels, too.
+    Press Tab while you type a command. Files, recipes, references, growth charts and other choices are
+    completed; of a cohort that the line already names, its columns and labels, too.
 
     \b
     To install it, write it where the shell looks for such scripts, and open a new shell:
@@ -25,12 +25,9 @@ def command(shell: str) -> None:
       zsh    anthropo completion zsh > ~/.zfunc/_anthropo
       fish   anthropo completion fish > ~/.config/fish/completions/anthropo.fish
 
-    \b
-    Make the folder first if it is missing (mkdir -p). bash needs the package bash-completion; without it, put
-    this into ~/.bashrc:
-      source <(anthropo completion bash)
-    zsh needs this in ~/.zshrc:
-      fpath=(~/.zfunc $fpath); autoload -Uz compinit; compinit
+    Make the folder first if it is missing (mkdir -p). bash needs the package bash-completion; without it,
+    put the second example into ~/.bashrc. zsh has to know the folder: write fpath=(~/.zfunc $fpath) into
+    ~/.zshrc, before compinit is called.
 
     \b
     Examples:

@@ -48,8 +48,8 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest) -> None:
     """Make the average face of each label, and maps of where it differs from the controls.
 
-    COHORT is a CSV with the columns `photo` and `label`, and `patient` where somebody has several photos, or
-    a folder with one subfolder of photos per label.
+    COHORT is a table (.csv, .tsv, .xlsx) with the columns `photo` and `label`, and `patient` where somebody
+    has several photos, or a folder with one subfolder of photos per label.
 
     Faces are warped to the label's mean shape (Procrustes mean of the landmarks), triangle by triangle, and
     averaged; everybody counts once. A map shows how far each landmark of the mean face lies from the

@@ -20,7 +20,7 @@ def command(as_json: bool) -> None:
     What is broken or missing has the line below it that mends it. The example photo, which comes with
     scikit-image, is measured and compared with what it should give. Nothing is downloaded, changed or sent.
     Home folders are shortened to ~ and names of users left out, so that you can paste the output into a
-    report of a fault.
+    report of a problem.
 
     \b
     Exit code: 0 everything that anthropo needs works (extras may be absent), 1 something is broken.

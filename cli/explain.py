@@ -80,8 +80,8 @@ def command(
     Of a network that `anthropo finetune` wrote there is no such sum: its answer, and a heatmap of the label
     that it decides for, or of --label (-o why.png or .json).
 
-    One person at a time: a photo, several with --patient, or a CSV with the columns `photo` and
-    whatever metadata the model reads.
+    One person at a time: a photo, several with --patient, or a table (.csv, .tsv, .xlsx) with the columns
+    `photo` and whatever metadata the model reads.
 
     \b
     Exit code: 0 explained, 1 no usable photo, 2 wrong use, 130 interrupted.

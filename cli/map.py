@@ -56,8 +56,8 @@ from anthropo.workflows.map import MapRequest, map_faces
 def command(cohort: str, output: str, request: MapRequest) -> None:
     """Draw the faces of COHORT on a plane, with similar faces near each other.
 
-    COHORT is a CSV with the columns `photo` and `label`, and `patient` where somebody has several photos, or
-    a folder with one subfolder of photos per label.
+    COHORT is a table (.csv, .tsv, .xlsx) with the columns `photo` and `label`, and `patient` where somebody
+    has several photos, or a folder with one subfolder of photos per label.
 
     Two maps are drawn: t-SNE, which keeps neighbours together, and the first two principal components.
     A figure shows whether a visible cluster is real: how often the five nearest other people, in all

@@ -98,10 +98,10 @@ def command(
 ) -> None:
     """Measure the face of each PHOTO: lengths, angles, ratios, areas, asymmetry, colour.
 
-    PHOTO is a file, a folder (searched throughout), a pattern such as 'p*.jpg', or a CSV with a
-    column `photo` (paths relative to the CSV; other columns are passed through). Videos (.mp4, .mov, .mkv,
-    .webm, .avi, ...) are measured frame by frame where they are named, and count as one photo; in folders
-    they are passed over.
+    PHOTO is a file, a folder (searched throughout), a pattern such as 'p*.jpg', or a table (.csv, .tsv,
+    .xlsx) with a column `photo` (paths relative to the table; other columns are passed through). Videos
+    (.mp4, .mov, .mkv, .webm, .avi, ...) are measured frame by frame where they are named, and count as one
+    photo; in folders they are passed over.
 
     Lengths are fractions of the outer-canthal distance (unit ex-ex), so that no scale is needed;
     R and L are the subject's right and left. [lo, hi] is the 95 % interval of accuracy, against measuring by

@@ -41,8 +41,8 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 def command(cohort: str, label: str, output: str | None, request: RegionsRequest) -> None:
     """Find what distinguishes the people of LABEL in COHORT from all others, wherever it is.
 
-    COHORT is a CSV with the columns `photo` and `label`, and `patient` where somebody has several photos, or
-    a folder with one subfolder of photos per label.
+    COHORT is a table (.csv, .tsv, .xlsx) with the columns `photo` and `label`, and `patient` where somebody
+    has several photos, or a folder with one subfolder of photos per label.
 
     Three answers: heatmaps of where in the face the evidence lies, averaged over each group and compared
     place by place; what each region adds to the log-odds of people whom the model has not seen; and all

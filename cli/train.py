@@ -55,9 +55,9 @@ def command(
 ) -> None:
     """Train a model on COHORT and write it to a file.
 
-    COHORT is a CSV with the columns `photo` (relative to the CSV) and `label`, and any of `patient`,
-    `age`, `sex` and others; or a folder with one subfolder of photos per label. Photos of one person
-    share a name in the column `patient`: otherwise the figures come out too good.
+    COHORT is a table (.csv, .tsv, .xlsx) with the columns `photo` (relative to the table) and `label`, and
+    any of `patient`, `age`, `sex` and others; or a folder with one subfolder of photos per label. Photos of
+    one person share a name in the column `patient`: otherwise the figures come out too good.
 
     The model is measurements and deep regions (and metadata, if asked for) in one calibrated classifier.
     Labels with few patients are matched to their nearest patients in place of being trained. Before it

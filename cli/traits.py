@@ -92,9 +92,9 @@ def command(
 ) -> None:
     """Call traits of the Human Phenotype Ontology (HPO) from the face of each PHOTO.
 
-    PHOTO is a file, a folder, a pattern or a CSV with a column `photo`, as for `anthropo measure`; a video
-    counts as one photo. The columns `sex`, `age` (or the dates `born` and `taken`), `gestation`,
-    `ancestry`, `head_circumference` (cm), `height` (cm) and `weight` (kg) are used.
+    PHOTO is a file, a folder, a pattern or a table with a column `photo`, as for `anthropo measure`; a video
+    counts as one photo. The columns `sex`, `age` (or the dates `born` and `taken`), `gestation`, `ancestry`,
+    `head_circumference` (cm), `height` (cm) and `weight` (kg) are used.
 
     A trait whose HPO definition states a number is present if the whole 95 % interval (--confidence) of its
     z-score lies beyond the limit, and absent if none of it does. In between it is borderline if z itself is

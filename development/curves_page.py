@@ -449,8 +449,8 @@ and oldest control (20 to 40 years become 15 to 52): that a studio's shift is th
 been shown. The table's n counts the people that would give as small an error of the median, and no more than
 25 where one shift was taken for both sexes: sexes differ in it by 0.2 SD (1 SD). So z-scores are a little
 nearer to 0 and traits are called late; with 200 people and more both is better. What adaptation gave in
-people it was not fitted to is in [benchmarks](benchmarks.md#adapting-a-reference). An adapted table is
-derived from web-all-ages and has its terms: non-commercial research.
+people it was not fitted to is in [benchmarks](benchmarks/references.md#adapting-a-reference). An adapted
+table is derived from web-all-ages and has its terms: non-commercial research.
 
 ## The curves
 

@@ -22,12 +22,13 @@ extensions = [
     "sphinx.ext.autodoc",
     "numpydoc",
     "myst_nb",
-    "sphinx_click",
     "sphinx_copybutton",
     "sphinx_design",
     "tutorial_setting",
     "api_pages",
+    "command_pages",
     "glossary_tables",
+    "unbroken",
     "repository_links",
 ]
 exclude_patterns = ["README.md"]
@@ -43,7 +44,7 @@ nb_merge_streams = True
 
 # the docstrings name their types themselves
 autodoc_typehints = "none"
-toc_object_entries = False
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
@@ -58,6 +59,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "header_links_before_dropdown": 5,
     "navbar_end": ["theme-switcher"],
+    "navbar_persistent": ["search-button"],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["research-use"],
     "footer_end": [],

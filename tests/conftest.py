@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,27 @@ WITHOUT_BROWSER = "no browser: install chromium, and playwright for Python"
 Pixels = NDArray[np.uint8]
 Copies = Callable[..., list[Path]]
 Invoke = Callable[..., Result]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def json_is_valid() -> Iterator[None]:
+    """Every JSON file that a command writes in this process is checked under its published schema."""
+    from json_files import check_outputs
+
+    from anthropo.cli import cli
+
+    plain = CliRunner.invoke
+
+    def checked(runner: CliRunner, command: Any, words: Any = None, **options: Any) -> Result:
+        result = plain(runner, command, words, **options)
+        if command is cli and result.exit_code in (0, 3) and isinstance(words, list):
+            check_outputs(cli, [str(word) for word in words], result.stdout)
+        return result
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(CliRunner, "invoke", checked)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,15 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
+@pytest.fixture(autouse=True)
+def _no_measurements_of_others() -> Iterator[None]:
+    """Measurements that a test, an example or a model adds are gone afterwards."""
+    from anthropo.definitions import only
+
+    with only(()):
+        yield
+
+
 @pytest.fixture(scope="session")
 def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with m.anthropo, trained on invented people, and person.jpg, who is none of them.

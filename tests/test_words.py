@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from conftest import sentence_of
 
 import anthropo
 import anthropo.cli
+from anthropo.errors import InputError, not_installed
 
 PACKAGE = Path(anthropo.__file__).parent
 CLI = Path(anthropo.cli.__file__).parent
@@ -100,3 +103,45 @@ def test_one_word_for_one_thing(word: str) -> None:
         if re.search(rf"\b({word})\b", rest):
             found.append(f"{place}: {text[:120]}")
     assert found == [], f"say {instead}"
+
+
+#: Where the line that installs a package is made, and what else may name one.
+_INSTALLING = {"errors.py", "weights.py", "installation.py", "traits.py"}
+
+
+def test_one_function_says_what_is_not_installed() -> None:
+    said = {place.partition(":")[0] for place, text in every_message() if "pip install" in text}
+    assert said <= _INSTALLING
+
+
+def test_a_package_that_is_not_installed_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from anthropo.tables import read_rows
+    from anthropo.workbench import server
+    from anthropo.yaml_text import parse_yaml
+
+    told = []
+    for module, call in (
+        ("openpyxl", lambda: read_rows(tmp_path / "p.xlsx")),
+        ("yaml", lambda: parse_yaml(tmp_path / "job.yaml", "cores: 8", example="cores: 8")),
+    ):
+        monkeypatch.setitem(sys.modules, module, None)
+        told.append(sentence_of(InputError, call))
+    monkeypatch.setattr(server, "find_spec", lambda name: None)
+    told.append(sentence_of(InputError, server.Workbench, tmp_path))
+    assert [text.replace(f"{tmp_path}/", "") for text in told] == [
+        "p.xlsx needs openpyxl, which is not installed. Install it with `pip install openpyxl`, or save the "
+        "table as CSV in UTF-8.",
+        "job.yaml needs pyyaml, which is not installed. Install it with `pip install pyyaml`.",
+        "The workbench needs starlette and uvicorn, which are not installed. Install them with "
+        '`pip install "anthropo[serve]"`.',
+    ]
+
+
+def test_a_package_that_does_not_load_is_another_matter() -> None:
+    broken = ImportError("libtorch.so: cannot open\nshared object file")
+    assert not_installed("The network", "timm", "cnn", error=broken) == (
+        "The network needs timm, which cannot be loaded (libtorch.so: cannot open shared object file). "
+        'Install again with `pip install "anthropo[cnn]" --force-reinstall`.'
+    )

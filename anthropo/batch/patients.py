@@ -172,6 +172,8 @@ class PatientRecord(MeasuredRecord):
     patient: str  # as in the column `patient`
     photos: tuple[Record, ...]
 
+    __repr__ = MeasuredRecord.__repr__
+
     @property
     def measured(self) -> list[Record]:
         """The photos that could be measured."""

@@ -23,6 +23,7 @@ from anthropo.measurement.registry import registry
 from anthropo.measurement.scale import Scale
 from anthropo.plain import column_name
 from anthropo.reference.zscore import ZScore, by_chance
+from anthropo.showing import brief, count, listed
 
 Json = dict[str, Any]  # an object as JSON has it
 Row = dict[str, Any]  # one line of a table
@@ -168,6 +169,14 @@ class MeasuredRecord:
     diagnostics: Diagnostics
     _results: dict[str, Result] = field(default_factory=dict, init=False, repr=False)  # see `results`
 
+    def __repr__(self) -> str:
+        if not self.ok:
+            return brief(self, "nothing measured")  # the reason names the photo
+        values = sum(not math.isnan(result.measured.value) for result in self.results.values())
+        scores = sum(not math.isnan(score.z) for score in self.scores)
+        compared = f"{count(scores, 'z-score')} under {listed(self.grades)}" if scores else "no z-scores"
+        return brief(self, f"{values} of {count(len(self.results), 'measurement')}", compared)
+
     @property
     def ok(self) -> bool:
         """Whether something was measured."""
@@ -297,6 +306,8 @@ class Record(MeasuredRecord):
     texture: Mapping[str, float] | None = None
     video: VideoSummary | None = None
     remark: str = ""
+
+    __repr__ = MeasuredRecord.__repr__
 
     @property
     def moved(self) -> Mapping[str, float]:

@@ -36,6 +36,7 @@ from anthropo.face.weights import KNOWN, known_weights, locate, read_checked
 from anthropo.files import MOST, read_regular
 from anthropo.licensing import require_permitted
 from anthropo.photo import LUMA
+from anthropo.showing import brief
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -74,6 +75,9 @@ class Encoder(ABC):
     weights: str = ""  # SHA-256, hexadecimal, of the file of weights; empty: of no such file
     views: tuple[str, ...] = ()  # the regions that it can encode; empty: every one
     seen: frozenset[str] = frozenset()  # beginnings of the SHA-256 of photos that it was trained on, as known
+
+    def __repr__(self) -> str:
+        return brief(self, self.name, f"{self.dimension} numbers", self.licence)
 
     def has_seen(self, digests: Iterable[str]) -> int:
         """How many photos with these SHA-256 (hexadecimal) are among those that it was trained on."""
@@ -118,6 +122,8 @@ class ChipEncoder(Encoder):
 
     backend: Backend = field(repr=False)
     file: str | None = field(default="", repr=False)  # of the weights; None: packaged; empty: of no file
+
+    __repr__ = Encoder.__repr__
 
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
         """See `Encoder.embed`."""

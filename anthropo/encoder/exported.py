@@ -108,6 +108,8 @@ class ExportedEncoder(ChipEncoder):
 
     view: View = field(repr=False)
 
+    __repr__ = ChipEncoder.__repr__
+
     def chips(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> Pixels:
         """See `ChipEncoder.chips`."""
         wanted = (IMAGE,) if face is None else tuple(regions)

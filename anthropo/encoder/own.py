@@ -88,6 +88,8 @@ class OnnxEncoder(ChipEncoder):
 
     about: Sidecar = field(repr=False)
 
+    __repr__ = ChipEncoder.__repr__
+
     def chips(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> Pixels:
         """See `ChipEncoder.chips`."""
         size = self.size

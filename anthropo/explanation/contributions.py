@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,11 @@ from anthropo.learning.normality import OUTSIDE, NormalityModel
 from anthropo.learning.novelty import Novelty
 from anthropo.learning.refits import FEWEST
 from anthropo.learning.trained import Trained
+from anthropo.showing import brief, draw, facts_of, html, listed, signed, with_interval, word
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 Kind = Literal["measurement", "region", "metadata"]
@@ -37,6 +43,10 @@ class Contribution:
     name: str  # measurement id, region or metadata column
     log_odds: float  # nats; above 0: speaks for the label
     refits: tuple[float, ...] = ()  # the same in each model that was fitted without some of the patients
+
+    def __repr__(self) -> str:
+        lo, hi = self.range or (math.nan, math.nan)
+        return brief(self, f"{self.kind} {word(self.name)} {with_interval(self.log_odds, lo, hi, '+')}")
 
     @property
     def range(self) -> tuple[float, float] | None:
@@ -84,6 +94,47 @@ class Explained:
     residual: float = 0.0  # of a classifier whose sum is not exact
     shift: float = 0.0  # the part of the bias that is owed to labels being as common as stated
 
+    def _repr_html_(self) -> str:
+        return html(self, "explained")
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each term: label, kind, name, log_odds, lo, hi, stable; see `Explanation.to_frame`."""
+        import pandas as pd
+
+        rows = [
+            (self.label, *term, *(None,) * (6 - len(term)))
+            for term in (
+                ("bias", "", self.bias - self.shift),
+                ("bias", "prevalence", self.shift),
+                *(
+                    (c.kind, c.name, c.log_odds, *(c.range or (None, None)), c.stable)
+                    for c in self.contributions
+                ),
+                ("residual", "", self.residual),
+            )
+        ]
+        return pd.DataFrame(rows, columns=["label", "kind", "name", "log_odds", "lo", "hi", "stable"])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw what each term adds, with its range over refits.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "explained", ax)
+
+    def __repr__(self) -> str:
+        largest = (f"{c.name} {signed(c.log_odds)}" for c in self.contributions[:3])
+        return brief(
+            self, f"{word(self.label)}, log-odds {signed(self.log_odds)}: bias {signed(self.bias)}", *largest
+        )
+
     def of(self, kind: Kind) -> tuple[Contribution, ...]:
         """The contributions of one kind, largest first."""
         return tuple(c for c in self.contributions if c.kind == kind)
@@ -95,6 +146,39 @@ class Explanation:
 
     prediction: Prediction
     labels: tuple[Explained, ...]  # as asked for, or the first three and "none of these"
+
+    def _repr_html_(self) -> str:
+        return html(self, "explanation")
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each term of each label's log-odds: label, kind, name, log_odds, lo, hi, stable.
+
+        The bias has two: what it is as in training, and what a stated prevalence adds. lo and hi are the
+        lowest and highest over the model and its refits, and stable whether all of these have the same sign
+        and no refit less than a quarter of the size; None where there are no refits.
+        """
+        import pandas as pd
+
+        return pd.concat([explained.to_frame() for explained in self.labels], ignore_index=True)
+
+    def plot(self, ax: Axes | None = None, *, label: str | None = None) -> Axes:
+        """Draw the sum of a label's log-odds: what each term adds, with its range over refits.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+        label : str, optional
+            One that is explained; the first when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "explanation", ax, label=label)
+
+    def __repr__(self) -> str:
+        return brief(self, facts_of(self.prediction), f"explained: {listed(e.label for e in self.labels)}")
 
 
 def explain_features(trained: Trained, features: Features, labels: Sequence[str] = ()) -> list[Explanation]:

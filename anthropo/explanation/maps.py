@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.face.warp import blurring
+from anthropo.showing import brief, listed, signed
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -77,6 +78,9 @@ class Heatmap:
     baseline: float  # of the same chip blurred until nothing can be seen, log-odds
     faithfulness: Faithfulness | None = None  # None: not asked for, or the region has no say in the model
 
+    def __repr__(self) -> str:
+        return brief(self, self.region, f"log-odds {signed(self.contribution)}")
+
     @property
     def completeness(self) -> float:
         """Log-odds that the map leaves over: the contribution less the baseline and the map's sum."""
@@ -89,6 +93,9 @@ class FaceHeat:
 
     regions: dict[str, Heatmap]
     whole: Heatmap  # the sum of all
+
+    def __repr__(self) -> str:
+        return brief(self, f"regions {listed(self.regions)}", f"log-odds {signed(self.whole.contribution)}")
 
 
 def blank(names: Sequence[str], size: int) -> dict[str, Heatmap]:

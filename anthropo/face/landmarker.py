@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,11 @@ from anthropo.face.visibility import Cover, cover_of, painted_over
 from anthropo.face.weights import LandmarkModel, landmark_model
 from anthropo.licensing import check_faces
 from anthropo.photo import Photo, read_photo
+from anthropo.showing import brief, count, draw, html, signed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 _DECODED_FACE = 160.0  # px: decode finer when the face is smaller than this
 FIRST_DECODE = 390  # px, short side of the first decode
@@ -100,6 +105,46 @@ class Face:
     turned: float = 0.0  # deg counter-clockwise, by which the picture was turned to find the landmarks
     distance: Distance = field(default_factory=Distance)  # of the camera
     cover: Cover | None = None  # what of the face is seen; None: all of it
+
+    def _repr_html_(self) -> str:
+        return html(self, "face")
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each of the 68 landmarks: point, x, y, sd_x, sd_y (photo pixels), seen, hidden."""
+        import pandas as pd
+
+        x, y = self.landmarks.T
+        sd_x, sd_y = self.landmark_sd.T
+        columns = {"point": range(68), "x": x, "y": y, "sd_x": sd_x, "sd_y": sd_y}
+        return pd.DataFrame({**columns, "seen": self.seen, "hidden": self.hidden})
+
+    def plot(self, ax: Axes | None = None, *, photo: Photo | None = None) -> Axes:
+        """Draw the face with its landmarks.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+        photo : Photo, optional
+            That the face is in. Left out, it is read once more from where it was; where it is not any more,
+            the landmarks are drawn alone.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "face", ax, photo=photo)
+
+    def __repr__(self) -> str:
+        failed = [check.name for check in self.gate if not check.ok]
+        hidden = int(self.hidden.sum())
+        return brief(
+            self,
+            f"{outer_canthal_distance(self.landmarks):.0f} px between the outer canthi",
+            *(f"{axis} {signed(getattr(self, axis), 1)}°" for axis in ("yaw", "pitch", "roll")),
+            count(hidden, "landmark") + " hidden" if hidden else "",
+            f"gate: {' '.join(failed)}" if failed else "gate passed",
+        )
 
     @property
     def width(self) -> float:

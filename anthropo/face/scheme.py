@@ -34,6 +34,11 @@ LANDMARKS: dict[str, tuple[int, ...]] = {
     for row in packaged_table("anthropo.face", "landmarks.csv")
 }
 
+#: Code -> its name, without what is said of how it is taken here.
+NAMES: dict[str, str] = {
+    row["code"]: row["name"].partition(":")[0] for row in packaged_table("anthropo.face", "landmarks.csv")
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scheme:

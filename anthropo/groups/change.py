@@ -17,6 +17,7 @@ from anthropo.measurement.registry import PIXELS, Entry, registry
 from anthropo.measurement.repeatability import repeatability
 from anthropo.measurement.retest import EXPRESSION, Retest, is_lid, moved_by_expression, pose_variance
 from anthropo.reference.zscore import ZScore
+from anthropo.showing import brief, fielded, with_interval
 
 Status = Literal["changed", "moved", "within error", "not compared"]
 CHANGED: Final = "changed"
@@ -36,6 +37,8 @@ class Look:
     yaw: float  # deg
     pitch: float
     fine: bool = True  # whether both landmark stages saw it
+
+    __repr__ = fielded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,13 @@ class Change:
     remarks: tuple[str, ...] = ()  # what the photo gate says of it
     reason: str = ""  # why it is not compared
     scores: tuple[ZScore | None, ZScore | None] = (None, None)  # before and after
+
+    def __repr__(self) -> str:
+        if math.isnan(self.difference):
+            return brief(self, f"{self.id} {self.status}")
+        return brief(
+            self, f"{self.id} {self.status}: {with_interval(self.difference, self.lo, self.hi, '+')}"
+        )
 
     @property
     def entry(self) -> Entry:
@@ -255,6 +265,10 @@ class Paired:
     test: str  # "sign-flip" up to `EXACT` patients, else "t"
     changed: int  # patients in whom it changed by itself
     moved: int  # patients in whom it moved, those not counted
+
+    def __repr__(self) -> str:
+        mean = with_interval(self.mean, self.lo, self.hi, "+")
+        return brief(self, f"{self.id} {mean} in {self.n} patients, q {self.q:.2g}")
 
     @property
     def entry(self) -> Entry:

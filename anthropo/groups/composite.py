@@ -29,6 +29,7 @@ from anthropo.parallel.runner import Lost, Runner, choose, unless_lost
 from anthropo.parallel.threads import Threads
 from anthropo.photo import LUMA, read_photo
 from anthropo.settings import Settings
+from anthropo.showing import brief, count, word
 
 _KEPT = "landmarks for composites 1"  # changes with what is kept
 
@@ -79,6 +80,11 @@ class LabelShapes:
     photos: int
     shapes: Floats  # (patients, 68, 2), in the units of `align`
 
+    def __repr__(self) -> str:
+        return brief(
+            self, word(self.label), f"{count(self.photos, 'photo')} of {count(self.patients, 'patient')}"
+        )
+
     @property
     def patients(self) -> int:
         """How many people there are."""
@@ -107,6 +113,15 @@ class Displacement:
     t2: Floats  # (68,) Hotelling's T²
     p: Floats  # (68,) by permutation
     p_adjusted: Floats  # (68,) of all landmarks together
+
+    def __repr__(self) -> str:
+        sure = int((self.p_adjusted < 0.05).sum())
+        return brief(
+            self,
+            f"{word(self.label)} from {word(self.controls)}",
+            f"largest {float(self.lengths.max()):.3f} outer-canthal distances",
+            f"{sure} of {len(self.vectors)} landmarks at p < 0.05",
+        )
 
     @property
     def lengths(self) -> Floats:

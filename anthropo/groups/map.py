@@ -17,6 +17,7 @@ from anthropo.learning.cohort import Kind, typed
 from anthropo.learning.features import BACKGROUND, Features
 from anthropo.learning.intervals import Interval, mean_of, proportion
 from anthropo.learning.subgroups import age_bands
+from anthropo.showing import fielded
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -72,6 +73,8 @@ class FaceMap:
     perplexity: float
     trust: dict[str, float]  # "tsne", "pca": share of neighbours on the map that are none, taken off 1
     seed: int
+
+    __repr__ = fielded
 
 
 def numbers_of(features: Features, source: Source) -> Numbers:

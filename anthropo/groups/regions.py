@@ -20,6 +20,7 @@ from anthropo.learning.splits import split
 from anthropo.observation import get_ready, observe
 from anthropo.parallel.runner import Runner, choose, unless_lost
 from anthropo.settings import Settings
+from anthropo.showing import brief, count, fielded, word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +68,8 @@ class Difference:
     n_others: int
     permutations: int
 
+    __repr__ = fielded
+
     @property
     def difference(self) -> Floats:
         """Of the means, (size, size)."""
@@ -84,6 +87,15 @@ class Discovery:
     maps: Difference
     auroc: float  # of the regions, out of fold, over patients
     folds: int
+
+    def __repr__(self) -> str:
+        sure = sum(effect.q <= SIGNIFICANT for effect in self.measurements)
+        return brief(
+            self,
+            f"{word(self.label)}: AUROC of the regions {self.auroc:.3f}",
+            f"{sure} of {count(len(self.measurements), 'measurement')} differ",
+            f"{self.maps.n} patients against {self.maps.n_others}",
+        )
 
 
 def _learn_out_of_fold(

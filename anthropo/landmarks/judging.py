@@ -13,6 +13,7 @@ from anthropo.face import _engine
 from anthropo.face.frame import Floats
 from anthropo.face.landmarker import BOX, CONTRAST, DEFAULT_JITTER, FIRST_BOX, PAD, jittered_boxes
 from anthropo.face.scheme import Scheme
+from anthropo.showing import fielded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +40,8 @@ class Placed:
     residuals: Floats
     spread: Floats
     people: tuple[str, ...]
+
+    __repr__ = fielded
 
     @property
     def errors(self) -> Floats:

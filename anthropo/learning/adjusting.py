@@ -15,6 +15,7 @@ from anthropo.learning.bootstrap import rank_areas, resamples
 from anthropo.learning.intervals import Interval, hanley_mcneil, mean_of, unknown, wilson
 from anthropo.learning.judged import Floats, Ints, Judged
 from anthropo.learning.repeats import folds_of, variance_of_dealing
+from anthropo.showing import fielded
 
 _BINS = (5, 20)  # of a number: as many as hold twenty patients each, within these limits
 _PER_BIN = 20
@@ -89,6 +90,8 @@ class Adjusted:
     missing: int  # photos without a value
     models: dict[str, Interval]
     p: float | None  # by permutation within strata, of the main model; None: not asked for
+
+    __repr__ = fielded
 
     @classmethod
     def of(

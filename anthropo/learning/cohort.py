@@ -7,17 +7,22 @@ import hmac
 import math
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from anthropo.batch.inputs import collect, read_photo_table
 from anthropo.errors import InputError
 from anthropo.reference.person import parse_age
 from anthropo.reference.tables import parse_sex
+from anthropo.showing import brief, count, counts, draw, html
 from anthropo.tables import SUFFIXES_FOREIGN, composed, given, is_table, missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 Level = Literal["error", "warning", "note"]
 Kind = Literal["age", "sex", "number", "category"]
@@ -68,6 +73,49 @@ class Cohort:
     metadata: dict[str, Kind] = field(default_factory=dict)  # columns that can be learned from
     multilabel: bool = False
     findings: tuple[Finding, ...] = ()
+
+    def _repr_html_(self) -> str:
+        return html(self, "cohort")
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each photo: photo, label, patient, then the columns of metadata as they stand."""
+        import pandas as pd
+
+        rows = [{"photo": c.photo, "label": c.label, "patient": c.patient, **c.metadata} for c in self.cases]
+        return pd.DataFrame(rows, columns=["photo", "label", "patient", *self.metadata])
+
+    def plot(self, column: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw how many patients have each label, or how a column is spread among them.
+
+        Parameters
+        ----------
+        column : str, optional
+            A column of metadata: an age or another number, or words such as the sex.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        InputError
+            If there is no such column.
+        """
+        return draw(self, "cohort", ax, column=column)
+
+    def __repr__(self) -> str:
+        of_label = Counter(
+            label for case in self.cases for label in (case.labels if self.multilabel else [case.label])
+        )
+        people = len({case.patient for case in self.cases})
+        return brief(
+            self,
+            f"{count(len(self.cases), 'photo')} of {count(people, 'patient')}",
+            counts(dict(of_label.most_common())),
+            f"columns {', '.join(self.metadata)}" if self.metadata else "",
+        )
 
 
 def hashed(identity: str, salt: str) -> str:

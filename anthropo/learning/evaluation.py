@@ -19,8 +19,12 @@ from anthropo.learning.metrics import DEFINITIONS, compare, judge, judge_labels
 from anthropo.learning.nearest import Nearest
 from anthropo.learning.sites import Sites
 from anthropo.learning.subgroups import Subgroup, age_bands, by_subgroup
+from anthropo.showing import brief, count, draw, html, word
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
     from anthropo.learning.shift import Shift
 
 Figures = dict[str, Interval]  # by metric, see `anthropo.learning.metrics.DEFINITIONS`
@@ -161,6 +165,52 @@ class Evaluation:
     adapted: dict[str, Figures]
     shifts: tuple[Shift, ...]
     nearest: Nearest | None
+
+    def _repr_html_(self) -> str:
+        return html(self, "evaluation")
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per figure: attribute, model, metric, value, lo and hi (95 % interval), n, reason."""
+        import pandas as pd
+
+        rows = [
+            (self.attribute, model, metric, figure.value, figure.lo, figure.hi, figure.n, figure.reason)
+            for model, figures in self.models.items()
+            for metric, figure in figures.items()
+        ]
+        columns = ["attribute", "model", "metric", "value", "lo", "hi", "n", "reason"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def plot(self, kind: str = "roc", ax: Axes | None = None) -> Axes:
+        """Draw a figure of the evaluation.
+
+        Parameters
+        ----------
+        kind : {"roc", "precision-recall", "calibration", "decision-curve", "confusion", "subgroups", "sites"}
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        InputError
+            If there is no such figure of this evaluation.
+        """
+        return draw(self, "evaluation", ax, kind=kind)
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"{count(self.n_photos, 'photo')} of {count(self.n_patients, 'patient')}",
+            f"of {word(self.attribute or self.positive)}"
+            if self.positive
+            else count(len(self.labels), "label"),
+            f"{model_name(self.main)} AUROC {self.figures['auroc']}",
+            count(len(self.warnings), "warning") if self.warnings else "",
+        )
 
     @property
     def figures(self) -> Figures:

@@ -34,6 +34,7 @@ from anthropo.parallel.runner import Lost, Runner, choose
 from anthropo.parallel.threads import Threads
 from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.settings import Settings
+from anthropo.showing import brief, count, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +84,15 @@ class Features:
     # (n, IDENTITY) what faces are compared by to find a person under two names; None without faces
     identities: NDArray[np.float32] | None = None
     sites: NDArray[np.str_] | None = None  # (n,) clinic or camera, where that is told; see `Domains`
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"{count(len(self), 'photo')} of {count(len(set(self.patients.tolist())), 'patient')}",
+            count(len(self.measurement_ids), "measurement"),
+            f"regions {listed(self.regions)}" if self.regions else "",
+            f"{len(self.left_out)} left out" if self.left_out else "",
+        )
 
     def __len__(self) -> int:
         return len(self.photos)

@@ -28,6 +28,7 @@ from anthropo.face.landmarker import Face
 from anthropo.face.weights import known_weights
 from anthropo.learning.cohort import Finding, some
 from anthropo.photo import Photo
+from anthropo.showing import brief, fielded
 
 if TYPE_CHECKING:
     from anthropo.learning.features import Features
@@ -83,6 +84,9 @@ class SamePair:
     labels: tuple[tuple[str, ...], tuple[str, ...]]  # of all photos of each
     distance: float  # of the embeddings
 
+    def __repr__(self) -> str:
+        return brief(self, f"distance {self.distance:.2f}", "of different labels" if self.torn else "")
+
     @property
     def torn(self) -> bool:
         """Whether the labels of the two differ."""
@@ -101,6 +105,8 @@ class SamePeople:
     looked: bool = False  # whether faces were compared
     pairs: tuple[SamePair, ...] = ()  # of patients, the nearest first
     joined: int = 0  # names less after merging
+
+    __repr__ = fielded
 
     def sentence(self) -> str:
         """What was done, without a name of anybody."""

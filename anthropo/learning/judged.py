@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError
+from anthropo.showing import brief, count, listed
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,6 +40,10 @@ class Judged:
     typicality: Floats | None = None  # (n,) share of known people who are at least as unlike the others
     photos: NDArray[Any] | None = None  # (n,) their names
     repeats: tuple[Judged, ...] = ()  # the same photos, judged in folds that were dealt again
+
+    def __repr__(self) -> str:
+        dealings = f", {len(self.dealt)} dealings" if self.repeats else ""
+        return brief(self, count(len(self.truth), "photo"), f"labels {listed(self.labels)}{dealings}")
 
     def __post_init__(self) -> None:
         n, k = len(self.truth), len(self.labels)

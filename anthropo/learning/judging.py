@@ -36,6 +36,7 @@ from anthropo.learning.repeats import repeats_for
 from anthropo.learning.splits import Folds, by_value, split
 from anthropo.learning.trained import Model, Trained
 from anthropo.learning.training import fit_model
+from anthropo.showing import fielded
 
 GATE = "gate"
 UNADAPTED = "unadapted"
@@ -64,6 +65,8 @@ class CrossValidation:
     sites: tuple[str, ...] = ()  # whose people each fold holds, where sites were left out one by one
     rows: NDArray[np.intp] | None = None  # photos that were judged; None: all
     refits: tuple[Kept, ...] = ()  # of the hybrid, if they are to be kept: a model without each fold
+
+    __repr__ = fielded
 
 
 def variants(features: Features, options: Options, task: Task = "labels") -> dict[str, Options]:

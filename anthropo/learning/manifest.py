@@ -18,6 +18,7 @@ from anthropo.learning.intervals import Interval
 from anthropo.learning.model_readers import as_written, record
 from anthropo.learning.schema import MOST_LABELS, Among, Distinct, Hex, OneOf, Range, Size
 from anthropo.licensing import FACES, LicenceError, is_permissive_run, licence_of
+from anthropo.showing import brief, listed
 
 Count = Annotated[int, Range(0)]
 Sha256 = Annotated[str, Hex()]
@@ -266,6 +267,11 @@ class Manifest:
     libraries: Mapping[str, str] = field(default_factory=dict)
     python: str | None = None
     files: Mapping[str, Member] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return brief(
+            self, self.task or "", listed(self.labels), f"anthropo {self.anthropo}" if self.anthropo else ""
+        )
 
     @classmethod
     def from_json(cls, manifest: Mapping[str, Any]) -> Manifest:

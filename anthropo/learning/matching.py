@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from anthropo.errors import InputError, parameter
 from anthropo.learning.cohort import Case, Cohort, Finding, Values, typed
 from anthropo.learning.judged import Bools, Floats
+from anthropo.showing import fielded
 
 CALIPER = 0.2  # standard deviations that two numbers may differ by
 _NEVER = 1e6  # distance of people who are not alike
@@ -40,6 +41,8 @@ class Matched:
     cases_left: int  # patients without a partner, who are left out
     controls_left: int
     balance: tuple[Balance, ...]
+
+    __repr__ = fielded
 
     def sentence(self) -> str:
         """What was done."""

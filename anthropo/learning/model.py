@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,11 @@ from anthropo.learning.refits import Kept, check_room, keep, restored, shared
 from anthropo.learning.rows import numbers_of
 from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.states import GALLERY, LabelState, RefitState
+from anthropo.showing import brief, draw, given, html, word
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 Task = Literal["labels", "attributes", "normality"]
 
@@ -69,6 +74,8 @@ class Options:
     adapt: str = "none"  # how photos of other sites are brought to those of the target
     seed: int = 0
 
+    __repr__ = given
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
@@ -91,6 +98,34 @@ class Prediction:
     decision: str  # the label of least expected cost, or "none of these"
     reason: str  # of a decision for none of these
     typicality: float | None  # share of known people who are at least as unlike the others
+
+    def _repr_html_(self) -> str:
+        return html(self, "prediction")
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each label, the most probable first: label, probability, log_odds, similarity, in_set."""
+        import pandas as pd
+
+        names = ["label", "probability", "log_odds", "similarity", "in_set"]
+        return pd.DataFrame([[getattr(r, name) for name in names] for r in self.ranked], columns=names)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the probability of each label; those of the prediction set are filled.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "prediction", ax)
+
+    def __repr__(self) -> str:
+        best = [f"{word(r.label)} {r.probability:.3g}" for r in self.ranked[:3] if r.log_odds is not None]
+        return brief(self, word(self.decision), f"probability of {', '.join(best)}" if best else "")
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from anthropo.learning.gallery import label_centre, unit
 from anthropo.learning.intervals import Interval, proportion
 from anthropo.learning.judged import Floats
+from anthropo.showing import fielded
 
 TOP = (1, 5, 10, 30)
 MATCHED, ALL = "matched labels", "all labels"
@@ -44,6 +45,8 @@ class Nearest:
     labels: int  # of theirs
     alone: int  # labels of one patient, which nobody can be matched to
     galleries: dict[str, Ranks]  # of the matched labels alone, and of all
+
+    __repr__ = fielded
 
     def sentence(self) -> str:
         """Who was asked about."""

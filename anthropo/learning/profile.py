@@ -16,6 +16,7 @@ from anthropo.learning.judged import Floats
 from anthropo.learning.model_readers import record
 from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.states import COMPOSITES, PROFILE, ProfileState
+from anthropo.showing import fielded
 
 Pixels = NDArray[np.uint8]
 
@@ -36,6 +37,8 @@ class Profile:
     quantiles: Floats  # (labels, measurements, SHARES); NaN where too few have it
     composites: Pixels | None  # (labels, height, width, 3); None when the photos have no faces
     shapes: Floats  # (labels, 68, 2), mean landmarks in the face's own frame; 0 without faces
+
+    __repr__ = fielded
 
     @classmethod
     def fit(cls, features: Features, labels: Sequence[Sequence[str]]) -> Profile:

@@ -10,6 +10,7 @@ import numpy as np
 from anthropo.learning.heterogeneity import Pooled, pooled
 from anthropo.learning.judged import Judged
 from anthropo.learning.subgroups import Subgroup, by_subgroup
+from anthropo.showing import fielded
 
 #: Metrics that are pooled over sites: proportions, and the AUROC.
 POOLED = ("sensitivity", "specificity", "auroc")
@@ -26,6 +27,8 @@ class Sites:
     column: str
     figures: dict[str, Subgroup]  # by site
     pooled: dict[str, Pooled]  # by metric
+
+    __repr__ = fielded
 
     @classmethod
     def of(

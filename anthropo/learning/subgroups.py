@@ -13,6 +13,7 @@ from anthropo.errors import InputError
 from anthropo.learning.intervals import Interval
 from anthropo.learning.judged import Judged
 from anthropo.learning.metrics import judge
+from anthropo.showing import fielded
 
 #: A subgroup with fewer patients than this is reported with a note.
 SMALL_SUBGROUP = 10
@@ -29,6 +30,8 @@ class Subgroup:
     n_patients: int
     metrics: dict[str, Interval]
     note: str = ""  # why its figures say little
+
+    __repr__ = fielded
 
 
 def by_subgroup(

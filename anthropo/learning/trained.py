@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anthropo._version import __version__
+from anthropo.container import shown
 from anthropo.encoder.several import each_of
 from anthropo.errors import InputError, ModelError, parameter
 from anthropo.face.fine import fine_sha256
@@ -33,11 +35,15 @@ from anthropo.learning.schema import check_budget
 from anthropo.learning.states import check_dimension, dimension_of, names_of
 from anthropo.measurement.registry import registry, shipped
 from anthropo.settings import Settings
+from anthropo.showing import brief, count, listed
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from anthropo.encoder.several import AnyEncoder
+
+#: Earlier ones took what is missing for evidence, and lack what it is expected from. Networks are as before.
+OLDEST_FORMAT = 2
 
 Model = LabelModel | AttributeModel | NormalityModel
 MODELS: dict[str, type[Model]] = {
@@ -73,6 +79,17 @@ class Trained:
     manifest: Manifest
     profile: Profile | None = None
     domains: Domains | None = None
+
+    def __repr__(self) -> str:
+        about = self.manifest
+        patients = about.cohort.patients or 0
+        return brief(
+            self,
+            f"{self.task} ({listed(self.model.labels)})",
+            about.classifier or "",
+            about.encoder.name or "",
+            f"{count(patients, 'patient')}" if patients else "",
+        )
 
     @property
     def task(self) -> Task:
@@ -210,12 +227,20 @@ class Trained:
         Raises
         ------
         ModelError
-            If it is a network, or does not fit together.
+            If it is a network, is of a format that is no longer read, or does not fit together.
         """
         if "network" in bundle.manifest:
             raise ModelError(
                 f"{path}: a network, not a model that answers with measurements. Train a model with "
                 f"{parameter('encoder', str(path))}, and give its file."
+            )
+        version = bundle.manifest["format_version"]
+        if version < OLDEST_FORMAT:
+            maker = shown(str(bundle.manifest.get("anthropo", "of an unknown version")), bare=True)
+            raise ModelError(
+                f"{path}: made by anthropo {maker} in model format {version}; this is anthropo "
+                f"{__version__}, which reads models from format {OLDEST_FORMAT} on. Train it again, or "
+                "use that version."
             )
         try:
             made = cls.from_bundle(bundle)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,11 @@ from anthropo.measurement.registry import (
 )
 from anthropo.measurement.scale import Scale
 from anthropo.photo import Photo
+from anthropo.showing import brief, draw, html, with_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 #: Half-width of a 95 % interval in standard deviations.
 Z95 = 1.959964
@@ -92,6 +98,14 @@ class Measurement:
     corrected: bool = False  # from landmarks moved to their anthropometric place
     repeat_sd: float = math.nan  # repeatability: SD between photos of the person, each measured like this one
 
+    def __repr__(self) -> str:
+        if not math.isnan(self.value):
+            return brief(
+                self,
+                f"{self.id} {with_interval(self.value, self.lo, self.hi)} {self.unit}".removesuffix(" 1"),
+            )
+        return brief(self, f"{self.id}: no value", self.reason)
+
     @property
     def repeat_lo(self) -> float:
         """Lower end of the 95 % interval of repeatability."""
@@ -102,6 +116,84 @@ class Measurement:
     def repeat_hi(self) -> float:
         """Upper end of the 95 % interval of repeatability."""
         return self.value + Z95 * self.repeat_sd
+
+
+M = TypeVar("M", bound=Measurement)
+
+
+class Measurements(list[M]):
+    """The measurements of a face, in the registry's order: a list that also takes a measurement's id.
+
+    Parameters
+    ----------
+    iterable : iterable of Measurement
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> values = anthropo.measure(anthropo.example_photo())
+    >>> values["intercanthal_width"].unit, values[0].id
+    ('ex-ex', 'intercanthal_width')
+    >>> values.to_frame().columns[:4].tolist()
+    ['measurement', 'value', 'lo', 'hi']
+    """
+
+    @overload
+    def __getitem__(self, which: SupportsIndex | str, /) -> M: ...
+    @overload
+    def __getitem__(self, which: slice, /) -> Measurements[M]: ...
+    def __getitem__(self, which: SupportsIndex | slice | str, /) -> M | Measurements[M]:
+        """By place, or by id; of one that is given in millimetres as well, the one that is not."""
+        if isinstance(which, slice):
+            return Measurements(super().__getitem__(which))
+        if not isinstance(which, str):
+            return super().__getitem__(which)
+        found = next((one for one in self if one.id == which), None)
+        if found is None:
+            near = get_close_matches(which, [one.id for one in self], 3) or [one.id for one in self[:3]]
+            raise KeyError(f"{which}: no such measurement here; there is {', '.join(near)}.")
+        return found
+
+    def __repr__(self) -> str:
+        there = sum(not math.isnan(one.value) for one in self)
+        void = f"{len(self) - there} without a value" if there < len(self) else ""
+        return brief(self, f"{there} with a value", void)
+
+    def _repr_html_(self) -> str:
+        return html(self, "measurements")
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each: measurement, value, lo, hi, repeat_lo, repeat_hi, unit, side, reason.
+
+        Of several photos also how many have a value, their SD, and the repeatability.
+        """
+        import pandas as pd
+
+        names = ["value", "lo", "hi", "repeat_lo", "repeat_hi", "unit", "side", "reason"]
+        names += [name for name in ("photos", "sd", "repeatability") if self and hasattr(self[0], name)]
+        rows = [(one.id, *(getattr(one, name) for name in names)) for one in self]
+        return pd.DataFrame(rows, columns=["measurement", *names])
+
+    def plot(self, ax: Axes | None = None, *, unit: str | None = None) -> Axes:
+        """Draw the values of one unit, each with its intervals: thin its accuracy, thick its repeatability.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+        unit : str, optional
+            Such as ``"ex-ex"``, ``"mm"`` or ``"deg"``; lengths when left out, in millimetres if there are.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        InputError
+            If nothing is given in this unit.
+        """
+        return draw(self, "measurements", ax, unit=unit)
 
 
 def never_negative(name: str) -> bool:
@@ -175,7 +267,7 @@ def measure_face(
     scale: Scale | None = None,
     force: bool = False,
     instrument: anatomy.Instrument | None = None,
-) -> list[Measurement]:
+) -> Measurements[Measurement]:
     """Every measurement of a face.
 
     Parameters
@@ -193,9 +285,9 @@ def measure_face(
 
     Returns
     -------
-    list of Measurement
-        In the registry's order; with a scale, a length or area in ``ex-ex`` is followed by the same
-        in millimetres. Landmarks are moved to their anthropometric place first
+    Measurements
+        A list of `Measurement` in the registry's order; with a scale, a length or area in ``ex-ex`` is
+        followed by the same in millimetres. Landmarks are moved to their anthropometric place first
         (`anthropo.measurement.anatomy`).
 
     Notes
@@ -253,7 +345,7 @@ def measure_face(
                 why = "; ".join(filter(None, (void, reason)))
             value, lo, hi, repeat_sd = bounds
             result.append(Measurement(entry.id, value, lo, hi, unit, entry.side, why, corrected, repeat_sd))
-    return result
+    return Measurements(result)
 
 
 def _missing(entry: Entry, face: Face, outside: NDArray[np.bool_], scale: Scale | None) -> str:
@@ -311,7 +403,7 @@ def _geometry_values(
         shared += (scale_error * value) ** 2
         known = np.array([repeat.get(e.known_as, math.nan) for e in entries]) * by
         of_own = _OWN if posed else _OWN_SNAPSHOT
-        usual = np.array([of_own if e.own else _REPEATED for e in entries])
+        usual = np.array([of_own if e.own and not e.same_as else _REPEATED for e in entries])
         photo = np.where(np.isnan(known), usual**2 * landmark, known**2)
         turned = (further * (within[-2:] - within[-3])) ** 2
         accuracy, repeated = landmark + pose + shared, photo + turned.sum(0) + shared

@@ -21,6 +21,8 @@ _MOST = 300  # parts
 _LARGEST = 1e9  # of any number
 _EXPONENTS = (-3, -2, -1, 0.5, 2, 3)
 _FOREIGN = re.compile(r"[^A-Za-z0-9_\s.,()*/+-]|\.(?!\d)")
+_TOKEN = re.compile(r"(?<![\w.])\.?\d[\w.]*(?:(?<=[eE])[+-]\w+)?")  # what begins like a number
+_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ALLOWED = "numbers, landmarks, functions such as d(enR, enL), and + - * / ** ( )"
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 
@@ -83,6 +85,9 @@ def parse(text: str, power: int, *, in_mm: bool = False) -> Parsed:
         raise ExpressionError(f"the expression is empty. It is made of {_ALLOWED}")
     if foreign := _FOREIGN.search(text):
         raise ExpressionError(f"{foreign[0]!r} is not allowed in an expression, which has only {_ALLOWED}")
+    for token in _TOKEN.findall(text):
+        if not _NUMBER.fullmatch(token):
+            raise ExpressionError(f"{token!r} is no number")
     try:
         tree = ast.parse(" ".join(text.split()), mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:

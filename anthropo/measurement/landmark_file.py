@@ -23,10 +23,11 @@ from anthropo.face.frame import Floats, face_axes, outer_canthal_distance
 from anthropo.face.gate import check_again, check_hidden
 from anthropo.face.landmarker import Face, beyond_border
 from anthropo.face.pose import head_pose
-from anthropo.face.scheme import LANDMARKS
+from anthropo.face.scheme import LANDMARKS, NAMES
 from anthropo.files import file_sha256, read_text, write_atomically
 from anthropo.measurement import anatomy
 from anthropo.measurement.anatomy import BETWEEN
+from anthropo.showing import fielded
 
 SUFFIX = ".landmarks.json"
 SCHEMA = "anthropo landmarks 1"
@@ -60,6 +61,19 @@ def point_name(point: str) -> str:
     return ", ".join([part, *codes])
 
 
+def anatomical_name(point: str) -> str:
+    """The landmark that a point of `POINTS` stands for: ``"en, endocanthion, right"``; else its place."""
+    index = () if point in BETWEEN else (int(point[1:]),)
+    codes = [point] if point in BETWEEN else [code for code, at in LANDMARKS.items() if at == index]
+    if not codes:
+        return point_name(point)
+    side = {"R": "right", "L": "left"}.get(codes[0][-1], "")
+    words = [(code[:-1] if side else code, NAMES[code]) for code in codes]
+    # the field's codes are short; longer ones are of anthropo's own making
+    known = ", ".join(name if len(code) > 3 else f"{code}, {name}" for code, name in words)
+    return f"{known}, {side}" if side else known
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Landmarks:
     """The landmarks of one face as a file has them; see `save_landmarks` for an example."""
@@ -70,6 +84,8 @@ class Landmarks:
     photo_sha256: str
     points: Floats  # (74, 2) photo pixels, in the order of POINTS
     detected: Floats  # (74, 2) where they were found
+
+    __repr__ = fielded
 
     @property
     def moved(self) -> dict[str, float]:

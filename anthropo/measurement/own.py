@@ -55,8 +55,8 @@ REGIONS = ("eye", "brow", "nose", "mouth", "jaw", "face")
 SIDES = ("R", "L", "mid")
 MOST = 200  # measurements of one's own
 _DERIVED = ("region", "side", "voids")  # where a row leaves them out
-#: The word for no check of the photo gate; an empty cell has them derived.
-NO_CHECK = "none"
+#: The word for no check of the photo gate; where a cell is empty, they are derived.
+NO_CHECK = "nothing"
 
 #: The units that each kind may have.
 UNITS: Mapping[str, tuple[str, ...]] = {
@@ -77,7 +77,8 @@ _TAKEN_BY_COLUMNS = """
     photo face status reason width height yaw pitch roll patient label sex age ancestry gestation born taken
     site distance scale references notes remark disagreements measurement_reasons z_reasons z_by_chance
     age_basis hidden_landmarks moved_landmarks mm_per_px mm_per_px_rel_sd weight bmi state photos people
-    head_circumference measurement measurements decision set typicality shares image background
+    head_circumference photos_measured shares_from measurement measurements decision set typicality shares
+    image background
 """
 _TAKEN = frozenset(_TAKEN_BY_COLUMNS.split())
 _STARTS = ("gate_", "box_", "diagnostics_", "input_", "lbp_", "video_", "meta_", "probability_", "label_")

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from anthropo.face.frame import Floats
-from anthropo.measurement.compute import Z95, Measurement, doubted, never_negative
+from anthropo.measurement.compute import Z95, Measurement, Measurements, doubted, never_negative
 from anthropo.measurement.registry import PIXELS, registry
+from anthropo.showing import count
 
 # At least this share of the variance that one photo's interval stands for is shared by all photos of a
 # person, however much they scatter: neutral and smiling studio photographs of 51 people scatter by 13 % of
@@ -40,8 +41,11 @@ class Pooled(Measurement):
     sd: float = math.nan  # between photos, of one of them; NaN for fewer than two
     repeatability: float = math.nan  # SD of the pooled value, were as many photos taken again; NaN likewise
 
+    def __repr__(self) -> str:
+        return Measurement.__repr__(self)[:-1] + f", {count(self.photos, 'photo')}>"
 
-def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
+
+def pool(photos: Sequence[Sequence[Measurement]]) -> Measurements[Pooled]:
     """One value of each measurement from those of several photos.
 
     Parameters
@@ -51,9 +55,9 @@ def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
 
     Returns
     -------
-    list of Pooled
-        In the order of the first photo. Values that a photo gate voided are left out; those that were kept
-        in spite of it (``force``) count only where no photo has a better one.
+    Measurements
+        A list of `Pooled`, in the order of the first photo. Values that a photo gate voided are left out;
+        those that were kept in spite of it (``force``) count only where no photo has a better one.
 
     Notes
     -----
@@ -90,7 +94,9 @@ def pool(photos: Sequence[Sequence[Measurement]]) -> list[Pooled]:
         pixels: Scatter.of([v for (name, _), v in kept.items() if _of_pixels(name) == pixels])
         for pixels in (False, True)
     }
-    return [_pool(by_id[key], kept[key], scatter[_of_pixels(key[0])], len(photos)) for key in by_id]
+    return Measurements(
+        _pool(by_id[key], kept[key], scatter[_of_pixels(key[0])], len(photos)) for key in by_id
+    )
 
 
 def _of_pixels(name: str) -> bool:

@@ -39,6 +39,7 @@ from anthropo.face.scheme import LANDMARKS
 from anthropo.files import packaged_table
 from anthropo.measurement.geometry import FUNCTIONS
 from anthropo.measurement.repeatability import RELIABLE, repeatability
+from anthropo.showing import brief
 
 GEOMETRY = ("distance", "angle", "ratio", "area", "curvature", "asymmetry")
 #: Kinds whose values are read from the photo's pixels, not from an expression in landmarks.
@@ -89,6 +90,9 @@ class Entry:
     same_as: str = (
         ""  # of one's own: the shipped entry whose expression it has, and with it what is known of it
     )
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.id}, {self.name}", self.region, self.kind, self.unit, self.expression)
 
     @property
     def unreliable(self) -> bool:

@@ -16,6 +16,7 @@ from anthropo.learning.model_readers import as_written, record
 from anthropo.learning.schema import LARGEST, LEAST, MOST_LABELS, Among, Distinct, Hex, OneOf, Range, Size
 from anthropo.networks.architectures import Spec, channels_of, check_size, check_spec
 from anthropo.networks.recipes import Parameters, limit_of
+from anthropo.showing import fielded
 
 #: What the manifest calls the tasks; of labels two, or more than two.
 CALLED = {
@@ -108,6 +109,8 @@ class Description:
     learned_from: tuple[Annotated[str, Hex(SEEN)], ...] = ()
     layout: Annotated[str, Hex()] = ""
     weights: Annotated[int, Range(0)] | None = None
+
+    __repr__ = fielded
 
     @classmethod
     def from_json(cls, value: Any) -> Description:

@@ -35,6 +35,8 @@ class NetworkEncoder(Encoder):
     network: Network = field(repr=False)
     file: str = field(default="", repr=False)  # empty: of no file
 
+    __repr__ = Encoder.__repr__
+
     def embed(self, photo: Photo, face: Face | None, regions: Sequence[str]) -> NDArray[np.float32]:
         """See `Encoder.embed`."""
         wanted = (IMAGE,) if face is None else tuple(regions)

@@ -43,6 +43,7 @@ from anthropo.networks.architectures import Attributes, Cases, Separate
 from anthropo.networks.bench_worker import EMBEDDING, METADATA, PICTURES, PROBABILITIES
 from anthropo.networks.network import Network, as_probabilities
 from anthropo.quiet import hushed
+from anthropo.showing import fielded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,8 @@ class Exported:
     embedding_difference: float  # the same of embeddings, in units of their largest number
     agreement: float  # share of the compared photos whose first label is the same
     compared: int  # photos
+
+    __repr__ = fielded
 
     def to_frame(self) -> pd.DataFrame:
         """A table of one row."""

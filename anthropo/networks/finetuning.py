@@ -25,6 +25,7 @@ from anthropo.networks.training_set import TrainingSet, view_of
 from anthropo.networks.units import TEST
 from anthropo.networks.verification import Floats, Verification, area, pairs_between, similarity, verify
 from anthropo.parallel.threads import network_threads
+from anthropo.showing import fielded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +53,8 @@ class Finetuned:
     notes: tuple[str, ...] = ()
     target: Judgement | None = None  # of people of the target, where they have labels
     verification: Verification | None = None  # of pairs
+
+    __repr__ = fielded
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each label or attribute: every figure with its interval."""

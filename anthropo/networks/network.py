@@ -21,6 +21,7 @@ from anthropo.learning.manifest import Manifest
 from anthropo.networks.architectures import Cases, build
 from anthropo.networks.description import Description
 from anthropo.photo import LUMA
+from anthropo.showing import brief, listed
 
 Pixels = NDArray[np.uint8]
 Metadata = NDArray[np.float32]
@@ -63,6 +64,9 @@ class Network:
     manifest: Manifest
     about: Description
     modules: tuple[nn.Module, ...]
+
+    def __repr__(self) -> str:
+        return brief(self, self.recipe, listed(self.labels), f"{self.parameters:,} weights")
 
     # ------------------------------------------------------------------------------ what it is
 

@@ -17,6 +17,7 @@ from anthropo.measurement.compute import Measurement, doubted
 from anthropo.measurement.registry import registry
 from anthropo.reference.person import age_span, parse_ancestry
 from anthropo.reference.tables import MAX_AGE, ReferenceRow, band_end, instrument_name, parse_sex
+from anthropo.showing import fielded
 
 By = Literal["sex", "both", "age"]
 Band = tuple[float, float]  # youngest and oldest age in years, both included
@@ -251,6 +252,8 @@ class Built:
     rows: tuple[ReferenceRow, ...]
     refused: tuple[str, ...]  # a sentence for each band or person that was left out
     notes: tuple[str, ...]  # a sentence for measurements without a row and values left out
+
+    __repr__ = fielded
 
 
 def build_reference(

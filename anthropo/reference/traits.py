@@ -19,6 +19,7 @@ from anthropo.reference.hpo import ancestors
 from anthropo.reference.observed import Observed
 from anthropo.reference.rules import OBJECTIVE, SUBJECTIVE, Condition, Rule, Verdict, read_rules
 from anthropo.reference.zscore import ZScore, signed
+from anthropo.showing import brief, with_interval
 
 STATUSES = ("present", "borderline", "look at", "inconclusive", "absent", "not assessed")
 PRESENT, BORDERLINE, LOOK, INCONCLUSIVE, ABSENT, NOT_ASSESSED = STATUSES
@@ -38,6 +39,12 @@ class Evidence:
     unit: str
     score: ZScore | None  # None if it was not compared with a reference
 
+    def __repr__(self) -> str:
+        score = "" if self.score is None else f"z {signed(self.score.z)}"
+        return brief(
+            self, f"{self.measurement} {with_interval(self.value, self.lo, self.hi)} {self.unit}", score
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Trait:
@@ -51,6 +58,10 @@ class Trait:
     reason: str  # why it is borderline, inconclusive or was not assessed; else empty
     confidence: float = CONFIDENCE  # of the interval that decided
     by_eye: bool = False  # somebody has looked, and says so
+
+    def __repr__(self) -> str:
+        side = "" if self.side == "mid" else f" {self.side}"
+        return brief(self, f"{self.label}{side} ({self.hpo_id}) {self.status}")
 
     @property
     def hpo_id(self) -> str:

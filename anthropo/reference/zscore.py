@@ -13,6 +13,7 @@ from anthropo.measurement.compute import Z95, Measurement, by_id
 from anthropo.plain import minus
 from anthropo.reference.person import UNKNOWN
 from anthropo.reference.tables import Reference, ReferenceRow
+from anthropo.showing import brief, with_interval
 
 LIMIT = 2.0  # beyond ±2 a measurement counts as unusual (Elements of Morphology, Allanson 2009)
 
@@ -40,6 +41,11 @@ class ZScore:
     reference_sd: float = 0.0  # SD of z by the few people of the reference, where the interval lacks it
     ancestry: str = ""  # the reference's group, UNKNOWN where all are mixed; empty: it has none
     by_group: Mapping[str, float] = field(default_factory=dict)  # z in each group, where all are mixed
+
+    def __repr__(self) -> str:
+        if math.isnan(self.z):
+            return brief(self, f"{self.id}: none", self.reason)
+        return brief(self, f"{self.id} {with_interval(self.z, self.z_lo, self.z_hi, '+')}", self.reference)
 
     @property
     def how(self) -> str:

@@ -7,5 +7,6 @@ from .explanation.page import write_explanation as write_explanation
 from .figure_files import figures_of as figures_of
 from .figure_files import write_figures as write_figures
 from .figures import overlay as overlay
+from .schemas.published import schema as schema
 from .traits import write_traits as write_traits
 from .validation import write_validation as write_validation

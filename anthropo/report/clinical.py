@@ -18,7 +18,7 @@ from anthropo.batch.run import MeasuredFace, measure_item
 from anthropo.batch.scores import Person
 from anthropo.errors import FaceError
 from anthropo.files import write
-from anthropo.measurement.landmark_file import point_name
+from anthropo.measurement.landmark_file import anatomical_name
 from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.hpo import hpo_release
@@ -110,7 +110,7 @@ def write_clinical(
 
 def _person(person: PersonTraits, seen: MeasuredFace | None) -> dict[str, Any]:
     """What a page says of one person, in as large letters and as many lines as fit."""
-    shown = _shown(person.record)
+    shown = shown_photo(person.record)
     names = {one.name for one in findings(person.record)}
     lines = [entry for entry in registry().values() if entry.name in names]
     face = seen or _face(shown, person)
@@ -218,7 +218,10 @@ def _more(person: PersonTraits) -> list[str]:
 def _pooled(record: Record | PatientRecord) -> str:
     """That a value is of several photos, or of a video's frames."""
     if isinstance(record, PatientRecord):
-        return f"Values are pooled from {len(record.measured)} photos." if len(record.photos) > 1 else ""
+        used, there = len(record.measured), len(record.photos)
+        if used == 1:
+            return f"Values are of this one of {there} photos." if there > 1 else ""
+        return f"Values are pooled from {used}{f' of {there}' if there > used else ''} photos."
     if record.video:
         return f"Values are pooled from {record.video.measured} frames of {record.video.seconds:.1f} s."
     return ""
@@ -227,8 +230,8 @@ def _pooled(record: Record | PatientRecord) -> str:
 # ----------------------------------------------------------------------------------- the picture
 
 
-def _shown(record: Record | PatientRecord) -> Record:
-    """The photo that is shown: of several the one that fails the fewest checks."""
+def shown_photo(record: Record | PatientRecord) -> Record:
+    """The photo that stands on the page: of several the one that fails the fewest checks."""
     if isinstance(record, PatientRecord):
         return min(record.measured, key=lambda photo: len(photo.gate_failed))
     return record
@@ -369,7 +372,7 @@ def _moved(person: PersonTraits, most: int) -> str:
     """The landmarks that were placed by hand, and how far."""
     parts = []
     for photo in person.photos:
-        words = [f"{name} ({point_name(name)}) by {px:.1f} px" for name, px in photo.moved.items()]
+        words = [f"{name} ({anatomical_name(name)}) by {px:.1f} px" for name, px in photo.moved.items()]
         if words:
             where = f" ({_short(os.path.basename(photo.photo), _TITLE)})" if len(person.photos) > 1 else ""
             parts.append(", ".join(words) + where)

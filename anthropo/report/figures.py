@@ -103,7 +103,7 @@ def overlay(
     face_width = float(face.box[2] - face.box[0])
     photo = photo.finer(power_of_two(face_width / face_px))
     outlines = list(scale.shape) if scale else []
-    left, top, right, bottom = _crop(face, outlines)
+    left, top, right, bottom = crop(face, outlines)
     corners = photo.to_decoded(np.array([[left, top], [right, bottom]], dtype=float))
     zoom = min(face_px / face_width, _LARGEST / max(right - left, bottom - top))
     size = (max(1, round((right - left) * zoom)), max(1, round((bottom - top) * zoom)))
@@ -126,7 +126,7 @@ def overlay(
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def _crop(face: Face, outlines: list[NDArray[np.float64]]) -> tuple[float, float, float, float]:
+def crop(face: Face, outlines: list[NDArray[np.float64]]) -> tuple[float, float, float, float]:
     """The part of the photo that is shown: face, landmarks and outlines with a margin."""
     box = np.array(face.box).reshape(2, 2)
     margin = 0.2 * (box[1, 0] - box[0, 0])

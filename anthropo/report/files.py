@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -27,6 +26,7 @@ from anthropo.networks.architectures import BACKBONES, MOST_WEIGHTS
 from anthropo.networks.checkpoints import Kept
 from anthropo.networks.description import Description
 from anthropo.networks.recipes import Parameters, limit_of
+from anthropo.report.meanings import meanings
 from anthropo.translation import file as translation_file
 from anthropo.translation import options as translation_options
 
@@ -209,7 +209,7 @@ def _dataclasses(hint: Any) -> Iterator[type[Any]]:
 
 
 def _rows(kind: type[Any]) -> Iterator[tuple[str, ...]]:
-    meanings = _meanings(kind)
+    said = meanings(kind)
     hints = get_type_hints(kind, include_extras=True)
     for one in fields(kind):
         type_, limits = _shown(hints[one.name])
@@ -220,7 +220,7 @@ def _rows(kind: type[Any]) -> Iterator[tuple[str, ...]]:
         # a number without limits may be missing, and is then NaN, which no limit lets pass
         needed = needed and (hints[one.name] is not float or limits != "")
         default = "needed" if needed else _default(one.default)
-        yield f"`{one.name}`", type_, limits, default, meanings.get(one.name, "")
+        yield f"`{one.name}`", type_, limits, default, said.get(one.name, "")
 
 
 def _default(value: Any) -> str:
@@ -247,38 +247,6 @@ def _shown(hint: Any) -> tuple[str, str]:
             f"each {limits}" if limits else "",
         )
     return _NAMES.get(hint) or hint.__name__, ""
-
-
-_COMMENTED = re.compile(r"^    (\w+): [^#]*?#(.*)$")
-
-
-def _meanings(kind: type[Any]) -> dict[str, str]:
-    """What is said of each field, in the class or those that it inherits from."""
-    said: dict[str, str] = {}
-    for one in reversed(kind.__mro__):
-        said |= _meanings_in(one) if is_dataclass(one) else {}
-    return said
-
-
-def _meanings_in(kind: type[Any]) -> dict[str, str]:
-    """What a class says of its fields: behind each, in the lines before it, or in its Attributes."""
-    found, before = {}, ""
-    for line in inspect.getsource(kind).splitlines():
-        comment, entry = re.match(r"    # (.*)", line), _COMMENTED.match(line)
-        if comment:
-            before = f"{before} {comment[1]}".strip()
-        elif entry:
-            found[entry[1]], before = entry[2].strip(), ""
-        elif field := re.match(r"    (\w+): ", line):
-            if before:
-                found[field[1]] = before
-            before = ""
-    doc = inspect.getdoc(kind) or ""
-    listed = re.findall(r"^([\w, ]+) : .*\n((?:    .*\n?)*)", doc, re.MULTILINE)
-    for names, text in listed:
-        for name in names.split(", "):
-            found.setdefault(name, " ".join(text.split()))
-    return found
 
 
 # ------------------------------------------------------------------------------------------ arrays

@@ -207,7 +207,8 @@ class Bench:
         return JSONResponse(await run_in_threadpool(described))
 
     async def together(self, request: Request) -> Response:
-        """All photos of the photo's person."""
+        """All photos of the photo's person, as rows or as the clinical report."""
+        is_report = request.url.path.endswith("/clinical")
         photo = await run_in_threadpool(partial(self.listed, request.path_params["photo"]))
 
         def made() -> Any:
@@ -222,10 +223,17 @@ class Bench:
                     left_out.append(f"{one.name}: {str(error).removeprefix(f'{one.path}: ')}")
             if (more := len(photos) - persons.MOST) > 0:
                 left_out.append(f"{more} more photos: {persons.MOST} are shown together.")
-            return persons.together(photo, sittings, left_out)
+            return (
+                persons.clinical(photo, sittings)
+                if is_report
+                else persons.together(photo, sittings, left_out)
+            )
 
         async with self.turns:
-            return JSONResponse(await run_in_threadpool(made))
+            told = await run_in_threadpool(made)
+        if is_report:
+            return Response(told, media_type="text/html", headers={"content-security-policy": REPORT_POLICY})
+        return JSONResponse(told)
 
     async def change(self, request: Request) -> Response:
         """What changed between two photos."""
@@ -486,6 +494,7 @@ def application(
         (f"{at}/points", ["PUT"], bench.points),
         (f"{at}/person", ["PUT"], bench.person),
         (f"{at}/together", ["GET"], bench.together),
+        (f"{at}/together/clinical", ["GET"], bench.together),
         (f"{at}/change/{{other}}/{{what}}", ["GET"], bench.change),
         (f"{at}/lines", ["GET"], bench.lengths),
         (f"{at}/lines/{{measurement}}", ["GET"], bench.lines),

@@ -31,7 +31,7 @@ PHOTOS, LANDMARKS, REPORTS = "photos", "landmarks", "reports"
 #: What the page asks of a person, by the column of the table.
 PERSON = (
     "patient", "sex", "age", "gestation", "ancestry", "distance", "scale", "head_circumference", "height",
-    "weight", "observed",
+    "weight", "observed", "taken",
 )  # fmt: skip
 _FRESH = 2.0  # seconds that the list of photos is kept
 _MOST_CELL, _MOST_OBSERVED = 200, 5000  # characters

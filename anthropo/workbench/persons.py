@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from anthropo.batch.patients import one_person, pool_patient
-from anthropo.batch.records import Result
+from anthropo.batch.patients import Patient, one_person, pool_patient
+from anthropo.batch.records import Record, Result
 from anthropo.errors import InputError
 from anthropo.groups.change import CHANGED, MOVED, Status
 from anthropo.measurement.registry import registry
 from anthropo.plain import minus
+from anthropo.reference.growth import MEASURES
+from anthropo.reference.rules import read_rules
 from anthropo.report.change import interval, q_text, signed, summary, write_change
+from anthropo.report.clinical import shown_photo, write_clinical
 from anthropo.report.tables import number
 from anthropo.settings import Settings
 from anthropo.workbench import views
@@ -22,17 +26,22 @@ from anthropo.workbench.desk import Desk, Listed
 from anthropo.workbench.sitting import Sitting
 from anthropo.workflows.change import ChangeRequest, ChangeResult, change
 from anthropo.workflows.cohort import PhotoReading
+from anthropo.workflows.trait_calling import TraitsRequest, TraitsTask, answer
 
 Json = dict[str, Any]
 MOST = 12  # photos of a person that are shown together
 
 
 def photos_of(desk: Desk, photo: Listed) -> list[Listed]:
-    """The photos of a photo's person, in the order of the table; itself alone where nobody says who it is."""
+    """The photos of a photo's person by their dates, without these in the order of the table.
+
+    It alone where nobody says who it is.
+    """
     name = photo.columns.get("patient", "")
     if not name:
         return [photo]
-    return [one for one in desk.photos().values() if one.columns.get("patient", "") == name]
+    same = [one for one in desk.photos().values() if one.columns.get("patient", "") == name]
+    return sorted(same, key=lambda one: one.columns.get("taken", "") or "~")  # which comes after all digits
 
 
 def together(photo: Listed, sittings: Sequence[Sitting], left_out: Sequence[str]) -> Json:
@@ -44,7 +53,7 @@ def together(photo: Listed, sittings: Sequence[Sitting], left_out: Sequence[str]
     for sitting in sittings:
         with sitting.lock:
             records[str(sitting.photo.path)] = [sitting.record]
-    who = one_person(photo.columns.get("patient", ""), [sitting.photo.item for sitting in sittings])
+    who = _who(photo, sittings)
     pooled = pool_patient(who, records, Settings(face="largest"))
     each = [records[str(sitting.photo.path)][0].results for sitting in sittings]
     rows = []
@@ -54,11 +63,48 @@ def together(photo: Listed, sittings: Sequence[Sitting], left_out: Sequence[str]
             rows.append(_row(name, of, values))
     return {
         "patient": photo.columns.get("patient", ""),
-        "photos": [{"id": one.photo.id, "name": one.photo.name} for one in sittings],
+        "photos": [
+            {"id": one.photo.id, "name": one.photo.name, "taken": one.photo.columns.get("taken", "")}
+            for one in sittings
+        ],
         "left_out": list(left_out),
         "rows": rows,
         "notes": list(pooled.notes),
     }
+
+
+def _who(photo: Listed, sittings: Sequence[Sitting]) -> Patient:
+    return one_person(photo.columns.get("patient", ""), [sitting.photo.item for sitting in sittings])
+
+
+def clinical(photo: Listed, sittings: Sequence[Sitting]) -> bytes:
+    """The clinical report of a person, from all photos together.
+
+    A FaceError says that none of them is fit to be judged.
+    """
+    who = _who(photo, sittings)
+    once = {}  # what was entered beside one of the photos
+    for name in ("observed", *MEASURES):
+        cells = {cell for one in sittings if (cell := one.photo.columns.get(name, ""))}
+        if len(cells) == 1:
+            once[name] = cells.pop()
+    who = replace(who, columns={**who.columns, **once})
+    settings = Settings(face="largest", references=("auto",))
+    records = {str(sitting.photo.path): [sitting.traits().record] for sitting in sittings}
+    of_photos = {path: [one for one in of if isinstance(one, Record)] for path, of in records.items()}
+    pooled = pool_patient(who, of_photos, settings)
+    task = TraitsTask(
+        items=who.items, people=(who,), request=TraitsRequest(), settings=settings, rules=read_rules()
+    )
+    person = answer(who.item, pooled, task)
+    seen = None
+    if pooled.ok:
+        shown = shown_photo(pooled).photo
+        seen = next((one.measured for one in sittings if str(one.photo.path) == shown), None)
+    with tempfile.TemporaryDirectory(prefix="anthropo-") as folder:
+        path = Path(folder) / "clinical.html"
+        write_clinical(path, person, seen=seen)
+        return path.read_bytes()
 
 
 def _row(name: str, of: Result, values: Sequence[float]) -> Json:

@@ -16,7 +16,7 @@ from anthropo.face.landmarker import Face
 from anthropo.measurement import anatomy
 from anthropo.measurement.compute import Measurement, error_growth
 from anthropo.measurement.drawing import marks_on
-from anthropo.measurement.landmark_file import POINTS, point_name
+from anthropo.measurement.landmark_file import POINTS, anatomical_name, point_name
 from anthropo.measurement.registry import Entry, registry, resolve
 from anthropo.plain import minus
 from anthropo.reference.growth import MEASURES
@@ -126,7 +126,8 @@ def _points(sitting: Sitting, face: Face) -> list[Json]:
     return [
         {
             "code": code,
-            "name": point_name(code),
+            "name": anatomical_name(code),
+            "label": point_name(code).rpartition(", ")[2] if ", " in point_name(code) else code,
             "x": round(x, 3),
             "y": round(y, 3),
             "found": found,

@@ -12,6 +12,7 @@ import numpy as np
 from anthropo.errors import InputError, parameter
 from anthropo.learning.cohort import Finding, salt_of
 from anthropo.learning.intervals import Interval
+from anthropo.showing import brief, count, counts
 from anthropo.workflows.cohort import Material, TrainRequest, gather
 from anthropo.workflows.progress import Progress, silent
 
@@ -63,6 +64,14 @@ class ComparedAttributes:
     findings: tuple[Finding, ...]
     judged: dict[str, dict[str, Judged]]
     salt: str = field(default="", repr=False)
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"{count(self.photos, 'photo')} of {count(self.patients, 'patient')}",
+            counts(self.counts),
+            count(len(self.relations), "pair"),
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """A row per attribute and way: AUROC and what it gains over each alone, with 95 % intervals."""

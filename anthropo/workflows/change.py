@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ from anthropo.reference.person import age_span, parse_age, parse_date
 from anthropo.reference.suited import is_studio_like
 from anthropo.reference.zscore import ZScore
 from anthropo.settings import Settings
+from anthropo.showing import brief, count, draw, given, html, word
 from anthropo.tables import is_table
 from anthropo.workflows.classify import Photos, as_names
 from anthropo.workflows.cohort import CohortRequest, settings_for
@@ -43,6 +45,7 @@ from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 #: Distance of two faces for the network that tells people apart, from which on they look like two people.
 #: Beyond it are 99.5 % of pairs of strangers, in a studio as on the web, and none of 51 people who smile.
@@ -82,6 +85,8 @@ class ChangeRequest(CohortRequest):
     references: Sequence[str] = ()
     appearance: bool = False
 
+    __repr__ = given
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StatePhoto:
@@ -100,6 +105,11 @@ class StatePhoto:
     by_hand: int = 0  # landmarks that were placed by hand
     doubt: tuple[int, float] = (0, 0.0)  # the best photo has the least
     synthetic: str = ""  # of a picture that is no photograph by its metadata: which kind
+
+    def __repr__(self) -> str:
+        failed = [check.name for check in self.gate if not check.ok]
+        said = "not measured" if self.reason else f"gate: {' '.join(failed)}" if failed else "gate passed"
+        return brief(self, said)
 
     @property
     def failed(self) -> list[Check]:
@@ -121,6 +131,32 @@ class ChangeResult:
     references: tuple[str, ...] = ()  # of the z-scores
     distance: float = math.nan  # of the two faces for the network that tells people apart
     settings: Settings = field(default_factory=Settings)
+
+    def _repr_html_(self) -> str:
+        return html(self, "change_result")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the differences with their 95 % intervals, in SD of photos of one state.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "change_result", ax)
+
+    def __repr__(self) -> str:
+        found = Counter(change.status for change in self.changes)
+        return brief(
+            self,
+            f"{count(len(self.before), 'photo')} {word(self.states[0])}",
+            f"{count(len(self.after), 'photo')} {word(self.states[1])}",
+            *(f"{n} {status}" for status, n in found.items()),
+        )
 
     def of(self, *statuses: Status) -> list[Change]:
         """The changes of these statuses: asymmetries first, then by region, the surest first.

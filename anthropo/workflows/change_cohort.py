@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from anthropo.batch.inputs import Item, read_photo_table
 from anthropo.batch.patients import one_person, spelled_alike
 from anthropo.errors import InputError, parameter
-from anthropo.groups.change import Paired, paired, part
+from anthropo.groups.change import RATE, Paired, paired, part
 from anthropo.learning.cohort import some
 from anthropo.reference.person import parse_age, parse_date
+from anthropo.showing import brief, count, draw, html, word
 from anthropo.workflows.change import (
     COLUMNS,
     STRANGERS,
@@ -29,6 +30,7 @@ from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 FIRST, LAST = "first", "last"
 _FEWEST = 2  # patients of a mean
@@ -49,6 +51,32 @@ class CohortChange:
     left_out: tuple[tuple[str, str], ...]  # patients, each with the reason
     tests: tuple[Paired, ...]
     remarks: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        return html(self, "cohort_change")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the mean differences with their 95 % intervals, in SD of the patients' differences.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "cohort_change", ax)
+
+    def __repr__(self) -> str:
+        sure = sum(test.q <= RATE for test in self.tests)
+        return brief(
+            self,
+            count(len(self.people), "patient"),
+            f"{word(self.states[0])} to {word(self.states[1])}",
+            f"{sure} of {len(self.tests)} measurements differ on average",
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each patient and measurement."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,14 @@ from anthropo.licensing import is_permissive_run
 from anthropo.observation import observe
 from anthropo.plain import column_name
 from anthropo.settings import Settings
+from anthropo.showing import brief, count, counts, draw, facts_of, html
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
 from anthropo.workflows.domains import at_sites, site_notes
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from anthropo.learning.model import Prediction
     from anthropo.learning.trained import Trained
@@ -54,6 +57,9 @@ class Answered:
     patient: str  # as named in the user's table; empty when not named
     prediction: Prediction
 
+    def __repr__(self) -> str:
+        return brief(self, count(len(self.photos), "photo"), facts_of(self.prediction))
+
     @property
     def photos(self) -> tuple[str, ...]:
         """The photos that the answer is from."""
@@ -67,6 +73,9 @@ class Unanswered:
     patient: str
     photo: str
     reason: str
+
+    def __repr__(self) -> str:
+        return brief(self, self.reason.removeprefix(f"{self.photo}: "))
 
     @property
     def photos(self) -> tuple[str, ...]:
@@ -85,6 +94,33 @@ class Answers(ABC):
     n_photos: int
     notes: tuple[str, ...]  # on photos that the gate voids, and on metadata that are missing
     seconds: float  # that reading, encoding and predicting took
+
+    def _repr_html_(self) -> str:
+        return html(self, "answers")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the probabilities of each answer as a bar, one below the other, in the order of the answers.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "answers", ax)
+
+    def __repr__(self) -> str:
+        decided = Counter(p.decision for p in self.predictions)
+        failed = len(self.failed)
+        return brief(
+            self,
+            count(len(self.predictions), "answer"),
+            counts(dict(decided.most_common())),
+            f"{failed} without an answer" if failed else "",
+        )
 
     @property
     def predictions(self) -> list[Prediction]:
@@ -146,6 +182,8 @@ class Classification(Answers):
     """A model's answers to photographs, in the order of their first photos."""
 
     trained: Trained  # the model that made them
+
+    __repr__ = Answers.__repr__
 
     @property
     def parameters(self) -> int:

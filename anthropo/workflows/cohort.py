@@ -24,6 +24,7 @@ from anthropo.observation import Observation
 from anthropo.parallel.runner import Runner, available_cores
 from anthropo.photo import Photo
 from anthropo.settings import Settings
+from anthropo.showing import brief, given
 from anthropo.workflows.encoders import FACE_ENCODER, chosen_regions, is_network_file, named_encoder
 from anthropo.workflows.progress import Progress, silent
 
@@ -86,6 +87,8 @@ class PhotoReading:
     jobs: int = field(default_factory=available_cores)
     runner: Runner | None = None
     cache: str | None = None
+
+    __repr__ = given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +304,8 @@ class TrainRequest(CohortRequest):
     domain: str | None = None
     target: str | os.PathLike[str] | None = None
 
+    __repr__ = given
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Material:
@@ -317,6 +322,9 @@ class Material:
     matched: Matched | None = None  # how controls were matched to cases
     target: Features | None = None  # photos to adapt to
     domain: str | None = None  # column of the sites by which photos are adapted
+
+    def __repr__(self) -> str:
+        return brief(self, repr(self.features)[1:-1], repr(self.cohort)[1:-1])
 
     @property
     def usable(self) -> bool:

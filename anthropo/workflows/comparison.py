@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import InputError, parameter
+from anthropo.showing import fielded
 from anthropo.workflows.finetuning import FinetuneRequest, Prepared, finetune, prepare
 from anthropo.workflows.progress import Progress, silent
 
@@ -26,6 +27,8 @@ class ComparedNetworks:
 
     networks: tuple[Compared, ...]
     notes: tuple[str, ...] = ()
+
+    __repr__ = fielded
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each network and label; the figures over all labels are repeated."""

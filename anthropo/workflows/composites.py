@@ -25,6 +25,7 @@ from anthropo.groups.composite import (
     label_shapes,
 )
 from anthropo.learning.cohort import Case, Finding
+from anthropo.showing import brief, count, counts, given
 from anthropo.workflows.cohort import CohortRequest, check_photos, read_matched, settings_for, store_of
 from anthropo.workflows.progress import Progress, silent
 
@@ -69,6 +70,8 @@ class CompositeRequest(CohortRequest):
     seed: int = 0
     match: tuple[str, ...] = ()
 
+    __repr__ = given
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CompositeResult:
@@ -84,6 +87,11 @@ class CompositeResult:
     refused: dict[str, str]  # labels without a composite, each with the reason
     left_out: tuple[tuple[str, str], ...]  # photos, each with the reason
     findings: tuple[Finding, ...]
+
+    def __repr__(self) -> str:
+        people = {group.label: group.patients for group in self.groups}
+        refused = f"{count(len(self.refused), 'label')} with too few people" if self.refused else ""
+        return brief(self, f"patients: {counts(people)}" if people else "no label", refused)
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each label and landmark.

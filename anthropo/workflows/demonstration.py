@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError, parameter
 from anthropo.parallel.runner import available_cores
+from anthropo.showing import brief, facts_of
 from anthropo.synthetic import make_cohort
 from anthropo.workflows.classify import Classification
 from anthropo.workflows.cohort import Material, PhotoReading, TrainRequest, gather
@@ -79,6 +80,9 @@ class Demo:
     classification: Classification
     case: Case
     evaluation: EvaluateResult
+
+    def __repr__(self) -> str:
+        return brief(self, facts_of(self.evaluation), facts_of(self.case))
 
     def to_frame(self) -> pd.DataFrame:
         """The figures of the evaluation, as of `EvaluateResult`."""

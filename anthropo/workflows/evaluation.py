@@ -17,6 +17,7 @@ from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features, subset
 from anthropo.learning.identity import SamePeople
 from anthropo.learning.prevalence import Prevalence
+from anthropo.showing import brief, html, listed, word
 from anthropo.workflows.cohort import (
     Material,
     TrainRequest,
@@ -27,6 +28,7 @@ from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from anthropo.learning.adjusting import Strata
     from anthropo.learning.judged import Judged
@@ -73,18 +75,45 @@ class EvaluateResult:
     salt: str = field(default="", repr=False)
     sites: tuple[str, ...] = ()
 
+    def _repr_html_(self) -> str:
+        return html(self, "evaluate_result")
+
+    def plot(self, kind: str = "roc", ax: Axes | None = None, *, attribute: str | None = None) -> Axes:
+        """Draw a figure of the evaluation.
+
+        Parameters
+        ----------
+        kind : {"roc", "precision-recall", "calibration", "decision-curve", "confusion", "subgroups", "sites"}
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+        attribute : str, optional
+            Of several, the one that is drawn; the first when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        InputError
+            If there is no such figure of this evaluation.
+        """
+        named = {str(made.attribute): made for made in self.evaluations}
+        if not named or (attribute is not None and attribute not in named):
+            raise InputError(f"attribute={attribute!r}: not judged. There are {', '.join(named) or 'none'}.")
+        return named[attribute or next(iter(named))].plot(kind, ax)
+
+    def __repr__(self) -> str:
+        if len(self.evaluations) == 1:
+            return repr(self.evaluations[0]).replace("<Evaluation", f"<{type(self).__name__}", 1)
+        each = (f"{word(of.attribute)} AUROC {of.figures['auroc'].value:.2f}" for of in self.evaluations)
+        return brief(self, listed(each)) if self.evaluations else brief(self, "not judged")
+
     def to_frame(self) -> pd.DataFrame:
         """A row per figure: attribute, model, metric, value, lo and hi (95 % interval), n, reason."""
         import pandas as pd
 
-        rows = [
-            (made.attribute, model, metric, figure.value, figure.lo, figure.hi, figure.n, figure.reason)
-            for made in self.evaluations
-            for model, figures in made.models.items()
-            for metric, figure in figures.items()
-        ]
-        columns = ["attribute", "model", "metric", "value", "lo", "hi", "n", "reason"]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.concat([made.to_frame() for made in self.evaluations], ignore_index=True)
 
     def predictions(self, *, names: bool = False) -> pd.DataFrame:
         """Every answer that the figures are made of: of models that have not seen the patient.

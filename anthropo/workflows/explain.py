@@ -26,6 +26,7 @@ from anthropo.reference.person import parse_age, parse_gestation
 from anthropo.reference.tables import parse_sex
 from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
+from anthropo.showing import brief, draw, facts_of, given, html, signed, word
 from anthropo.workflows.classify import People, Photos, UnusableError, as_names, kinds_of, one_person_only
 from anthropo.workflows.cohort import PhotoReading, read_features, settings_for
 from anthropo.workflows.domains import at_sites, site_notes
@@ -33,6 +34,7 @@ from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from anthropo.encoder.several import AnyEncoder
     from anthropo.explanation.changes import Change
@@ -87,6 +89,8 @@ class ExplainRequest:
     prevalence: Prevalence | None = None
     site: str | None = None
 
+    __repr__ = given
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Case:
@@ -105,6 +109,37 @@ class Case:
     left_out: tuple[str, ...]  # why other photos of the person are not fit
     notes: tuple[str, ...]  # why further photos could not be read
 
+    def _repr_html_(self) -> str:
+        return html(self, "case")
+
+    def plot(self, ax: Axes | None = None, *, label: str | None = None) -> Axes:
+        """Draw the sum of a label's log-odds: what each term adds, with its range over refits.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+        label : str, optional
+            One that is explained; the first when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "explanation", ax, label=label)
+
+    def __repr__(self) -> str:
+        if self.voided:
+            return brief(self, "not judged", self.voided)
+        first = self.explanation.labels[0]
+        largest = (f"{c.name} {signed(c.log_odds)}" for c in first.contributions[:3])
+        return brief(
+            self,
+            facts_of(self.prediction),
+            f"log-odds of {word(first.label)} {signed(first.log_odds)}",
+            *largest,
+        )
+
     @property
     def prediction(self) -> Prediction:
         """The prediction that is explained."""
@@ -118,28 +153,8 @@ class Case:
         return {r.label: r.similarity for r in ranked if r.similarity is not None and r.log_odds is not None}
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each term of each label's log-odds: label, kind, name, log_odds, lo, hi, stable.
-
-        The bias has two: what it is as in training, and what a stated prevalence adds. lo and hi are the
-        lowest and highest over the model and its refits, and stable whether all of these have the same sign
-        and no refit less than a quarter of the size; None where there are no refits.
-        """
-        import pandas as pd
-
-        rows = [
-            (explained.label, *term, *(None,) * (6 - len(term)))
-            for explained in self.explanation.labels
-            for term in (
-                ("bias", "", explained.bias - explained.shift),
-                ("bias", "prevalence", explained.shift),
-                *(
-                    (c.kind, c.name, c.log_odds, *(c.range or (None, None)), c.stable)
-                    for c in explained.contributions
-                ),
-                ("residual", "", explained.residual),
-            )
-        ]
-        return pd.DataFrame(rows, columns=["label", "kind", "name", "log_odds", "lo", "hi", "stable"])
+        """A row for each term of each label's log-odds, as `Explanation.to_frame` gives them."""
+        return self.explanation.to_frame()
 
 
 def explain(
@@ -148,9 +163,13 @@ def explain(
     request: ExplainRequest,
     *,
     reading: PhotoReading | None = None,
+    seen: Mapping[str, Observation] | None = None,
     progress: Progress = silent,
 ) -> Case:
-    """Explain a model's prediction for one person. Each photo is read, and searched for a face, once."""
+    """Explain a model's prediction for one person. Each photo is read, and searched for a face, once.
+
+    What was `seen` already, by path and with the model's settings, is not read at all.
+    """
     from anthropo.explanation.changes import smallest_changes
     from anthropo.explanation.contributions import check_labels, explain_features
     from anthropo.explanation.fitness import unfit
@@ -174,19 +193,26 @@ def explain(
     if not settings.no_face:
         measuring.fingerprint()  # references that cannot be used are one error, not one per photo
     encoder = model.encoder(settings, request.encoder_weights)
-    seen, notes = _seen(items, settings, encoder, reading.jobs)
-    if not seen:
+    looked, notes = _seen(items, settings, encoder, reading.jobs, seen or {})
+    if not looked:
         raise UnusableError(notes)
-    cohort = replace(cohort, cases=tuple(case for case in cohort.cases if case.photo in seen))
+    cohort = replace(cohort, cases=tuple(case for case in cohort.cases if case.photo in looked))
     features = read_features(
-        cohort, reading, settings, encoder, trained.regions, observed=seen, identify=False, progress=progress
+        cohort,
+        reading,
+        settings,
+        encoder,
+        trained.regions,
+        observed=looked,
+        identify=False,
+        progress=progress,
     )
     features = at_sites(trained, features, items, request.site)
     notes += [reason for _, reason in features.left_out]
     usable = list(dict.fromkeys(features.photos.tolist()))
     if not usable:
         raise UnusableError(notes)
-    faces = {path: one for path in usable if isinstance(one := seen[path], Observation)}
+    faces = {path: one for path in usable if isinstance(one := looked[path], Observation)}
     reasons = {
         path: unfit(trained, [check.name for check in one.face.gate if not check.ok], one.face.hidden)
         for path, one in faces.items()
@@ -202,7 +228,7 @@ def explain(
     record = None
     if faces:
         record = _record([i for i in items if i.path in used], faces, shown, measuring)
-    first = seen[shown]
+    first = looked[shown]
     case = Case(
         trained=trained,
         explanation=explanation,
@@ -241,14 +267,19 @@ _Seen = dict[str, Observation | Photo]  # by path; photos of a model that reads 
 
 
 def _seen(
-    items: Sequence[Item], settings: Settings, encoder: AnyEncoder, jobs: int
+    items: Sequence[Item],
+    settings: Settings,
+    encoder: AnyEncoder,
+    jobs: int,
+    known: Mapping[str, Observation],
 ) -> tuple[_Seen, list[str]]:
-    """The photos that can be read, and why others cannot."""
+    """The photos that can be read, with those that are known, and why others cannot."""
     look = partial(_look, settings=settings, size=encoder.size)
-    once = {item.path: item for item in items}
+    once = {item.path: item for item in items if item.path not in known}
     # whole photos come back, which would not travel well; of one person there are few
-    threads = Threads(min(jobs, len(once)))
-    looked = dict(zip(once, threads.in_order(look, once.values()), strict=True))
+    threads = Threads(max(1, min(jobs, len(once))))
+    looked: dict[str, Observation | Photo | str] = dict(known)
+    looked |= dict(zip(once, threads.in_order(look, once.values()), strict=True))
     reasons = [one for one in looked.values() if isinstance(one, str)]
     return {path: one for path, one in looked.items() if not isinstance(one, str)}, reasons
 

@@ -17,6 +17,7 @@ from anthropo.learning.cohort import Cohort, Finding, read_cohort, read_target
 from anthropo.learning.cohort_checks import by_level, validate
 from anthropo.learning.duplicates import listed_pairs
 from anthropo.learning.identity import find_known_people, listed, resolve, same_person_choice
+from anthropo.showing import given
 from anthropo.workflows.cohort import CohortError, CohortRequest, settings_for
 from anthropo.workflows.domains import SITE, in_both
 from anthropo.workflows.progress import Progress, silent
@@ -81,6 +82,8 @@ class FinetuneRequest(CohortRequest):
     resume: bool = True
     allow_duplicates: bool = False
     same_person: str | None = None
+
+    __repr__ = given
 
     def load_recipe(self) -> Recipe:
         """The recipe with all changes; an InputError if an option does not fit.

@@ -11,6 +11,7 @@ from anthropo.face.landmark_bundle import read_landmark_bundle
 from anthropo.learning.bundle import LANDMARKS, TRANSLATES, read_bundle
 from anthropo.learning.card import card, describe
 from anthropo.learning.methods import methods
+from anthropo.showing import brief, word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +40,9 @@ class Inspection:
     card: str
     methods: str = ""
     attributes: AttributeModel | None = None
+
+    def __repr__(self) -> str:
+        return brief(self, *(f"{name} {word(value)}" for name, value in self.rows[:3]))
 
     def to_frame(self) -> pd.DataFrame:
         """A row per entry: name, value."""

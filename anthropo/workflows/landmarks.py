@@ -29,6 +29,7 @@ from anthropo.landmarks.scheme import mean_points, scheme_of
 from anthropo.landmarks.training import described, judge, train_forest
 from anthropo.licensing import check_faces
 from anthropo.parallel.runner import Runner, available_cores
+from anthropo.showing import fielded, given
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class LandmarkTrainRequest:
     max_megapixels: float | None = MAX_MEGAPIXELS
     deadline: float | None = DEADLINE
 
+    __repr__ = given
+
     @property
     def limits(self) -> Limits:
         """What reading a photo may cost."""
@@ -121,6 +124,8 @@ class LandmarkTraining:
     undetected: int
     notes: tuple[str, ...] = ()
 
+    __repr__ = fielded
+
     def to_frame(self) -> pd.DataFrame:
         """A row for each point: its error on people kept apart."""
         return self.held_out.to_frame()
@@ -154,6 +159,8 @@ class LandmarkEvaluation:
     shape: Floats
     faces: int
     undetected: int
+
+    __repr__ = fielded
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each point, by the first stage.

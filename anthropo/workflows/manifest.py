@@ -22,6 +22,7 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.files import file_sha256, read_text, write
 from anthropo.licensing import notice, permissive
 from anthropo.parallel.runner import available_cores, choose, unless_lost
+from anthropo.showing import fielded
 from anthropo.tables import is_table
 from anthropo.workflows.encoders import encoder_files
 
@@ -86,6 +87,8 @@ class RunManifest:
     versions: dict[str, str] = field(default_factory=lambda: _versions())
     processor: dict[str, str] = field(default_factory=lambda: _processor())
 
+    __repr__ = fielded
+
     def to_json(self) -> dict[str, Any]:
         """The manifest as JSON has it."""
         return asdict(self)
@@ -108,6 +111,8 @@ class Verification:
     changed: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
+
+    __repr__ = fielded
 
     @property
     def same(self) -> bool:

@@ -26,6 +26,7 @@ from anthropo.groups.map import (
 from anthropo.learning.cohort import Cohort, Finding, Kind, hashed, read_cohort, salt_of, some
 from anthropo.learning.duplicates import find_duplicates
 from anthropo.learning.features import Features
+from anthropo.showing import brief, count, given, listed, word
 from anthropo.workflows.cohort import EncodingRequest, check_photos
 from anthropo.workflows.progress import Progress, silent
 
@@ -64,6 +65,8 @@ class MapRequest(EncodingRequest):
     thumbnails: bool = False
     names: bool = False
 
+    __repr__ = given
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DrawnMap:
@@ -78,6 +81,11 @@ class DrawnMap:
     patients: NDArray[np.str_]  # (n,)
     settings: dict[str, str]
     thumbnails: tuple[Pixels, ...] = ()  # none, or one for each photo
+
+    def __repr__(self) -> str:
+        return brief(
+            self, f"{count(len(self.ids), 'photo')} by {word(self.by)}", f"groups {listed(self.groups.names)}"
+        )
 
     def group_of(self, row: int) -> str:
         """The name of a photo's group; empty where it is not given."""
@@ -105,6 +113,10 @@ class MapResult:
     drawn: DrawnMap | None  # None: no photo has a face
     left_out: tuple[tuple[str, str], ...]  # photos, each with the reason
     findings: tuple[Finding, ...]
+
+    def __repr__(self) -> str:
+        left_out = f"{len(self.left_out)} left out" if self.left_out else ""
+        return brief(self, repr(self.drawn)[1:-1] if self.drawn else "no photo with a face", left_out)
 
     def to_frame(self) -> pd.DataFrame:
         """The frame of the map; empty without one."""

@@ -21,13 +21,14 @@ from anthropo.errors import InputError
 from anthropo.face.detection import Which
 from anthropo.face.gate import GateSummary
 from anthropo.face.landmarker import DEFAULT_JITTER
-from anthropo.measurement.compute import Measurement, measure_face
+from anthropo.measurement.compute import Measurement, Measurements, measure_face
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.scale import ScaleRequest, find_scale, parse_scale
 from anthropo.observation import observe
 from anthropo.parallel.runner import Runner
 from anthropo.photo import Photo
 from anthropo.settings import Settings
+from anthropo.showing import brief, count
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def measure(
     force: bool = False,
     max_megapixels: float | None = MAX_MEGAPIXELS,
     deadline: float | None = DEADLINE,
-) -> list[Measurement]:
+) -> Measurements[Measurement]:
     """Measure the face of one photograph.
 
     Parameters
@@ -62,8 +63,8 @@ def measure(
 
     Returns
     -------
-    list of Measurement
-        In the registry's order, as `anthropo.measure_face` gives them.
+    Measurements
+        A list of `Measurement` in the registry's order, as `anthropo.measure_face` gives them.
 
     Raises
     ------
@@ -114,6 +115,17 @@ class MeasuredPhotos:
     earlier: int = 0  # photos that an earlier run had finished
     interrupted: bool = False  # by Ctrl-C or a cluster's scheduler
     people: Sequence[PatientRecord] = ()  # if these were asked for
+
+    def __repr__(self) -> str:
+        failed = len(self.reasons)
+        return brief(
+            self,
+            count(self.total, "photo"),
+            f"{failed} not measured" if failed else "",
+            f"{self.earlier} of an earlier run" if self.earlier else "",
+            count(len(self.people), "person") if self.people else "",
+            "interrupted" if self.interrupted else "",
+        )
 
     @property
     def total(self) -> int:

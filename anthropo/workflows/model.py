@@ -29,6 +29,9 @@ class Model:
     trained: Trained  # classifier, calibration and manifest
     path: Path  # a network that the model needs is looked for beside it
 
+    def __repr__(self) -> str:
+        return repr(self.trained).replace("<Trained", "<Model", 1)
+
     @property
     def labels(self) -> tuple[str, ...]:
         """Labels that the model tells apart."""

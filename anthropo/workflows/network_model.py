@@ -27,6 +27,7 @@ from anthropo.networks.pictures import CohortPictures, read_pictures
 from anthropo.observation import observe
 from anthropo.photo import Photo, read_photo
 from anthropo.settings import Settings
+from anthropo.showing import brief, facts_of, word
 from anthropo.workflows.classify import (
     Answer,
     Answered,
@@ -61,6 +62,8 @@ class NetworkClassification(Answers):
     network: Network
     settings: Settings  # that the photos were read with
     metadata: Metadata | None  # (n, q) of `predictions`, of cases
+
+    __repr__ = Answers.__repr__
 
     @property
     def parameters(self) -> int:
@@ -113,6 +116,9 @@ class NetworkCase:
     face: Face | None  # in it; None of a network that looks at pictures without one
     heat: FaceHeat
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(self, facts_of(self.prediction), f"heatmaps of {word(self.label)}")
 
     def to_json(self) -> dict[str, Any]:
         """The answer, and the figures of the heatmaps."""
@@ -170,6 +176,9 @@ class NetworkModel:
 
     network: Network
     path: Path
+
+    def __repr__(self) -> str:
+        return repr(self.network).replace("<Network", "<NetworkModel", 1)
 
     @property
     def labels(self) -> tuple[str, ...]:

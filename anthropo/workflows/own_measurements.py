@@ -15,6 +15,7 @@ from anthropo.measurement.registry import Entry, registry
 from anthropo.observation import observe
 from anthropo.photo import example_photo
 from anthropo.settings import Settings
+from anthropo.showing import fielded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,8 @@ class CheckedRegistry:
 
     measurements: tuple[CheckedMeasurement, ...]
     photo: str  # that they were tried on; empty: the example photo
+
+    __repr__ = fielded
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each measurement."""

@@ -15,6 +15,7 @@ from anthropo.learning.cohort import Cohort, Finding, read_cohort
 from anthropo.learning.cohort_checks import by_level, validate
 from anthropo.learning.features import Features
 from anthropo.learning.identity import resolve
+from anthropo.showing import given
 from anthropo.workflows.cohort import CohortError, EncodingRequest
 from anthropo.workflows.encoders import is_network_file
 from anthropo.workflows.progress import Progress, silent
@@ -58,6 +59,8 @@ class RegionsRequest(EncodingRequest):
     match: tuple[str, ...] = ()
     same_person: str | None = None
 
+    __repr__ = given
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RegionsResult:
@@ -68,6 +71,9 @@ class RegionsResult:
     settings: dict[str, str]
     matched: Matched | None
     findings: tuple[Finding, ...]
+
+    def __repr__(self) -> str:
+        return repr(self.discovery).replace("<Discovery", "<RegionsResult", 1)
 
     @property
     def left_out(self) -> tuple[tuple[str, str], ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError, parameter
+from anthropo.showing import brief
 from anthropo.workflows.cohort import Material, TrainRequest, gather
 from anthropo.workflows.domains import target_notes
 from anthropo.workflows.evaluation import EvaluateResult, evaluations_of, judge_material
@@ -26,6 +27,9 @@ class TrainResult(EvaluateResult):
     """A trained model, and how good it is by cross-validation: no evaluations if it was not judged."""
 
     trained: Trained
+
+    def __repr__(self) -> str:
+        return brief(self, repr(self.trained)[1:-1], EvaluateResult.__repr__(self)[1:-1].partition(": ")[2])
 
 
 def train(

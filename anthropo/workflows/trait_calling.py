@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -28,13 +29,15 @@ from anthropo.reference.person import age_span, gestation_at, parse_age
 from anthropo.reference.phenopacket import phenopacket
 from anthropo.reference.rules import Rule, read_rules
 from anthropo.reference.tables import AUTOMATIC, parse_sex
-from anthropo.reference.traits import CONFIDENCE, Evidence, Trait, call_traits, z_words
+from anthropo.reference.traits import CONFIDENCE, PRESENT, Evidence, Trait, call_traits, z_words
 from anthropo.settings import Settings
+from anthropo.showing import brief, count, draw, given, html, listed
 from anthropo.workflows.classify import SEPARATOR, Photos, as_names
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     Row = dict[str, str | int]
 
@@ -94,6 +97,8 @@ class TraitsRequest:
     fine: bool = True
     jitter: int = DEFAULT_JITTER
 
+    __repr__ = given
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PersonTraits:
@@ -108,6 +113,32 @@ class PersonTraits:
     age: str = ""  # as it was given; empty if it is unknown
     ancestry: str = ""  # as it was given
     settings: Settings = field(default_factory=Settings)  # that the photos were measured with
+
+    def _repr_html_(self) -> str:
+        return html(self, "person_traits")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the z-score that each trait rests on, with its interval, the assessed traits alone.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "person_traits", ax)
+
+    def __repr__(self) -> str:
+        if not self.record.ok:
+            return brief(self, "nothing measured")
+        found = Counter(trait.status for trait in self.traits)
+        present = listed(dict.fromkeys(trait.label for trait in self.traits if trait.status == PRESENT))
+        return brief(
+            self, *(f"{n} {status}" for status, n in found.items()), present and f"present: {present}"
+        )
 
     @property
     def photos(self) -> tuple[Record, ...]:
@@ -206,6 +237,10 @@ class Findings:
     people: tuple[PersonTraits, ...]  # also those who could not be measured
     lost: tuple[str, ...] = ()  # why photos could not be measured
     remarks: tuple[str, ...] = ()  # on people who may be one
+
+    def __repr__(self) -> str:
+        lost = len(self.people) - len(self.measured)
+        return brief(self, count(len(self.measured), "person"), f"{lost} not measured" if lost else "")
 
     @property
     def measured(self) -> list[PersonTraits]:

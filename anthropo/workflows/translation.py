@@ -19,6 +19,7 @@ from anthropo.files import held, write
 from anthropo.learning.manifest import PhotoSettings
 from anthropo.learning.training import landmark_weights
 from anthropo.licensing import check_faces
+from anthropo.showing import fielded, given
 from anthropo.workflows.cohort import PhotoReading, settings_for
 from anthropo.workflows.progress import Progress, silent
 
@@ -66,6 +67,8 @@ class TranslationRequest:
     resume: bool = True
     reading: PhotoReading = field(default_factory=PhotoReading)
 
+    __repr__ = given
+
     def load(self) -> TranslationParameters:
         """The options with all changes; an InputError if one does not fit.
 
@@ -109,6 +112,8 @@ class TrainedTranslation:
     left_out: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
+    __repr__ = fielded
+
     def to_frame(self) -> pd.DataFrame:
         """A row for each direction and landmark, or measurement: what moved, by how much."""
         return self.judgement.to_frame()
@@ -131,6 +136,8 @@ class Translated:
     to: str
     written: tuple[tuple[str, Path], ...]
     failed: tuple[tuple[str, str], ...]
+
+    __repr__ = fielded
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each photo: its picture, or the reason why there is none."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from anthropo.errors import WeightsError
 from anthropo.face.weights import KNOWN, Weights, locate
 from anthropo.files import file_sha256
+from anthropo.showing import brief, count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,10 @@ class InstalledWeights:
     missing: str = ""  # why there is no path
     intact: bool | None = None  # None: not checked
 
+    def __repr__(self) -> str:
+        said = {True: "intact", False: "damaged", None: "there" if self.path else "missing"}[self.intact]
+        return brief(self, self.weights.name, said)
+
     @property
     def usable(self) -> bool:
         """Whether nothing is known to be wrong; a file may be missing that is optional or of some systems."""
@@ -34,6 +39,10 @@ class Models:
     """The weights, in the order in which `anthropo models` lists them."""
 
     installed: tuple[InstalledWeights, ...]
+
+    def __repr__(self) -> str:
+        there = sum(one.path is not None for one in self.installed)
+        return brief(self, f"{there} of {count(len(self.installed), 'model')} there")
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each file of weights."""

@@ -164,7 +164,10 @@ def test_methods_that_cannot_be_compared_are_named(
     result = invoke(
         "evaluate", table, "--leave-out", "site", "--compare", "adapt", "--bootstrap", "100", *BRIEF
     )
-    assert "note: left out of the comparison: --adapt coral needs the package skada." in result.stderr
+    assert (
+        "note: left out of the comparison: --adapt coral needs skada, which is not installed."
+        in result.stderr
+    )
     assert "Adapted (combat): " in result.stdout
     assert "Adapted (coral): " not in result.stdout
 

@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from anthropo import __version__, container
 from anthropo.errors import ModelError
 from anthropo.learning.bundle import FORMAT_VERSION, read_bundle
+from anthropo.learning.trained import Trained
 
 Members = dict[str, bytes]
 Refusal = Callable[..., str]
@@ -149,6 +150,17 @@ def test_a_newer_format_says_what_to_do(members: Members, refusal: Refusal) -> N
     assert refusal(file.getvalue()) == message
     assert "\x1b" not in refusal(
         packed(listed(members, format_version=FORMAT_VERSION + 1, anthropo="\x1b[2J" * 99))
+    )
+
+
+def test_a_model_of_0_1_0_is_told_from_a_damaged_one(members: Members, tmp_path: Path) -> None:
+    path = tmp_path / "old.anthropo"
+    path.write_bytes(packed(listed(members, format_version=1, anthropo="0.1.0")))
+    with pytest.raises(ModelError) as caught:
+        Trained.load(path)
+    assert str(caught.value) == (
+        f"{path}: made by anthropo 0.1.0 in model format 1; this is anthropo {__version__}, which reads "
+        "models from format 2 on. Train it again, or use that version."
     )
 
 

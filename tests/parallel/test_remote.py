@@ -7,7 +7,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from works import surroundings
+from works import own_measurements, surroundings
 
 import anthropo
 from anthropo import errors
@@ -27,6 +27,17 @@ def test_work_has_folder_licences_and_spelling_of_the_run_that_it_belongs_to(
     answer = pickle.loads(remote.do("a work", pickle.dumps(([0], {}))))
     assert answer.results == [(str(tmp_path), permissive is not None, "jobs=2")]
     assert (os.getcwd(), is_permissive_run()) == (before, False)
+
+
+def test_workers_of_a_cluster_know_measurements_of_ones_own(tmp_path: Path) -> None:
+    row = {"id": "lip_index", "name": "x", "kind": "ratio", "unit": "1"}
+    with anthropo.registry.added(row | {"expression": "d(sn, sto) / d(chR, chL)"}):
+        there = remote.Surroundings(str(tmp_path), None, errors.in_python, anthropo.registry.definitions)
+    assert not anthropo.registry.own
+    remote.keep_work("own", pickle.dumps(own_measurements), there)
+    answer = pickle.loads(remote.do("own", pickle.dumps(([1], {}))))
+    assert answer.results == [("d(sn, sto) / d(chR, chL)",)]
+    assert not anthropo.registry.own
 
 
 def test_a_permissive_run_says_so_to_its_workers() -> None:

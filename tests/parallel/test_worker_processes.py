@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import works
 
+import anthropo
 from anthropo.errors import AnthropoError, FaceError, InputError, parameters_spelled
 from anthropo.memory import memory
 from anthropo.parallel import Lost, Processes, Threads, choose, processes
@@ -53,6 +54,12 @@ def test_results_come_in_order_or_as_they_finish(jobs: int) -> None:
     squares = [i * i for i in range(40)]
     assert list(Processes(jobs).in_order(works.square, range(40))) == squares
     assert sorted(Processes(jobs).completed(works.square, range(40))) == list(enumerate(squares))
+
+
+def test_processes_know_measurements_of_ones_own() -> None:
+    row = {"id": "lip_index", "name": "x", "kind": "ratio", "unit": "1"}
+    with anthropo.registry.added(row | {"expression": "d(sn, sto) / d(chR, chL)"}):
+        assert set(Processes(2).in_order(works.own_measurements, range(4))) == {("d(sn, sto) / d(chR, chL)",)}
 
 
 def test_the_work_is_done_elsewhere_and_by_several() -> None:

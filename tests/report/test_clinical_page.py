@@ -95,7 +95,7 @@ def test_what_a_hand_has_done_and_an_eye_has_seen_is_said(
     assert "Patient N&lt;7&gt;" in told
     assert "photo of 2026-03-04" in told
     assert "Ptosis, right HP:0000508 present by eye" in told
-    assert re.search(r"Placed by hand: p39 \(right eye, enR\) by \d+\.\d px\.", told)
+    assert re.search(r"Placed by hand: p39 \(en, endocanthion, right\) by \d+\.\d px\.", told)
     refused = invoke("traits", photo, "--one-page")
     assert refused.exit_code == 2
     assert "--one-page is a page to read or print: add -o FILE.html." in refused.stderr

@@ -273,7 +273,7 @@ def test_a_sticker_that_is_clicked_or_drawn_gives_the_scale(page: Any, astronaut
     assert [row["scale"][:11] for row in rows if row["scale"]] == ["mm-per-px=0"]
 
 
-def test_every_score_is_a_point_on_a_line_that_follows_a_drag(page: Any) -> None:
+def test_scores_on_their_lines_and_traits_follow_a_drag(page: Any) -> None:
     (page.bench.folder / "cohort.csv").write_text("photo,sex,age\nastronaut.png,female,31\n")
     ready(page, page.bench.address)
     page.check("#as-plot")
@@ -288,6 +288,16 @@ def test_every_score_is_a_point_on_a_line_that_follows_a_drag(page: Any) -> None
     page.wait_for_selector(f"{shown}:not([d='{before}'])", state="attached")
     page.mouse.up()
     page.wait_for_selector("#undo:enabled")
+    page.click("#tab-traits")
+    evidence = "#traits small:has-text('Inner canthal distance 0')"
+    page.wait_for_selector(evidence, state="attached")
+    told = page.locator(evidence).first.text_content()
+    x, y = point(page, "p39")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 9, y, steps=3)
+    page.wait_for_selector(f"{evidence}:not(:has-text('{told}'))", state="attached")
+    page.mouse.up()
 
 
 def test_sizes_are_shown_on_their_growth_charts(page: Any) -> None:

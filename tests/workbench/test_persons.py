@@ -13,6 +13,8 @@ from talking import Client
 
 import anthropo
 from anthropo.workbench import Workbench
+from anthropo.workbench.desk import Desk
+from anthropo.workbench.persons import photos_of
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +26,8 @@ def client(tmp_path_factory: pytest.TempPathFactory, astronaut: Pixels) -> Itera
     Image.fromarray(astronaut[350:, :150]).save(folder / "cloth.png")
     whole.crop((0, 0, 512, 400)).save(folder / "other.png")
     (folder / "cohort.csv").write_text(
-        "photo,patient,sex,age\nfirst.png,P1,female,31\nsecond.png,P1,female,31\ncloth.png,P1,female,31\n"
-        "other.png,P2,female,31\n"
+        "photo,patient,sex,age,observed\nfirst.png,P1,female,31,\nsecond.png,P1,female,31,HP:0000508:R=yes\n"
+        "cloth.png,P1,female,31,\nother.png,P2,female,31,\n"
     )
     with Workbench(folder, port=0) as bench:
         yield Client(bench)
@@ -49,6 +51,30 @@ def test_values_are_pooled_beside_those_of_each_photo(client: Client, photos: di
     assert len(rows["intercanthal_width"]["values"]) == 2
     assert rows["intercanthal_width"]["z"]
     assert "mouth_width" not in rows  # voided in both
+
+
+def test_the_clinical_report_is_of_all_photos_together(client: Client, photos: dict[str, str]) -> None:
+    answer = client.ask(f"/api/photos/{photos['first.png']}/together/clinical")
+    assert answer.status == 200
+    assert "script" not in answer.headers["content-security-policy"]
+    assert "<h1>Patient P1</h1>" in answer.text
+    assert "Values are of this one of 2 photos." in answer.text
+    assert "second.png: The photo gate finds the photo unfit" in answer.text
+    assert "Ptosis, right" in answer.text.partition("Measurements beyond")[0]  # seen on one of them
+    assert answer.text.count("data:image/jpeg") == 1
+    lost = client.ask(f"/api/photos/{photos['cloth.png']}/together/clinical")
+    assert lost.status == 200  # its person has other photos
+
+
+def test_photos_of_a_person_are_in_the_order_of_their_dates(tmp_path: Path) -> None:
+    dates = {"a.png": "2026-03-04", "b.png": "", "c.png": "2024-11-30", "d.png": "2026-03-01"}
+    for name in dates:
+        (tmp_path / name).touch()
+    rows = [f"{name},P,{day}" for name, day in dates.items()]
+    (tmp_path / "cohort.csv").write_text("\n".join(["photo,patient,taken", *rows]))
+    desk = Desk(tmp_path)
+    first = next(iter(desk.photos().values()))
+    assert [photo.name for photo in photos_of(desk, first)] == ["c.png", "d.png", "a.png", "b.png"]
 
 
 def test_a_person_whose_rows_contradict_each_other_is_one_sentence(tmp_path: Path, astronaut: Pixels) -> None:

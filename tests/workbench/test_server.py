@@ -186,8 +186,10 @@ def test_a_dropped_photo_is_measured_and_lies_in_the_folder(
 
 def test_points_have_names_and_ellipses(doc: Any) -> None:
     points = {point["code"]: point for point in doc["points"]}
-    assert points["p39"]["name"] == "right eye, enR"
-    assert points["pL"]["name"] == "left pupil"
+    assert points["p39"]["name"] == "en, endocanthion, right"
+    assert points["p39"]["label"] == "enR"
+    assert points["pL"]["name"] == "p, pupil, left"
+    assert points["p40"]["name"] == "right eye"
     for point in doc["points"]:
         long, short, _ = point["ellipse"]
         assert 0 < short <= long < 30

@@ -139,7 +139,7 @@ export class FaceView extends EventTarget {
     if (this.#chosen) {
       const { point } = this.#points.get(this.#chosen);
       const text = element("text", { class: "name", "text-anchor": "middle", transform: `translate(${point.x} ${point.y - 10 * k}) scale(${k})` }, this.#layers.names);
-      text.textContent = point.name.includes(", ") ? point.name.split(", ").at(-1) : point.code;
+      text.textContent = point.label;
     }
     this.#magnify();
   }

@@ -4,6 +4,8 @@ import { make } from "/tables.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
+const named = (photo) => (photo.taken ? `${photo.name}, ${photo.taken}` : photo.name);
+
 export class PatientPanel extends EventTarget {
   #root; #ask; #open; #face; #asked = 0; #beside = null; #other = null;
 
@@ -37,7 +39,7 @@ export class PatientPanel extends EventTarget {
     const others = told.photos.filter((photo) => photo.id !== this.doc.id);
     const parts = [make("p", {}, `Patient ${told.patient}: ${told.photos.length} photos.`), ...told.left_out.map((words) => make("p", { class: "bad" }, words)), ...told.notes.map((words) => make("p", { class: "soft" }, words))];
     if (!others.length) { this.#root.replaceChildren(...parts, make("p", { class: "soft" }, "No other photo has this code.")); return; }
-    const choice = make("select", { id: "beside-choice" }, ...others.map((photo) => make("option", { value: photo.id }, photo.name)));
+    const choice = make("select", { id: "beside-choice" }, ...others.map((photo) => make("option", { value: photo.id }, named(photo))));
     if (others.some((photo) => photo.id === this.#other)) choice.value = this.#other;
     const stage = make("div", { class: "beside" }), changes = make("div", { "aria-live": "polite" });
     const button = (words, work) => { const made = make("button", { type: "button" }, words); made.addEventListener("click", work); return made; };
@@ -47,7 +49,7 @@ export class PatientPanel extends EventTarget {
       make("div", { class: "choices" },
         button("What changed from it to this one", () => this.#compare(changes, choice.value, this.doc.id)),
         button("What changed from this one to it", () => this.#compare(changes, this.doc.id, choice.value))),
-      changes, this.#table(told),
+      changes, make("p", {}, make("a", { href: `/api/photos/${this.doc.id}/together/clinical`, target: "_blank", rel: "noopener" }, "Clinical report of all photos together"), " on one page of A4"), this.#table(told),
     );
     this.#other = choice.value;
     this.#draw(stage, choice.value);
@@ -100,7 +102,7 @@ export class PatientPanel extends EventTarget {
   }
 
   #table(told) {
-    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "measurement"), ...["pooled", ...told.photos.map((photo) => photo.name)].map((t) => make("th", { scope: "col", class: "n" }, t))));
+    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "measurement"), ...["pooled", ...told.photos.map(named)].map((t) => make("th", { scope: "col", class: "n" }, t))));
     const rows = told.rows.map((one) => this.#hovered(make("tr", {}, make("th", { scope: "row" }, one.name), make("td", { class: "n" }, `${one.pooled} ${one.unit}`, make("small", {}, one.interval), one.z ? make("small", {}, `z ${one.z}`) : ""), ...one.values.map((value) => make("td", { class: "n" }, value))), one.id));
     return make("details", { open: true }, make("summary", {}, "All photos together"), make("div", { class: "rows", tabIndex: 0, role: "region", "aria-label": "Pooled measurements" }, make("table", { class: "pooled" }, head, make("tbody", {}, ...rows))));
   }

@@ -205,6 +205,7 @@ const FIELDS = [
   ["distance", "Camera distance", null, "60 (cm), or lens=26mm"],
   ["scale", "Scale", null, "ipd=62 (mm), sticker=20, iris or mm-per-px=0.21; or by a known distance below"],
   ["patient", "Patient", null, "a code, the same for all photos of one person"],
+  ["taken", "Date of the photo", null, "2026-03-04; photos of one person stand in this order"],
 ];
 
 export function person(root, doc, save, mark) {

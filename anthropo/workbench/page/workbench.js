@@ -162,7 +162,7 @@ async function send() {
       if (doc.id !== photo) return;
       doc = told;
       lines = new Map(Object.entries(told.lines));
-      if (face.dragging || next) followed(hand); else { taken(); allLines(); }
+      if (face.dragging || next) { followed(hand); if (!$("traits").hidden) await callTraits(); } else { taken(); allLines(); }
       draw();
       performance.measure("point-to-numbers", { start: begun });
     } catch (error) {

@@ -1,0 +1,504 @@
+"""Schemas of what models answer, why, and how good they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anthropo.explanation.contributions import Contribution, Explained
+from anthropo.explanation.maps import Faithfulness, Heatmap
+from anthropo.explanation.standing import Standing
+from anthropo.learning.adjusting import Adjusted
+from anthropo.learning.attributes import Relation
+from anthropo.learning.evaluation import Count, Evaluation
+from anthropo.learning.heterogeneity import Pooled
+from anthropo.learning.manifest import Manifest
+from anthropo.learning.matching import Balance, Matched
+from anthropo.learning.metrics import DEFINITIONS
+from anthropo.learning.model import Prediction, Ranked
+from anthropo.learning.nearest import Nearest, Ranks
+from anthropo.learning.relations import FaceRelation
+from anthropo.learning.shift import Shift
+from anthropo.learning.sites import Sites
+from anthropo.learning.subgroups import Subgroup
+from anthropo.report.meanings import meanings
+from anthropo.report.schemas.building import (
+    COUNT,
+    NUMBER,
+    SHA256,
+    SHARE,
+    TEXT,
+    TRUTH,
+    Fields,
+    Schema,
+    Schemas,
+    by_name,
+    column,
+    entries,
+    listed,
+    one_of,
+    or_null,
+    said,
+)
+from anthropo.report.schemas.measured import VERSION, gate, values
+from anthropo.workflows.attributes import AttributeRow
+
+_LABEL = said(TEXT, "The label.")
+_PROBABILITY = said(SHARE, "Its probability, 0 to 1.")
+_LOG_ODDS = "Log-odds (nats) against all other labels together"
+_SHARES: Fields = {
+    "shares": said(by_name(SHARE), "How common each label is where the probabilities hold."),
+    "shares_from": said(one_of("training", "stated"), "Where that is from."),
+}
+_CALIBRATED = said({"const": False}, "A network's probabilities are not calibrated.")
+_OK = said({"const": "ok"}, "There is an answer.")
+_TASK = said(
+    TEXT, "binary, multiclass, one-vs-rest, multilabel or normality; of networks also grades and cases."
+)
+
+
+def _asked() -> Fields:
+    return {
+        "patient": said(or_null(TEXT), "The patient, where the table names one."),
+        "photos": said(listed(TEXT), "Photos of the answer."),
+        "anthropo": VERSION,
+        "task": _TASK,
+    }
+
+
+def _answer(
+    made: Schemas, name: str, description: str, own: Fields, optional: tuple[str, ...] = ()
+) -> Schema:
+    return made.define(name, entries({**_asked(), **own}, optional), description)
+
+
+def answers() -> Schema:
+    """What ``classify -o FILE.json`` writes."""
+    made = Schemas()
+    reason = said(or_null(TEXT), "Why the answer is for none of these; null of other answers.")
+    decision = said(TEXT, meanings(Prediction)["decision"])
+    typicality = said(or_null(SHARE), meanings(Prediction)["typicality"])
+    ok = {"status": _OK, "reason": reason, "decision": decision}
+    similarity = said(or_null(NUMBER), meanings(Ranked)["similarity"])
+    ranked = entries(
+        {
+            "label": _LABEL,
+            "probability": _PROBABILITY,
+            "log_odds": said(or_null(NUMBER), f"{_LOG_ODDS}; null: a distance, which has no probability."),
+            "kind": said(
+                one_of("trained", "matched"), "Whether the model was trained on it, or only matches it."
+            ),
+            "similarity": similarity,
+            "in_set": said(TRUTH, "Whether the label is in the prediction set."),
+        }
+    )
+    ranked = made.define("Ranked", ranked, "A label of an answer.")
+    labels = {
+        **ok,
+        "set": said(listed(TEXT), "The prediction set: labels that cannot be excluded."),
+        "typicality": typicality,
+        **_SHARES,
+        "ranked": said(listed(ranked), "The labels, most probable first."),
+    }
+    distance = said(or_null(NUMBER), "Distance to the healthy people that the model was trained on, 0 to 1.")
+    likeness = made.define(
+        "RankedByNetwork",
+        entries({"label": _LABEL, "probability": _PROBABILITY, "log_odds": said(NUMBER, f"{_LOG_ODDS}.")}),
+        "A label of a network's answer.",
+    )
+    network = {
+        "status": _OK,
+        "decision": decision,
+        "ranked": said(listed(likeness), "The labels, most probable first."),
+    }
+    of_network = {"network": said(TEXT, "The recipe that it was trained by."), "calibrated": _CALIBRATED}
+    failed = {
+        "status": said({"const": "failed"}, "There is no answer."),
+        "reason": said(TEXT, "Why there is no answer."),
+    }
+    kinds = [
+        _answer(made, "Answer", "A model's answer.", labels, tuple(_SHARES)),
+        _answer(
+            made,
+            "Distance",
+            "The answer of a model of distance to normal.",
+            {**ok, "typicality": typicality, "distance": distance},
+        ),
+        _answer(made, "NetworkAnswer", "A network's answer.", {**network, **of_network}),
+        _answer(
+            made, "Failed", "A photo that could not be used.", {**failed, **of_network}, tuple(of_network)
+        ),
+    ]
+    return {**listed({"oneOf": kinds}), "$defs": made.definitions}
+
+
+# ---------------------------------------------------------------------------------------- explanation
+
+
+def _contribution(made: Schemas) -> Schema:
+    people = made.record(
+        Standing, words={"p50": "Half of them measure less.", "p95": "95 % of them measure less."}
+    )
+    told = meanings(Contribution)
+    number = or_null(NUMBER)
+    measured: Fields = {
+        "value": said(number, "The person's value, in `unit`; of measurements only, as all that follow."),
+        "lo": said(number, "Lower end of its 95 % interval of accuracy."),
+        "hi": said(number, "Upper end of the same."),
+        "unit": said(TEXT, "Unit of the value."),
+        "reason": said(TEXT, "Why there is no value; else empty."),
+        "z_training": said(number, "How many standard deviations off the mean of the training controls."),
+        "people": said(by_name(people), "Where the value stands among the people of each label."),
+    }
+    made_of: Fields = {
+        "kind": said(made.of(_hint(Contribution, "kind")), "What it is of."),
+        "name": said(TEXT, told["name"]),
+        "log_odds": said(NUMBER, told["log_odds"]),
+        "log_odds_lo": said(number, "The lowest over the refits of the model; null without refits."),
+        "log_odds_hi": said(number, "The highest."),
+        "stable": said(
+            or_null(TRUTH),
+            "Whether every refit has the same sign and a quarter of the size or more; null without.",
+        ),
+    }
+    return made.define(
+        "Contribution", entries({**made_of, **measured}, measured), "A term of a label's log-odds."
+    )
+
+
+def _hint(kind: type[Any], name: str) -> Any:
+    from typing import get_type_hints
+
+    return get_type_hints(kind, include_extras=True)[name]
+
+
+def _faithfulness() -> Fields:
+    told = meanings(Faithfulness)
+    return {
+        name: said(or_null(NUMBER), f"{text[0].upper()}{text[1:]}; log-odds.")
+        for name, text in told.items()
+        if name not in ("passes", "reason", "sanity_correlation")
+    } | {"sanity_correlation": said(or_null(NUMBER), told["sanity_correlation"])}
+
+
+def explanation() -> Schema:
+    """What ``explain -o FILE.json`` writes of a model's answer."""
+    made = Schemas()
+    contribution = _contribution(made)
+    told = meanings(Explained)
+    label = entries(
+        {
+            "label": _LABEL,
+            "probability": said(or_null(SHARE), told["probability"]),
+            "log_odds": said(NUMBER, "Log-odds (nats): bias, residual and contributions added up."),
+            "bias": said(NUMBER, "What the sum begins with, `prevalence_shift` included."),
+            "residual": said(NUMBER, told["residual"]),
+            "how": said(made.of(_hint(Explained, "how")), "How the label is known."),
+            "prevalence_shift": said(NUMBER, told["shift"]),
+            "against": said(by_name(NUMBER), told["against"]),
+            "contributions": said(listed(contribution), told["contributions"]),
+        }
+    )
+    faithful = _faithfulness()
+    told = meanings(Heatmap)
+    heat = entries(
+        {
+            "log_odds": said(NUMBER, "The contribution that the map distributes, log-odds."),
+            "baseline": said(NUMBER, f"The same {told['baseline']}."),
+            "not_accounted_for": said(
+                NUMBER,
+                "Log-odds that the map leaves over: the contribution less the baseline and the map's sum.",
+            ),
+            **faithful,
+            "faithful": said(TRUTH, "Whether the map passes its tests."),
+            "reason": said(or_null(TEXT), "Why it does not."),
+        },
+        [*faithful, "faithful", "reason"],
+    )
+    heat = made.define("Heatmap", heat, "Figures of a heatmap; the tests are there where the map was tested.")
+    trait = entries(
+        {
+            "id": said({**TEXT, "pattern": "^HP:[0-9]{7}$"}, "The HPO term."),
+            "label": said(TEXT, "Its name."),
+            "side": column("traits", "side", TEXT),
+            "status": column("traits", "status", TEXT),
+            "measurements": said(listed(TEXT), "Ids of the measurements that it is called by."),
+            "reason": said(or_null(TEXT), "Why it is not called, or what weakens it."),
+        }
+    )
+    changed = entries(
+        {
+            "measurement": said(TEXT, "Id of the measurement."),
+            "value": said(NUMBER, "The person's value."),
+            "needed": said(NUMBER, "The nearest value with which the decision would be another."),
+            "unit": said(or_null(TEXT), "Unit of both."),
+            "standard_deviations": said(
+                NUMBER, "How far that is, in standard deviations of the training people."
+            ),
+            "decision": said(TEXT, "The decision then."),
+        }
+    )
+    ranked = made.record(
+        Ranked,
+        changed={"probability": _PROBABILITY, "label": _LABEL},
+        words={"in_set": "Whether the label is in the prediction set."},
+    )
+    match = entries({"label": _LABEL, "cosine": said(NUMBER, "Cosine with the label's nearest patient.")})
+    value = values(made)
+    document: Fields = {
+        "photo": said(or_null(TEXT), "The photo that is shown; null when anonymous."),
+        "photos": said(listed(TEXT), "Photos of the answer; none when anonymous."),
+        "n_photos": said(COUNT, "How many photos the answer is of."),
+        "sha256": said(or_null(SHA256), "SHA-256 of the photo; null when anonymous."),
+        "moved": said(
+            or_null(by_name(NUMBER)), "Landmarks that were placed by hand, and how far each, pixels."
+        ),
+        "left_out": said(listed(TEXT), "Photos that could not be used, and why; none when anonymous."),
+        "voided": said(or_null(TEXT), "Why the photo is not judged: what the photo gate found; else null."),
+        "decision": said(
+            or_null(TEXT), f"{meanings(Prediction)['decision']}; null of a photo that is voided."
+        ),
+        "reason": said(or_null(TEXT), "Why it was decided for none of these, or why the photo is voided."),
+        "set": said(listed(TEXT), "The prediction set: labels that cannot be excluded."),
+        "typicality": said(or_null(SHARE), meanings(Prediction)["typicality"]),
+        "ranked": said(listed(ranked), "The labels, most probable first."),
+        **_SHARES,
+        "labels": said(
+            listed(made.define("Label", label, "One label's sum.")), "The labels that are explained."
+        ),
+        "changes": said(
+            listed(made.define("Change", changed, "What would change the decision.")),
+            "Measurements that would change the decision by themselves.",
+        ),
+        "heatmaps": said(
+            or_null(
+                entries(
+                    {
+                        "label": said(TEXT, "The label that the heatmaps are of."),
+                        "regions": said(by_name(heat), "By region."),
+                        "whole": said(heat, "All regions together."),
+                    }
+                )
+            ),
+            "Figures of the heatmaps; null: there are none.",
+        ),
+        "heatmap_reason": said(or_null(TEXT), "Why there are none."),
+        "traits": said(
+            listed(made.define("Trait", trait, "A trait of the person.")), "HPO terms of the person."
+        ),
+        "matches": said(
+            listed(made.define("Match", match, "A matched label.")), "Nearest patients of matched labels."
+        ),
+        "age_basis": column("measure", "age_basis", TEXT),
+        "measurements": said(or_null(by_name(value)), "Values by the id of the measurement, see the atlas."),
+        "gate": said(or_null(gate(made)), "Checks of the photo gate by name."),
+        "pose": said(
+            or_null(entries({a: column("measure", a, NUMBER) for a in ("yaw", "pitch", "roll")})), "Degrees."
+        ),
+        "notes": said(listed(TEXT), "What the reader should know of the photo."),
+        "diagnostics": said(
+            by_name({}), "What the photo was measured with, as `diagnostics` of a measured photo."
+        ),
+        "model": _model(made),
+        "anthropo": VERSION,
+    }
+    return {**entries(document, _SHARES), "$defs": made.definitions}
+
+
+def _model(made: Schemas) -> Schema:
+    """What an explanation says of the model: entries of its manifest."""
+    told = meanings(Manifest) | {
+        "regions": "Regions that the model reads.",
+        "anthropo": "The version of anthropo that trained it.",
+        "cohort": "The training cohort in counts, as in the manifest of a model file.",
+        "encoder": "The encoder whose embeddings it reads, as in the manifest of a model file.",
+        "refits": "The models fitted without some of the patients, as in the manifest of a model file.",
+    }
+    free = by_name({})
+    kinds: Fields = {
+        "task": or_null(TEXT),
+        "labels": listed(TEXT),
+        "classifier": or_null(TEXT),
+        "encoder": free,
+        "more_encoders": listed(free),
+        "regions": listed(TEXT),
+        "anthropo": or_null(TEXT),
+        "cohort": free,
+        "command": or_null(TEXT),
+        "refits": free,
+    }
+    return said(
+        entries({name: said(kind, told[name]) for name, kind in kinds.items()}),
+        "The model, from its manifest.",
+    )
+
+
+def network_explanation() -> Schema:
+    """What ``explain -o FILE.json`` writes of a network's answer."""
+    made = Schemas()
+    faithful = _faithfulness()
+    tests = entries(
+        {
+            **faithful,
+            "passes": said(TRUTH, "Whether the map passes its tests."),
+            "reason": said(TEXT, "Why it does not."),
+        }
+    )
+    heat = entries(
+        {
+            "log_odds": said(NUMBER, "What the map distributes, log-odds."),
+            "baseline": said(NUMBER, "The same of a picture without content."),
+            "completeness": said(
+                NUMBER,
+                "Log-odds that the map leaves over: the contribution less the baseline and the map's sum.",
+            ),
+            "faithfulness": said(
+                or_null(made.define("Faithfulness", tests, "Tests of the map.")),
+                "Tests of whether the map shows what the network looks at; null: not tested.",
+            ),
+        }
+    )
+    ranked = entries(
+        {"label": _LABEL, "probability": _PROBABILITY, "log_odds": said(NUMBER, f"{_LOG_ODDS}.")}
+    )
+    document: Fields = {
+        "photos": said(listed(TEXT), "Photos of the answer."),
+        "network": said(TEXT, "The recipe that the network was trained by."),
+        "decision": said(TEXT, "The network's answer."),
+        "calibrated": _CALIBRATED,
+        "ranked": said(listed(ranked), "The labels, most probable first."),
+        "heatmaps_of": said(TEXT, "The label that the heatmaps are of."),
+        "heatmaps": said(
+            by_name(made.define("Heatmap", heat, "Figures of a heatmap.")),
+            "By region; `whole` is of all together.",
+        ),
+        "anthropo": VERSION,
+    }
+    return {**entries(document), "$defs": made.definitions}
+
+
+# ----------------------------------------------------------------------------------------- evaluation
+
+
+def _one_evaluation(made: Schemas) -> Schema:
+    figures = made.figures()
+    made.record(Count, words={"photos": "Photos.", "patients": "Patients."})
+    by_metric = {"metrics": said(figures, "Figures by metric.")}
+    sizes = {"n_photos": "Photos.", "n_patients": "Patients."}
+    made.record(Subgroup, changed=by_metric, words=sizes)
+    made.record(
+        Pooled,
+        missing=True,
+        words={
+            "hi": "Upper end of the same.",
+            "new_hi": "Upper end of the same.",
+            "reason": "Why it cannot be computed; else empty.",
+        },
+    )
+    sites = made.record(
+        Sites,
+        words={
+            "column": "The column that names the site.",
+            "figures": "Figures by site.",
+            "pooled": "Over the sites, by metric.",
+        },
+    )
+    words = {
+        "column": "The column.",
+        "controls": "The same of all controls.",
+        "after": "The same after matching.",
+        "matched_cases": "Of cases with a partner.",
+        "matched_controls": "Of controls with a partner.",
+    }
+    made.record(Balance, words=words, missing=True)
+    matched = made.record(
+        Matched,
+        words={
+            "columns": "Columns in which partners are alike.",
+            "pairs": "Pairs of a case and a control.",
+            "controls_left": "Controls without a partner, who are left out.",
+            "balance": "Before and after.",
+        },
+    )
+    adjusted = made.record(
+        Adjusted, words={"columns": "Columns in which people are alike.", "models": "AUROC by model."}
+    )
+    shift = made.record(
+        Shift, words={"site": "The site, or target.", "measurements": "The same of the measurements."}
+    )
+    made.record(Ranks)
+    nearest = made.record(Nearest)
+    changed: Fields = {
+        name: said(by_name(figures), meanings(Evaluation)[name])
+        for name in ("models", "differences", "by_label", "adapted")
+    }
+    changed["subgroups"] = said(
+        by_name(by_name({"$ref": "#/$defs/Subgroup"})), meanings(Evaluation)["subgroups"]
+    )
+    changed["left_out"] = said(
+        listed(entries({"photo": said(TEXT, "The photo."), "reason": said(TEXT, "Why.")})),
+        "Photos that could not be used.",
+    )
+    changed["settings"] = said(by_name({}), "How the evaluation was made, as name and value.")
+    changed["counts"] = said(by_name({"$ref": "#/$defs/Count"}), meanings(Evaluation)["counts"])
+    changed["confusion"] = said(listed(listed(COUNT)), meanings(Evaluation)["confusion"])
+    changed |= {
+        "sites": said(sites, meanings(Evaluation)["sites"]),
+        "matched": said(matched, meanings(Evaluation)["matched"]),
+        "adjusted": said(adjusted, meanings(Evaluation)["adjusted"]),
+        "shifts": said(listed(shift), meanings(Evaluation)["shifts"]),
+        "nearest": said(nearest, meanings(Evaluation)["nearest"]),
+    }
+    more: Fields = {
+        "definitions": said(
+            entries({name: said({"const": told}, told) for name, told in DEFINITIONS.items()}),
+            "What each metric is, in a sentence.",
+        ),
+        "anthropo": VERSION,
+    }
+    return made.record(
+        Evaluation,
+        changed=changed,
+        more=more,
+        without=("attribute", "judged"),
+        optional=("sites", "matched", "adjusted", "adapted", "shifts", "nearest"),
+        missing=True,
+    )
+
+
+def evaluation() -> Schema:
+    """What ``evaluate -o FILE.json`` writes."""
+    made = Schemas(imported={"Shift": Shift})
+    one = _one_evaluation(made)
+    several = entries({"attributes": said(by_name(one), "An evaluation for each attribute, by its name.")})
+    return {"oneOf": [one, several], "$defs": made.definitions}
+
+
+def attributes() -> Schema:
+    """What ``evaluate --compare attributes -o FILE.json`` writes."""
+    made = Schemas()
+    relation = made.record(
+        Relation,
+        words={
+            "first": "An attribute.",
+            "second": "Another.",
+            "lo": "Lower end of its 95 % interval.",
+            "hi": "Upper end.",
+        },
+    )
+    assert relation
+    words = {"labels": "In the labels alone.", "people": "Patients."}
+    pair = made.record(
+        FaceRelation,
+        words=words,
+        missing=True,
+        more={"meaning": said(TEXT, "What the three figures say together.")},
+    )
+    row = made.record(AttributeRow, words={"attribute": "The attribute, or mean."})
+    document: Fields = {
+        "photos": said(COUNT, "Photos."),
+        "patients": said(COUNT, "Patients."),
+        "patients_with": said(by_name(COUNT), "Patients with each attribute."),
+        "attributes": said(listed(row), "Each attribute, and last their mean."),
+        "relations": said(listed(pair), "All pairs of attributes, the surest first."),
+    }
+    return {**entries(document), "$defs": made.definitions}
