@@ -73,6 +73,12 @@ def summary(thing: object) -> str:
     return re.sub(r"([|*_])", r"\\\1", re.sub(r"\s*\[\d+\]_", "", said))
 
 
+def sentence(comment: str) -> str:
+    """A comment of the sources as a sentence."""
+    begin = comment[:1].upper() + comment[1:] if re.match(r"[a-z]+[ ,;]", comment) else comment
+    return begin if begin.endswith(".") else f"{begin}."
+
+
 def kind_of(thing: object) -> str:
     if inspect.isclass(thing):
         return "exception" if issubclass(thing, BaseException) else "class"
