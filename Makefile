@@ -50,11 +50,11 @@ lint: $(VENV)/installed
 	cd tests && ../$(BIN)/lint-imports --config ../pyproject.toml
 	cd tests && $(SCRIPTS) ../benchmarks/*.py && $(SCRIPTS) ../development/*.py
 
-# the examples in the docstrings of the installed package, and those of docs/python.md, are tests as well; two
+# the examples in the docstrings of the installed package, and those of two pages, are tests as well; two
 # processes share them, each with one thread of linear algebra unless OMP_NUM_THREADS says otherwise
 test: lint
 	cd tests && OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} ../$(BIN)/pytest -c ../pyproject.toml --rootdir=.. \
-		-n 2 --dist worksteal . ../docs/python.md --doctest-glob='*.md' --doctest-modules --pyargs anthropo
+		-n 2 --dist worksteal . ../docs/python.md ../docs/own-measurements.md --doctest-glob='*.md' --doctest-modules --pyargs anthropo
 
 # What is documented is the installed package. Warnings are errors, and so is a tutorial whose command fails.
 $(VENV)/docs: $(VENV)/installed

@@ -25,6 +25,7 @@ from .measurement.compute import Measurements as Measurements
 from .measurement.compute import measure_face as measure_face
 from .measurement.pooling import Pooled as Pooled
 from .measurement.pooling import pool as pool
+from .measurement.registry import Registry as Registry
 from .measurement.registry import registry as registry
 from .networks.network import Network as Network
 from .observation import Observation as Observation

@@ -6,10 +6,11 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence
+from anthropo.cli.sections import Sectioned
 from anthropo.plain import say
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("folder", metavar="[FOLDER]", required=False)
 @click.option(
     "--model",

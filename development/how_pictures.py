@@ -166,7 +166,7 @@ def landmarks() -> Any:
     detected, measured = places(seen)
     frame = face_axes(seen.face.landmarks)
     kind = instrument("fine")
-    made, axes = figure(3.0, 1, 2, width_ratios=(1.75, 1))
+    made, axes = figure(6.0, 2, 1)
     parts = (
         ("eyes", ("exR", "psR", "enR", "piR", "enL", "psL", "exL", "piL", "pR", "pL")),
         ("nose", ("alR", "alL", "sn", "prn")),
@@ -189,7 +189,7 @@ def landmarks() -> Any:
             axis.annotate(code, at, xytext=beside.get(code.rstrip("RL"), (0, 9)), textcoords="offset points",
                           fontsize=9, color="white", ha="center")  # fmt: skip
         shown = np.array([measured[code] for code in codes])
-        window(axis, shown, 0.13 * float(np.ptp(shown[:, 0])) if name == "eyes" else 17)
+        window(axis, shown, 14 if name == "eyes" else 12)
     return made
 
 

@@ -157,3 +157,31 @@ def test_a_public_method_says_what_it_takes_gives_and_refuses(owner: str, name: 
 
 def test_what_refuses_nothing_is_public() -> None:
     assert {name for _, name in functions()} | {"align"} >= REFUSE_NOTHING
+
+
+#: Functions whose files are those they write, or of whose photos each has its reason in the table.
+WRITING = {"make_cohort", "measure_table", "patient_table", "write_example"}
+
+
+def of_files() -> list[tuple[str, str, int]]:
+    """Public functions that need files and nothing else, and how many."""
+    found = []
+    for room, name in functions():
+        function = inspect.unwrap(getattr(importlib.import_module(room), name))
+        needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+        paths = all("PathLike" in str(p.annotation) and "dict" not in str(p.annotation) for p in needed)
+        if needed and paths and name not in WRITING:
+            found.append((room, name, len(needed)))
+    return found
+
+
+@pytest.mark.parametrize(("room", "name", "files"), of_files(), ids=[f"{r}.{n}" for r, n, _ in of_files()])
+def test_a_file_that_is_gone_raises_an_error_that_is_documented(
+    room: str, name: str, files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    function = getattr(importlib.import_module(room), name)
+    with pytest.raises(anthropo.AnthropoError, match=r"gone\.jpg") as caught:
+        function(*["gone.jpg"] * files)
+    said = set(raised_types(documented(inspect.unwrap(function))))
+    assert said & {kind.__name__ for kind in caught.type.__mro__}

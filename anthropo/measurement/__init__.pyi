@@ -6,6 +6,7 @@ from .landmark_file import save_landmarks as save_landmarks
 from .pooling import Pooled as Pooled
 from .pooling import pool as pool
 from .registry import Entry as Entry
+from .registry import Registry as Registry
 from .registry import registry as registry
 from .scale import Scale as Scale
 from .scale import ScaleRequest as ScaleRequest

@@ -101,11 +101,19 @@ def print_person(record: PatientRecord) -> None:
     _print_measurements(record)
 
 
+def shortened(sentence: str) -> str:
+    """A sentence with a list of measurements, of which a terminal shows the first two."""
+    first, *others = sentence.split("; ")
+    if len(others) < 3:
+        return sentence
+    return f"{first}; {others[0]}; and {len(others) - 1} other measurements, which tables and reports name."
+
+
 def _print_measurements(record: MeasuredRecord) -> None:
     if record.age_basis:
         say(f"age for z-scores: {record.age_basis}")
     for sentence in record.disagreements:
-        say(sentence, fg="yellow")
+        say(shortened(sentence), fg="yellow")
     pooled = any(isinstance(value, Pooled) for value in record.measurements)
     rows = _rows(record, pooled)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -38,7 +38,7 @@ TASKS: dict[str, tuple[str, ...]] = {
         "workbench", "workflows.demonstration", "workflows.manifest", "workflows.weights",
         "workflows.inspection", "workflows.installation", "licensing",
     ),
-    "Measurements": ("measurement", "workflows.measuring"),
+    "Measurements": ("measurement", "workflows.measuring", "workflows.own_measurements"),
     "Photographs and faces": ("photo", "video", "face", "observation", "settings", "parallel"),
     "Cohorts and models": ("learning", "encoder", "workflows"),
 }  # fmt: skip
@@ -71,6 +71,12 @@ def summary(thing: object) -> str:
         return ""
     said = (inspect.getdoc(thing) or "").split("\n\n", 1)[0].replace("\n", " ")
     return re.sub(r"([|*_])", r"\\\1", re.sub(r"\s*\[\d+\]_", "", said))
+
+
+def sentence(comment: str) -> str:
+    """A comment of the sources as a sentence."""
+    begin = comment[:1].upper() + comment[1:] if re.match(r"[a-z]+[ ,;]", comment) else comment
+    return begin if begin.endswith(".") else f"{begin}."
 
 
 def kind_of(thing: object) -> str:

@@ -15,7 +15,7 @@ from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.judging import variants
 from anthropo.learning.model import Options, design
 
-README = Path(__file__).parents[2] / "README.md"
+RECIPES = Path(__file__).parents[2] / "docs" / "python.md"
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +49,8 @@ def test_nor_does_a_model_learn_from_columns_unasked() -> None:
     assert asked == {"metadata"}
 
 
-def test_the_readme_takes_none_into_its_table() -> None:
-    (line,) = [text for text in README.read_text("utf-8").splitlines() if "= anthropo.feature_frame(" in text]
-    assert line.partition("#")[0].strip() == "table = anthropo.feature_frame(features)"
+def test_the_page_on_python_takes_none_into_its_table() -> None:
+    (line,) = [
+        text for text in RECIPES.read_text("utf-8").splitlines() if "= anthropo.feature_frame(" in text
+    ]
+    assert line.partition("#")[0].strip() == ">>> frame = anthropo.feature_frame(features)"

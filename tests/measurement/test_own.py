@@ -158,13 +158,17 @@ def test_it_is_compared_between_photos(head_face: Face, head: Photo) -> None:
 
 
 def test_derived_checks_are_nearly_those_of_the_shipped_ones() -> None:
-    """As the page of one's own measurements says: 90 of 100 or more for each check, 86 for the fewest."""
+    """As docs/own-measurements.md says: 93 of 100, and otherwise stricter twice as often as laxer."""
     agree: Counter[str] = Counter()
+    stricter = laxer = 0
+    used = [check for check in CHECKS if any(check in entry.voids for entry in geometry())]
     for entry in geometry():
-        found = derived_voids(entry)
-        agree.update(check for check in CHECKS if (check in found) == (check in entry.voids))
-    assert min(agree.values()) >= 0.86 * len(geometry())
-    assert sum(agree.values()) >= 0.94 * len(geometry()) * len(CHECKS)
+        found, chosen = {*derived_voids(entry)}, {*entry.voids}
+        agree.update(check for check in used if (check in found) == (check in chosen))
+        stricter, laxer = stricter + len(found - chosen), laxer + len(chosen - found)
+    assert round(100 * sum(agree.values()) / (len(geometry()) * len(used))) == 93
+    assert min(agree.values()) >= 0.88 * len(geometry())
+    assert stricter > 2 * laxer
 
 
 def test_ordinary_faces_are_those_of_adults() -> None:

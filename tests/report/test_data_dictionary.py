@@ -14,6 +14,7 @@ from anthropo.batch.long import COLUMNS as LONG
 from anthropo.batch.records import is_result_column
 from anthropo.reference.curves import columns as columns_of_curves
 from anthropo.reference.tables import COLUMNS as REFERENCE
+from anthropo.reference.tables import EXPRESSION
 from anthropo.report.columns import dictionary, markdown
 from anthropo.settings import Settings
 from anthropo.workflows.change import COLUMNS as CHANGES
@@ -63,8 +64,8 @@ def test_tables_of_fixed_columns() -> None:
     described("traits", TRAITS)
     described("change", CHANGES)
     described("change FILE.tests.csv", TEST_COLUMNS)
-    described("reference", REFERENCE)
-    described("reference --by age", columns_of_curves(("white", "East Asian")))
+    described("reference", REFERENCE, [EXPRESSION])
+    described("reference --by age", columns_of_curves(("white", "East Asian")), [EXPRESSION])
 
 
 def test_composites(tmp_path: Path) -> None:

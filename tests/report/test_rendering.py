@@ -14,6 +14,7 @@ from PIL import Image
 from anthropo.errors import InputError, ModelError
 from anthropo.files import write
 from anthropo.report.rendering import COLOURS, embedded, jpeg, page, png, print_figures, print_table
+from anthropo.report.tables import shortened
 
 
 def templates() -> list[Path]:
@@ -100,3 +101,11 @@ def test_figures_that_do_not_fit_beside_each_other_stand_below(
     assert "".join(lines).count("0.995 (0.943 to 1.000)xxxxxxxxxxxxxxxx") == 3
     assert lines[-2].split()[0] == "[b]"
     assert lines[-2].endswith("–")
+
+
+def test_a_terminal_shows_the_first_measurements_of_a_long_list() -> None:
+    sentence = "groups disagree: " + "; ".join(f"m{i} +2.1" for i in range(6)) + "."
+    assert shortened(sentence) == (
+        "groups disagree: m0 +2.1; m1 +2.1; and 4 other measurements, which tables and reports name."
+    )
+    assert shortened("groups disagree: m0 +2.1; m1 +2.1.") == "groups disagree: m0 +2.1; m1 +2.1."

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Invoke, refused, sentence_of
+from conftest import Invoke, described, refused, sentence_of
 
 import anthropo
 from anthropo.errors import InputError, ModelError
@@ -311,6 +311,7 @@ def test_the_command_checks_tries_and_draws(tmp_path: Path, mine: Path, invoke: 
     assert float(row["lo"]) < float(row["value"]) < float(row["hi"])
     assert row["derived"] == "region side voids"
     assert list(row) == list(anthropo.check_registry(mine).to_frame().columns)
+    described("registry", row)
     refused(invoke, "registry", mine, "--find", "x", says="--find is for the list of all measurements")
     refused(invoke, "registry", mine, "-o", mine, says="would overwrite what is read")
     refused(
