@@ -93,7 +93,9 @@ def test_a_request_chooses_it() -> None:
     assert TrainRequest().align is None
     assert named_encoder(None, None, None, None, SETTINGS).align == "canonical"
     assert named_encoder(None, None, "two-point", None, SETTINGS).align == "two-point"
-    with pytest.raises(InputError, match=r"align='sideways': unknown\. Choose from canonical, two-point, none"):
+    with pytest.raises(
+        InputError, match=r"align='sideways': unknown\. Choose from canonical, two-point, none"
+    ):
         named_encoder(None, None, "sideways", None, SETTINGS)
 
 
