@@ -307,6 +307,9 @@ def test_sizes_are_shown_on_their_growth_charts(page: Any) -> None:
     page.fill("#person-height", "98")
     page.keyboard.press("Tab")
     page.wait_for_selector("#person .growth img[alt='Height 98 cm on the centiles of WHO 2006/2007: 8.17']")
+    page.fill("#person-age", "31")  # for whom there is another chart, and no curve
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#person .growth figure:not(:has(img)) >> text=US adults")
     page.fill("#person-height", "tall")
     page.keyboard.press("Tab")
     page.wait_for_selector("#person .growth .bad:has-text(\"height 'tall' is no number. Give cm.\")")
