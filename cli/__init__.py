@@ -109,7 +109,10 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            ctx.fail(f"no command {name!r}; the commands are {', '.join(COMMANDS)}.")
+            from difflib import get_close_matches
+
+            near = "".join(f", did you mean {one}?" for one in get_close_matches(name, COMMANDS, 1)) or "."
+            ctx.fail(f"no command {name!r}{near} The commands are {', '.join(COMMANDS)}.")
         return super().resolve_command(ctx, args)
 
 

@@ -6,13 +6,14 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress
+from anthropo.cli.sections import Sectioned
 from anthropo.plain import say
 from anthropo.report.bench import print_bench, write_rows
 from anthropo.workflows.bench import bench_networks
 from anthropo.workflows.cohort import PhotoReading
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("networks", metavar="NET...", nargs=-1, required=True)
 @options.cohort_argument
 @options.output_option("FILE", "Write the table: .csv or .json.")

@@ -18,6 +18,7 @@ from anthropo.cli.common import (
     progress,
     show_first,
 )
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.workflows.classify import Classification
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.network_model import NetworkClassification, NetworkModel
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.photos_argument
 @options.model_option
 @options.output_option("FILE", "Write a table: .csv or .parquet (a row per person), or .json (everything).")

@@ -14,6 +14,7 @@ from anthropo.cli.finetune import (
     training_options,
     warm_start_option,
 )
+from anthropo.cli.sections import Sectioned
 from anthropo.plain import say
 from anthropo.report.bench import write_rows
 from anthropo.report.compare_networks import print_compared, write_compared
@@ -21,7 +22,7 @@ from anthropo.workflows.comparison import compare_networks, prepare_comparison
 from anthropo.workflows.finetuning import FinetuneRequest
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.cohort_argument
 @click.option(
     "--recipe",

@@ -9,10 +9,11 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, progress
+from anthropo.cli.sections import Sectioned
 from anthropo.plain import minus, say
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("folder", metavar="[FOLDER]", default="anthropo-demo")
 @click.option("--patients", type=click.IntRange(10, 1000), default=40, help="Of each label.")
 @options.names_option(

@@ -19,6 +19,7 @@ from anthropo.cli.common import (
     show_findings,
     show_gate,
 )
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.learning.evaluation import Evaluation
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.attributes import ComparedAttributes
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.cohort_argument
 @click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
 @options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")

@@ -6,12 +6,13 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write
+from anthropo.cli.sections import Sectioned
 from anthropo.plain import say
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.export import export_network
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("network", metavar="NET")
 @options.output_option("FILE.onnx", "Write the network to this file.", required=True)
 @options.flag("--int8", "Eight-bit integers: a quarter of the size.")

@@ -12,6 +12,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import command_line, in_one_sentence, place_to_write, progress, show_findings
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.report.finetune import print_finetuned, write_history
@@ -51,7 +52,7 @@ def warm_start_option(metavar: str, choices: str) -> options.Decorator:
     return click.option("--warm-start", metavar=metavar, help=f"Weights to begin with: {choices}")
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("cohort", metavar="COHORT", required=False)
 @click.option(
     "--recipe", type=click.Choice((*RECIPES, *FURTHER)), required=True, help="Which network, see above."

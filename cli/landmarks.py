@@ -8,6 +8,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress
+from anthropo.cli.sections import SectionedGroup
 from anthropo.plain import say
 from anthropo.report.landmarks import print_evaluated, print_trained, write_evaluated
 from anthropo.workflows.landmarks import LandmarkTrainRequest, evaluate_landmarks, train_landmarks
@@ -24,7 +25,7 @@ unit_option = options.names_option(
 )
 
 
-@click.group()
+@click.group(cls=SectionedGroup)
 def command() -> None:
     """Landmark models of your own: train one on annotated faces, and judge it.
 

@@ -30,6 +30,7 @@ from anthropo.cli.common import (
     show_gate,
     terminate_like_ctrl_c,
 )
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.plain import say, together
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 _MANY_ON_A_PAGE = 1000  # photos; of each the page has a picture
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.photos_argument
 @options.output_option(
     "FILE",

@@ -20,6 +20,7 @@ from anthropo.cli.common import (
     progress,
     terminate_like_ctrl_c,
 )
+from anthropo.cli.sections import SectionedGroup
 from anthropo.errors import AnthropoError, InputError
 from anthropo.plain import say, together
 from anthropo.reference.adapting import LEAST
@@ -41,7 +42,7 @@ from anthropo.workflows import reference as workflow
 _ASKED = (1.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 
 
-@click.group()
+@click.group(cls=SectionedGroup)
 def command() -> None:
     """Reference tables for z-scores: what healthy people of a sex and age measure.
 

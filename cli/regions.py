@@ -6,12 +6,13 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings
+from anthropo.cli.sections import Sectioned
 from anthropo.files import write
 from anthropo.plain import say
 from anthropo.workflows.regions import RegionsRequest, distinguish
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.cohort_argument
 @click.option("--label", metavar="LABEL", required=True, help="Whose people are compared with all others.")
 @options.output_option("FILE", "Write .html (a page), .png (the heatmaps) or .json (all figures).")

@@ -6,12 +6,13 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, fail, in_one_sentence, place_to_write
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.measurement.registry import registry
 from anthropo.plain import say
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("tables", metavar="[TABLE]...", nargs=-1)
 @options.output_option(
     "FILE", "Write a page with a drawing of each (.html), or the table that is shown (.csv)."

@@ -6,10 +6,11 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence
+from anthropo.cli.sections import Sectioned
 from anthropo.plain import say
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("folder", metavar="[FOLDER]", required=False)
 @click.option(
     "--model",
@@ -54,7 +55,7 @@ def command(
     Examples:
       anthropo serve
       anthropo serve photos/ --model m.anthropo --port 9000
-      anthropo traits photos/cohort.csv --landmarks photos/landmarks -o traits.csv   # what the page shows
+      anthropo traits photos/cohort.csv --landmarks photos/landmarks -o traits.csv   # as the page has them
     """
     with in_one_sentence("what was changed on the page is written."):
         from anthropo.workbench import serve

@@ -19,6 +19,7 @@ from anthropo.cli.common import (
     show_findings,
     show_gate,
 )
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.learning.card import stability
 from anthropo.learning.evaluation import Evaluation, model_name
@@ -35,7 +36,7 @@ _SURE = 0.05  # false discovery rate of a relation that is shown
 _MOST_RELATIONS = 20
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.cohort_argument
 @options.output_option("MODEL", "Write the model to this file, such as m.anthropo.")
 @options.flag(

@@ -11,6 +11,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
+from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.reference.growth import CHARTS
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from anthropo.parallel import Runner
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @options.photos_argument
 @options.sex_option()
 @options.age_option()

@@ -19,13 +19,14 @@ from anthropo.cli.common import (
     show_first,
 )
 from anthropo.cli.finetune import recipe_options, reported
+from anthropo.cli.sections import SectionedGroup
 from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.translation import TranslationRequest, train_translation, translate
 
 
-@click.group()
+@click.group(cls=SectionedGroup)
 def command() -> None:
     """Translate faces from one domain of photos to another, such as from the web to your clinic.
 

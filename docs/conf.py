@@ -45,6 +45,7 @@ nb_merge_streams = True
 # the docstrings name their types themselves
 autodoc_typehints = "none"
 toc_object_entries_show_parents = "hide"
+default_role = "py:obj"  # what stands between single backticks in a docstring
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
@@ -57,7 +58,7 @@ html_show_sphinx = False
 html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 6,
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button"],
     "secondary_sidebar_items": ["page-toc"],

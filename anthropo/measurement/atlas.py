@@ -13,10 +13,7 @@ from anthropo.measurement.drawing import drawing
 from anthropo.measurement.registry import Entry, Unavailable, registry, unavailable
 from anthropo.measurement.repeatability import repeatability
 
-_COLUMNS = (
-    "drawing", "id", "name", "kind", "unit", "side", "expression", "definition", "HPO low / high",
-    "voided by", "note",
-)  # fmt: skip
+_STAR = r"\*"  # of CIELAB, in Markdown
 
 
 def atlas() -> str:
@@ -32,21 +29,31 @@ def atlas() -> str:
     for entry in registry().values():
         if entry.region != region:
             region = entry.region
-            lines += ["", f"## {region.capitalize()}", ""]
-            lines += [f"| {' | '.join(_COLUMNS)} |", "|" + "---|" * len(_COLUMNS)]
+            lines += ["", f"## {region.capitalize()}"]
         moved = not corrected.isdisjoint(entry.points)
         marks = {"*mm*": entry.needs_mm, "*fine*": entry.needs_fine, "*corrected*": moved}
         of = ", ".join(compress(marks, marks.values()))
         unit = entry.unit + (f" ({of})" if of else "")
-        how = f"`{entry.expression}`" if entry.expression else "*from the photo*"
-        lines.append(
-            f'| <img src="atlas/{entry.id}.svg" width="180" alt=""> '
-            f"| {entry.id} | {entry.name} | {entry.kind} | {unit} | {entry.side} | {how} | "
-            f"{entry.definition} | {_hpo(entry)} | {', '.join(entry.voids) or '–'} | {entry.note} |"
-        )
+        how = f"{entry.kind} `{entry.expression}`" if entry.expression else f"{entry.kind}, *from the photo*"
+        told = [
+            entry.definition,
+            f"HPO: {_hpo(entry)}",
+            f"voided by {', '.join(entry.voids) or '–'}",
+            entry.note,
+        ]
+        lines += [
+            "",
+            f"### {entry.id}",
+            "",
+            f'<img class="drawing" src="atlas/{entry.id}.svg" width="180" alt="">',
+            "",
+            f"**{entry.name.replace('*', _STAR)}**, {entry.side}: {how}, {unit}",
+            "",
+            "; ".join(filter(None, told)),
+        ]
     lines += ["", *_reliability()]
     lines += ["", "## Not available", ""]
-    lines += ["| id | name | why | definition | HPO low / high |", "|---|---|---|---|---|"]
+    lines += ["| id | name | why | definition | HPO |", "|---|---|---|---|---|"]
     lines += [f"| {u.id} | {u.name} | {u.reason} | {u.definition} | {_hpo(u)} |" for u in unavailable()]
     return "\n".join(lines) + "\n"
 
@@ -68,7 +75,7 @@ def _reliability() -> list[str]:
 
 
 def _hpo(entry: Entry | Unavailable) -> str:
-    return f"{entry.hpo_low or '–'} / {entry.hpo_high or '–'}"
+    return f"low {entry.hpo_low or '–'}, high {entry.hpo_high or '–'}"
 
 
 def pages() -> dict[str, str]:

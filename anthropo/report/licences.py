@@ -13,11 +13,18 @@ from anthropo.licensing import Resource, licences
 
 _HEAD = """# Licences
 
-Of the code, of the trained weights, and of what these were trained on or made from. `anthropo models` prints
-the same table; both are made from `anthropo/licences.csv`. Libraries under permissive licences that only
-compute, draw or read tables (numpy, scipy, pandas, Pillow, matplotlib, click and others) are left out. It is
-no legal advice. Not permissive is what excludes some use (above all commercial use), obliges others to take
+In short: anthropo's own code is under the BSD 3-Clause licence. The weights that find faces and landmarks
+were trained on photographs that exclude commercial use or state no licence, so take whatever looks at faces
+as for research only. Pictures without a face can be worked on with permissive parts alone. This is no legal
+advice.
+
+The [table](#what-is-used) has the licences of code, of trained weights, and of what these were trained on or
+made from. `anthropo models` prints it; both are made from `anthropo/licences.csv`. Libraries under permissive
+licences that only compute, draw or read tables (numpy, scipy, pandas, Pillow, matplotlib, click and others)
+are left out. Not permissive is what excludes some use (above all commercial use), obliges others to take
 over a licence (GPL, LGPL, AGPL), may not be altered, or states no licence.
+
+## Permissive runs
 
 `--permissive` on every command but inspect, verify, models, doctor and completion, `ANTHROPO_PERMISSIVE=1`
 and `anthropo.permissive()` use only what is permissive in all three respects. Nothing that comes with
@@ -36,6 +43,8 @@ models in their card and manifest, and every output, tables and lists included, 
 A model with a part that is not permissive says so in its card, and permissive runs refuse it. The licence of
 your own photographs is yours to know.
 
+## What is your own
+
 A network of your own (`--encoder onnx:FILE`) has the licences that its sidecar states, and without a word
 none: models that read it say so in their card. A permissive run takes it if the sidecar says
 `permissive = true` and why (`licence`, `data`); one that `anthropo export` wrote, as the network itself.
@@ -43,6 +52,8 @@ none: models that read it say so in their card. A permissive run takes it if the
 dlib's landmarks of five points come with the weights. They are in the public domain, but were trained on
 photographs from the internet whose licences nobody states, and five points (corners of the eyes, base of the
 nose) would give three ratios without head pose, photo gate or interval: anthropo does not measure with them.
+
+## What is used
 
 | name | kind | where | code | weights | training data, or source | permissive | used by |
 |---|---|---|---|---|---|---|---|

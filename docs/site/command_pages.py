@@ -96,6 +96,8 @@ def pages() -> dict[str, str]:
             assert command is not None
             made[f"{name}.md"] = "\n".join(section(command, f"anthropo {name}", 1)).rstrip() + "\n"
             table.append(f"| [{name}](commands/{name}.md) | {marked(what)} |")
+    names = [name.removesuffix(".md") for name in made]
+    table += ["", "```{toctree}", ":hidden:", "", *(f"commands/{name}" for name in names), "```"]
     return {**made, "table.inc": "\n".join(table) + "\n"}
 
 

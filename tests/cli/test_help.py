@@ -90,7 +90,10 @@ def test_without_arguments_the_help_is_shown_and_the_exit_code_says_wrong_use(in
 
 def test_unknown_command_names_the_commands(invoke: Invoke) -> None:
     last = refused(invoke, "mesure", "a.png").splitlines()[-1]
-    assert last == f"Error: no command 'mesure'; the commands are {', '.join(COMMANDS)}."
+    listed = f"The commands are {', '.join(COMMANDS)}."
+    assert last == f"Error: no command 'mesure', did you mean measure? {listed}"
+    last = refused(invoke, "xyz").splitlines()[-1]
+    assert last == f"Error: no command 'xyz'. {listed}"
 
 
 def test_unknown_option_is_wrong_use(invoke: Invoke) -> None:

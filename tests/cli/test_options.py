@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,3 +214,23 @@ def test_what_is_measured_already_is_not_measured_in_another_way(invoke: Invoke,
     ):
         said = refused(invoke, "reference", "build", table, "-o", tmp_path / "r.csv", *words)
         assert f"has been measured already: {option} has nothing to do. Leave it out." in said
+
+
+def test_long_help_has_its_options_in_sections(invoke: Invoke) -> None:
+    text = invoke("evaluate", "--help").stdout
+    _, *parts = re.split(r"(?m)^([A-Z][\w ]+):\n", text[text.index("\nOptions:") :])
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
+    assert list(sections) == ["Options", "Training", "Photos", "Computing"]
+    for section, first, last in (
+        ("Options", "--model", "--help"),
+        ("Training", "--classifier", "--seed"),
+        ("Photos", "--landmarks", "--deadline"),
+        ("Computing", "--jobs", "--permissive"),
+    ):
+        assert first in sections[section]
+        assert last in sections[section]
+    shown = re.findall(r"(?m)^  (?:-\w, )?(--[\w-]+)", "".join(parts[1::2]))
+    assert sorted(shown) == sorted([*OPTIONS["evaluate"], "--help"])  # each once
+    assert "The person:" in invoke("traits", "--help").stdout
+    assert "Photos:" in invoke("reference", "build", "--help").stdout
+    assert "Training:" not in invoke("composite", "--help").stdout

@@ -126,3 +126,17 @@ def test_what_cannot_be_compared_is_one_sentence(client: Client, photos: dict[st
         assert says in answer.text
     assert client.ask(f"/api/photos/{first}/change/none/rows").status == 404
     assert client.ask(f"/api/photos/{first}/change/{photos['second.png']}/other").status == 404
+
+
+def test_the_page_has_measurements_of_ones_own(tmp_path: Path, astronaut: Pixels) -> None:
+    Image.fromarray(astronaut).save(tmp_path / "p.png")
+    row = {"id": "jaw_eye_index", "name": "Jaw to eyes", "kind": "ratio", "unit": "%"}
+    expression = "100 * d(goR, goL) / d(exR, exL)"
+    with anthropo.registry.added(row | {"expression": expression}), Workbench(tmp_path, port=0) as bench:
+        client = Client(bench)
+        (photo,) = client.ask("/api/photos").json["photos"]
+        told = client.ask(f"/api/photos/{photo['id']}").json
+        (own,) = [one for one in told["measurements"] if one["id"] == "jaw_eye_index"]
+        assert own["name"] == "Jaw to eyes"
+        assert float(own["value"]) > 100
+        assert client.ask(f"/api/photos/{photo['id']}/lines/jaw_eye_index").json

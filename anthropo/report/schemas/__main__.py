@@ -182,11 +182,17 @@ def _kind(entry: Schema) -> str:
             if entry.get("minItems") == entry.get("maxItems") and "maxItems" in entry
             else ""
         )
-        return f"list of {least}{_kind(entry['items'])}"
+        return f"list of {least}{_several(_kind(entry['items']))}"
     if kind == "object" and isinstance(entry.get("additionalProperties"), dict):
         inner = _kind(entry["additionalProperties"])
-        return f"object of {inner}" if inner != "any" else "object"
+        return f"object of {_several(inner)}" if inner != "any" else "object"
     return _WORDS.get(str(kind), str(kind))
+
+
+def _several(kind: str) -> str:
+    """The plural of a type in words; names of definitions stay as they are."""
+    word, _, rest = kind.partition(" ")
+    return f"{word}s {rest}".strip() if word in _WORDS.values() else kind
 
 
 def main(docs: str) -> None:
