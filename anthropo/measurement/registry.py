@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.definitions import Definition, define, defined, definitions, forget
+from anthropo.definitions import Definition, define, defined, definitions, forget, state
 from anthropo.errors import InputError
 from anthropo.face.frame import Floats
 from anthropo.face.gate import CHECKS
@@ -254,10 +254,16 @@ class Registry:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self.__name__ = "registry"  # as functions have, which it is called like
+        self._known: tuple[int, dict[str, Entry]] = (-1, {})  # of a state of the definitions
 
     def __call__(self) -> dict[str, Entry]:
         """Every measurement, by id, in the registry's order; one's own come last."""
-        return _with_own(definitions())
+        number, entries = self._known
+        if number != (now := state()):
+            entries = _with_own(definitions())
+            if now == state():  # no other thread has changed it
+                self._known = now, entries
+        return entries
 
     def __repr__(self) -> str:
         return f"<anthropo.registry: {len(shipped())} measurements, {len(self.definitions)} of one's own>"
