@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_SOME, in_one_sentence, place_to_write, progress
+from anthropo.cli.common import EXIT_SOME, draw_to, figures_folder, in_one_sentence, place_to_write, progress
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
@@ -24,6 +24,7 @@ from anthropo.workflows.change_cohort import CohortChange, change_cohort
     "Write .html (a page with both faces), .csv (a row per measurement; of a cohort per patient and "
     "measurement, and FILE.tests.csv) or .json.",
 )
+@options.figures_option
 @options.raw_option
 @options.flag("--all", "Show what is within error, too.", parameter="everything")
 @click.option(
@@ -46,7 +47,13 @@ from anthropo.workflows.change_cohort import CohortChange, change_cohort
 @options.registry_option
 @options.one_face_options
 @options.passed_as("request", ChangeRequest)
-def command(photos: tuple[str, ...], output: str | None, everything: bool, request: ChangeRequest) -> None:
+def command(
+    photos: tuple[str, ...],
+    output: str | None,
+    figures: str | None,
+    everything: bool,
+    request: ChangeRequest,
+) -> None:
     """Find what changed in a person between two states, beyond error.
 
     BEFORE and AFTER are photos of one person: a file, a folder or a pattern (in quotes) each; several photos
@@ -90,12 +97,14 @@ def command(photos: tuple[str, ...], output: str | None, everything: bool, reque
       photo gate, after: smile 0.493 (limit 0.41)
     """
     from anthropo.report.change import SUFFIXES, print_change, print_cohort, write_change
+    from anthropo.report.figure_files import figures_of
 
     with in_one_sentence("nothing is written."):
         tables = [name for name in photos if is_table(name)]
         if len(photos) != (1 if tables else 2):
             raise InputError(_wrong(photos, tables))
         path = place_to_write(output, SUFFIXES, photos) if output else None
+        folder = figures_folder(figures)
         result: ChangeResult | CohortChange
         if tables:
             result = change_cohort(photos[0], request, progress=progress)
@@ -115,6 +124,7 @@ def command(photos: tuple[str, ...], output: str | None, everything: bool, reque
             print_change(result, everything)
         for file in written:
             say(f"{file}: written.", err=True)
+        draw_to(folder, lambda: figures_of(result))
         sys.exit(EXIT_SOME if left_out else 0)
 
 

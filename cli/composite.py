@@ -9,19 +9,30 @@ from pathlib import Path
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_NONE, EXIT_SOME, fail, in_one_sentence, progress, show_findings
+from anthropo.cli.common import (
+    EXIT_NONE,
+    EXIT_SOME,
+    draw_to,
+    fail,
+    figures_folder,
+    in_one_sentence,
+    progress,
+    show_findings,
+)
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.plain import say
 from anthropo.report.composite import composite_files, print_composites
 from anthropo.report.evaluation import print_balance
+from anthropo.report.figure_files import figures_of
 from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, composite
 
 
 @click.command(cls=Sectioned)
 @options.cohort_argument
 @options.output_option("FOLDER", "Write to this folder; it is made if need be.", required=True)
+@options.figures_option
 @options.raw_option
 @click.option("--size", type=click.IntRange(128, 2048), default=512, help="Height of a composite in pixels.")
 @options.flag(
@@ -46,7 +57,9 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 @options.cache_option
 @options.one_face_options
 @options.passed_as("request", CompositeRequest)
-def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest) -> None:
+def command(
+    cohort: str, output: str, figures: str | None, overwrite: bool, request: CompositeRequest
+) -> None:
     """Make the average face of each label, and maps of where it differs from the controls.
 
     COHORT is a table (.csv, .tsv, .xlsx) with the columns `photo` and `label`, and `patient` where somebody
@@ -75,6 +88,7 @@ def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest
     """
     with in_one_sentence("nothing is written."):
         folder = _folder(output, cohort, overwrite)
+        vectors = figures_folder(figures)
         result = composite(cohort, request, progress=progress)
         show_findings(result.findings, result.left_out, err=True)
         for sentence in result.refused.values():
@@ -92,6 +106,7 @@ def command(cohort: str, output: str, overwrite: bool, request: CompositeRequest
             write(folder / name, data)
         print_composites(result)
         say(f"{folder}: {len(files)} files written.", err=True)
+        draw_to(vectors, lambda: figures_of(result))
         sys.exit(EXIT_SOME if result.refused or result.left_out else 0)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_NONE, in_one_sentence, place_to_write, progress
+from anthropo.cli.common import EXIT_NONE, draw_to, figures_folder, in_one_sentence, place_to_write, progress
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @options.output_option(
     "FILE", "Write .html (a report to read or print), .json (every number) or .png (one picture)."
 )
+@options.figures_option
 @options.flag("--patient", "All photos are of one person: one explanation.")
 @click.option(
     "--label",
@@ -62,6 +63,7 @@ def command(
     photos: tuple[str, ...],
     model: str,
     output: str | None,
+    figures: str | None,
     top: int,
     disclosure: Disclosure,
     request: ExplainRequest,
@@ -98,7 +100,9 @@ def command(
     with in_one_sentence("nothing is written."):
         path = place_to_write(output, (".html", ".json", ".png"), (model, *photos)) if output else None
 
+        folder = figures_folder(figures)
         from anthropo.report.explanation.page import write_explanation
+        from anthropo.report.explanation.pictures import case_figures
         from anthropo.report.explanation.terminal import print_explanation
 
         loaded = load_model(model)
@@ -106,7 +110,7 @@ def command(
             if not isinstance(loaded, Model):
                 _explain_network(ctx, loaded, photos, path, top, request, reading)
                 return
-            drawn = replace(request, heatmaps=path is not None)
+            drawn = replace(request, heatmaps=path is not None or folder is not None)
             case = explain(loaded, photos, drawn, reading=reading, progress=progress)
         except UnusableError as error:
             for reason in error.reasons:
@@ -121,12 +125,13 @@ def command(
         else:
             write_explanation(path, case, disclosure)
             say(f"{path}: {path.stat().st_size / 1e6:.2f} MB", err=True)
+        draw_to(folder, lambda: case_figures(case, disclosure))
 
 
 #: Options of the command that mean nothing to a network.
 _OF_MODELS = (
-    "prevalence", "sex", "age", "gestation", "ancestry", "references", "template", "anonymous", "matches",
-    "encoder_weights",
+    "figures", "prevalence", "sex", "age", "gestation", "ancestry", "references", "template", "anonymous",
+    "matches", "encoder_weights",
 )  # fmt: skip
 
 

@@ -10,7 +10,9 @@ from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_NONE,
     EXIT_SOME,
+    draw_to,
     fail,
+    figures_folder,
     in_one_sentence,
     place_to_write,
     progress,
@@ -19,7 +21,7 @@ from anthropo.cli.common import (
 from anthropo.cli.sections import Sectioned
 from anthropo.files import write
 from anthropo.plain import say
-from anthropo.report.map import WRITERS, print_map
+from anthropo.report.map import WRITERS, map_figure, print_map
 from anthropo.workflows.map import MapRequest, map_faces
 
 
@@ -28,6 +30,7 @@ from anthropo.workflows.map import MapRequest, map_faces
 @options.output_option(
     "FILE", "Write .html (a page with both maps and a table), .png, or .csv (the places).", required=True
 )
+@options.figures_option
 @options.raw_option
 @click.option("--by", metavar="COLUMN", default="label", help="The column that marks are made of.")
 @click.option(
@@ -54,7 +57,7 @@ from anthropo.workflows.map import MapRequest, map_faces
 @options.registry_option
 @options.permissive_option
 @options.passed_as("request", MapRequest)
-def command(cohort: str, output: str, request: MapRequest) -> None:
+def command(cohort: str, output: str, figures: str | None, request: MapRequest) -> None:
     """Draw the faces of COHORT on a plane, with similar faces near each other.
 
     COHORT is a table (.csv, .tsv, .xlsx) with the columns `photo` and `label`, and `patient` where somebody
@@ -78,6 +81,7 @@ def command(cohort: str, output: str, request: MapRequest) -> None:
         "nothing is written. Finished photos are in the cache; run the command again to continue."
     ):
         path = place_to_write(output, (".html", ".png", ".csv"), (cohort,))
+        folder = figures_folder(figures)
         result = map_faces(cohort, request, progress=progress)
         show_findings(result.findings, result.left_out, err=True)
         drawn, left_out = result.drawn, len(result.left_out)
@@ -86,4 +90,5 @@ def command(cohort: str, output: str, request: MapRequest) -> None:
         write(path, WRITERS[path.suffix.lower()](drawn))
         print_map(drawn)
         say(f"{path}: {len(drawn.ids)} of {len(drawn.ids) + left_out} photos drawn.", err=True)
+        draw_to(folder, lambda: {"map": map_figure(drawn)})
         sys.exit(EXIT_SOME if left_out else 0)

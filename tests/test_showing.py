@@ -17,9 +17,12 @@ import pytest
 from conftest import sentence_of
 from docstring_examples import example_folder  # noqa: F401 (a fixture)
 from matplotlib.axes import Axes
+from PIL import Image
 
 import anthropo
 from anthropo.errors import InputError
+from anthropo.report import Disclosure, figures_of, write_figures
+from anthropo.report.explanation.pictures import case_figures
 from anthropo.workflows.explain import ExplainRequest, explain
 
 READING = anthropo.PhotoReading(jitter=1, fine=False, cache="cache")
@@ -57,7 +60,8 @@ def results() -> dict[str, Any]:
         "a change": changed.changes[0], "network": network,
         "network's answers": network.classify(PERSON, force=True),
         "inspection": anthropo.inspect("m.anthropo"), "models": anthropo.models(),
-        "resource": anthropo.licences()[0], "entry": next(iter(anthropo.registry().values())),
+        "resource": anthropo.licences()[0],
+        "entry": next(iter(anthropo.registry().values())), "entries": anthropo.registry(),
     }  # fmt: skip
     assert isinstance(made["unanswered"].reason, str)
     return made
@@ -67,7 +71,7 @@ DRAWN = (
     "examination", "observation", "face", "measurements", "scored", "pooled", "traits", "case", "explanation",
     "explained", "prediction", "answers", "cohort", "evaluated", "evaluation", "change", "network's answers",
 )  # fmt: skip
-IN_NOTEBOOKS = (*DRAWN, "photo")
+IN_NOTEBOOKS = (*DRAWN, "photo", "entries")
 
 
 @pytest.fixture(scope="module")
@@ -187,8 +191,42 @@ def test_wrong_use_is_a_sentence_and_leaves_no_figure(
     assert pyplot.get_fignums() == []
 
 
+def test_figures_for_a_paper(shown: dict[str, Any], tmp_path: Path) -> None:
+    case = shown["case"]
+    sums = [f"contributions-{of.label}" for of in case.explanation.labels]
+    every = figures_of(case)
+    assert list(every) == ["face", "heatmap-synthetic-A", *sums]
+    assert "face" not in case_figures(case, Disclosure(anonymous=True))
+    assert list(figures_of(shown["change"])) == ["differences"]
+    drawn = {name: figure for name, figure in every.items() if name in ("face", sums[-1])}
+    once, again = (
+        {file.name: file.read_bytes() for file in write_figures(tmp_path / name, drawn)}
+        for name in ("once", "again")
+    )
+    assert once == again
+    assert set(once) == {
+        "face.svg",
+        "face.pdf",
+        "contributions-none-of-these.svg",
+        "contributions-none-of-these.pdf",
+    }
+
+
+def test_what_a_model_is_not_asked_is_not_shown(tmp_path: Path) -> None:
+    small = tmp_path / "small.png"
+    with Image.open(PERSON) as photo:
+        photo.resize((photo.width // 4, photo.height // 4)).save(small)
+    person = anthropo.examine(small, sex="female", age=31, model="m.anthropo")
+    assert "not judged" in repr(person.explanation)
+    assert person.traits.traits == ()
+    page = person._repr_html_()
+    assert "The photo gate finds the photo unfit" in page
+    assert "synthetic-A" not in page
+    assert "There is nothing to draw" in sentence_of(InputError, person.plot, "explanation")
+
+
 def test_tables(shown: dict[str, Any]) -> None:
-    for name in DRAWN:
+    for name in (*DRAWN, "entries"):
         table = shown[name].to_frame()
         assert isinstance(table, pd.DataFrame), name
         assert len(table), name

@@ -21,12 +21,13 @@ import math
 import os
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,10 @@ from anthropo.face.scheme import LANDMARKS
 from anthropo.files import packaged_table
 from anthropo.measurement.geometry import FUNCTIONS
 from anthropo.measurement.repeatability import RELIABLE, repeatability
-from anthropo.showing import brief
+from anthropo.showing import brief, count, counts, html
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GEOMETRY = ("distance", "angle", "ratio", "area", "curvature", "asymmetry")
 #: Kinds whose values are read from the photo's pixels, not from an expression in landmarks.
@@ -211,10 +215,39 @@ def _compile(row: dict[str, str], where: str) -> tuple[tuple[int, ...], CodeType
     return tuple(sorted(points)), code
 
 
+class Entries(dict[str, Entry]):
+    """Definitions of measurements by id."""
+
+    def __repr__(self) -> str:
+        regions = Counter(entry.region for entry in self.values())
+        return brief(self, count(len(self), "measurement"), counts(regions))
+
+    def _repr_html_(self) -> str:
+        return html(self, "entries")
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each: id, name, region, kind, unit, side, expression, definition, hpo_low, hpo_high."""
+        import pandas as pd
+
+        names = [
+            "id",
+            "name",
+            "region",
+            "kind",
+            "unit",
+            "side",
+            "expression",
+            "definition",
+            "hpo_low",
+            "hpo_high",
+        ]
+        return pd.DataFrame([[getattr(one, name) for name in names] for one in self.values()], columns=names)
+
+
 @lru_cache(maxsize=1)
-def shipped() -> dict[str, Entry]:
+def shipped() -> Entries:
     """The measurements that come with anthropo, by id, in the registry's order."""
-    entries: dict[str, Entry] = {}
+    entries = Entries()
     for row in packaged_table("anthropo.measurement", "registry.csv"):
         if row["id"] in entries:
             raise ValueError(f"registry entry {row['id']!r} appears twice")
@@ -225,13 +258,13 @@ def shipped() -> dict[str, Entry]:
 
 
 @lru_cache(maxsize=8)
-def _with_own(own: tuple[Definition, ...]) -> dict[str, Entry]:
+def _with_own(own: tuple[Definition, ...]) -> Entries:
     """The registry with one's own measurements behind the shipped ones."""
     if not own:
         return shipped()
     from anthropo.measurement.own import entry_of  # which most runs do not need
 
-    return shipped() | {one.id: entry_of(one) for one in own}
+    return Entries(shipped() | {one.id: entry_of(one) for one in own})
 
 
 #: A table's path, rows of one, or definitions that another process or a model file has.
@@ -256,7 +289,7 @@ class Registry:
         self.__name__ = "registry"  # as functions have, which it is called like
         self._known: tuple[int, dict[str, Entry]] = (-1, {})  # of a state of the definitions
 
-    def __call__(self) -> dict[str, Entry]:
+    def __call__(self) -> Entries:
         """Every measurement, by id, in the registry's order; one's own come last."""
         number, entries = self._known
         if number != (now := state()):

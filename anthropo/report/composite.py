@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from anthropo.photo import LUMA
 from anthropo.report.heat import FACE_LINES
 from anthropo.report.rendering import INK, NOTE, SOFT, as_csv, as_json, drawable, png, print_table
 from anthropo.workflows.composites import PERMUTATIONS, CompositeResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -142,9 +145,9 @@ def field(moved: Displacement, controls: Floats, size: int) -> Floats:
     return np.where(within(start, grid), length, np.nan)
 
 
-def displacement_map(
+def displacement_figure(
     moved: Displacement, group: LabelShapes, controls: LabelShapes, face: Pixels, fields: Mapping[str, Floats]
-) -> Image.Image:
+) -> Figure:
     """Where the mean face of a label differs from that of the controls, over the controls' composite.
 
     `fields` has the `field` of every label, since their colours have one scale.
@@ -190,9 +193,7 @@ def displacement_map(
         f"{int(sure.sum())} of {len(sure)}.\n{NOTE}",
         fontsize=8.5, color=SOFT, x=0.02, ha="left",
     )  # fmt: skip
-    with Image.open(io.BytesIO(png(figure, figure.dpi))) as drawn:
-        picture: Image.Image = drawn.convert("RGB")
-    return picture
+    return figure
 
 
 def arrow_factor(moved: Displacement) -> int:
@@ -218,21 +219,29 @@ def composite_files(result: CompositeResult) -> dict[str, bytes]:
     return files | {SUMMARY: as_json(_summary(result, names)).encode()}
 
 
+def displacement_figures(result: CompositeResult) -> dict[str, Figure]:
+    """The map of displacement of each label that is compared with the controls."""
+    controls = result.controls
+    if controls is None:
+        return {}
+    moved = {one.label: one for one in result.displacements}
+    fields = {label: field(one, controls.mean, result.request.size) for label, one in moved.items()}
+    face = result.averages[controls.label]
+    return {
+        group.label: displacement_figure(moved[group.label], group, controls, face, fields)
+        for group in result.groups
+        if group.label in moved
+    }
+
+
 def _pictures(result: CompositeResult, names: Mapping[str, str]) -> dict[str, bytes]:
-    request, controls, averages = result.request, result.controls, result.averages
+    request, averages = result.request, result.averages
     remarks = ["all labels in one shape"] * request.common_shape + ["detail made stronger"] * request.sharp
     composites = {group.label: captioned(averages[group.label], group, remarks) for group in result.groups}
     maps: dict[str, Image.Image] = {}
-    if controls:
-        moved = {one.label: one for one in result.displacements}
-        fields = {label: field(one, controls.mean, request.size) for label, one in moved.items()}
-        maps = {
-            group.label: displacement_map(
-                moved[group.label], group, controls, averages[controls.label], fields
-            )
-            for group in result.groups
-            if group.label in moved
-        }
+    for label, figure in displacement_figures(result).items():
+        with Image.open(io.BytesIO(png(figure, figure.dpi))) as drawn:
+            maps[label] = drawn.convert("RGB")
     files = {f"{names[label]}.png": png(picture) for label, picture in composites.items()}
     files |= {f"{names[label]}-displacement.png": png(picture) for label, picture in maps.items()}
     pairs = [(picture, maps.get(label)) for label, picture in composites.items()]

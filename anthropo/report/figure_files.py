@@ -10,9 +10,19 @@ from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError
 from anthropo.files import portable_name, write
+from anthropo.report.composite import displacement_figures
 from anthropo.report.evaluation_figures import figures
+from anthropo.report.explanation.document import EVERYTHING
+from anthropo.report.explanation.pictures import case_figures
+from anthropo.report.map import map_figure
+from anthropo.report.plots import as_figure, change_result, cohort_change
 from anthropo.report.rendering import pdf, svg
+from anthropo.workflows.change import ChangeResult
+from anthropo.workflows.change_cohort import CohortChange
+from anthropo.workflows.composites import CompositeResult
 from anthropo.workflows.evaluation import EvaluateResult
+from anthropo.workflows.explain import Case
+from anthropo.workflows.map import MapResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,12 +85,15 @@ def write_figures(folder: Path, drawn: Mapping[str, Figure]) -> list[Path]:
     return written
 
 
-def figures_of(result: EvaluateResult) -> dict[str, Figure]:
+Result = EvaluateResult | Case | ChangeResult | CohortChange | CompositeResult | MapResult
+
+
+def figures_of(result: Result) -> dict[str, Figure]:
     """All figures of a result, by name.
 
     Parameters
     ----------
-    result : anthropo.EvaluateResult
+    result : anthropo.EvaluateResult, Case, ChangeResult, CohortChange, CompositeResult or MapResult
 
     Returns
     -------
@@ -96,6 +109,16 @@ def figures_of(result: EvaluateResult) -> dict[str, Figure]:
     >>> [*figures_of(result)][:3]
     ['roc', 'precision-recall', 'calibration']
     """
+    if isinstance(result, Case):
+        return case_figures(result, EVERYTHING)
+    if isinstance(result, ChangeResult):
+        return {"differences": as_figure(change_result(result))}
+    if isinstance(result, CohortChange):
+        return {"differences": as_figure(cohort_change(result))}
+    if isinstance(result, CompositeResult):
+        return {f"{label}-displacement": of for label, of in displacement_figures(result).items()}
+    if isinstance(result, MapResult):
+        return {} if result.drawn is None else {"map": map_figure(result.drawn)}
     return {
         (f"{made.attribute}-" if made.attribute else "") + name.replace("_", "-"): figure
         for made in result.evaluations

@@ -32,6 +32,7 @@ from anthropo.workflows.map import DrawnMap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -255,6 +256,11 @@ def _small(pixels: Pixels, width: int) -> Image.Image:
 
 def picture(drawn: DrawnMap) -> bytes:
     """The map as a PNG file."""
+    return png(map_figure(drawn))
+
+
+def map_figure(drawn: DrawnMap) -> Figure:
+    """Both maps beside each other, with the legend and what they say."""
     from matplotlib.figure import Figure
 
     rows = group_rows(drawn)
@@ -272,7 +278,7 @@ def picture(drawn: DrawnMap) -> bytes:
     foot.text(0, 0.5, drawable("\n".join(text), 10_000), va="center", fontsize=8.5, color=SOFT)
     for axes in (key, foot):
         axes.set_axis_off()
-    return png(figure)
+    return figure
 
 
 def _panel(axes: Axes, drawn: DrawnMap, view: str, name: str) -> None:

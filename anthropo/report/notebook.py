@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -19,7 +20,7 @@ from anthropo.errors import AnthropoError
 from anthropo.face.detection import power_of_two
 from anthropo.face.gate import Check
 from anthropo.measurement.compute import Measurement, Measurements
-from anthropo.measurement.registry import registry
+from anthropo.measurement.registry import Entries, registry
 from anthropo.reference.zscore import signed
 from anthropo.report import rendering
 from anthropo.report.figures import overlay
@@ -284,6 +285,16 @@ def _traits(person: PersonTraits) -> list[Table]:
     return tables
 
 
+def entries(known: Entries) -> str:
+    """Definitions of measurements, by region."""
+    rows: list[str | Sequence[Cell]] = []
+    for region, of in groupby(known.values(), key=lambda entry: entry.region):
+        rows.append(region.capitalize())
+        rows += [(e.name, e.id, e.unit.removeprefix("1"), e.expression, e.definition) for e in of]
+    columns = ("measurement", "id", "unit", "expression", "definition")
+    return Shown("Measurements", [f"{len(known)} definitions"], tables=[Table(columns, rows)]).html()
+
+
 # ------------------------------------------------------------------------------------------------ answers
 
 
@@ -488,8 +499,9 @@ def examination(made: Examination) -> str:
         except AnthropoError as error:
             notes.append(str(error))
         else:
-            tables.append(_ranked(answer.prediction))
-            tables += _sums(answer.explanation)[:1] if hasattr(answer, "explanation") else []
+            if not getattr(answer, "voided", ""):  # which the traits say as well
+                tables.append(_ranked(answer.prediction))
+                tables += _sums(answer.explanation)[:1] if hasattr(answer, "explanation") else []
     scored = _scored(made.measurements)
     title = f"{', '.join(_scored_facts(made.measurements))}: all measurements"
     tables.append(Table(scored.columns, scored.rows, scored.numbers, title, folded=True))

@@ -283,7 +283,7 @@ def change_result(result: ChangeResult) -> Plot:
             ends = (c.lo / c.sd, c.hi / c.sd)
             row = Row(c.entry.name, c.difference / c.sd, *ends, colours.get(c.status, INK))
             rows.setdefault(c.part, []).append(row)
-    states = " less ".join(reversed(result.states))
+    states = " − ".join(reversed(result.states))
     return forest(with_headings(rows), f"{drawable(states, 60)}, in SD of photos of one state; 95 % interval")
 
 
@@ -300,7 +300,7 @@ def cohort_change(result: CohortChange) -> Plot:
             entry = registry()[t.id]
             row = Row(entry.name, t.mean / t.sd, t.lo / t.sd, t.hi / t.sd, colour)
             rows.setdefault(entry.region, []).append(row)
-    states = drawable(" less ".join(reversed(result.states)), 60)
+    states = drawable(" − ".join(reversed(result.states)), 60)
     people = max(t.n for t in tests)
     return forest(
         with_headings(rows), f"{states}, mean of {people} patients, in SD between them; 95 % interval"

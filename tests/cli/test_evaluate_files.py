@@ -105,6 +105,11 @@ def test_wrong_use(synthetic: Path, tmp_path: Path, invoke: Invoke) -> None:
     file.write_text("")
     sentence = f"{file}: a file, not a folder. Name a folder for the figures."
     refused(invoke, "evaluate", synthetic, "--figures", file, says=sentence)
+    for command in (
+        ("explain", "--model", "m.anthropo", "p.jpg"), ("change", "a.jpg", "b.jpg"),
+        ("map", "c.csv", "-o", tmp_path / "m.png"), ("composite", "c.csv", "-o", tmp_path / "composites"),
+    ):  # fmt: skip
+        refused(invoke, *command, "--figures", file, says=sentence)
     refused(invoke, "evaluate", synthetic, "--names", says="--names is about --predictions.")
     text = refused(
         invoke, "evaluate", synthetic, "--predictions", tmp_path / "p.html", says="Use .csv or .parquet"

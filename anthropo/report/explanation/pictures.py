@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +17,18 @@ from anthropo.errors import InputError, parameter
 from anthropo.face.detection import power_of_two
 from anthropo.learning.trained import Trained
 from anthropo.report import figures, heat
-from anthropo.report.explanation.document import Disclosure
-from anthropo.report.explanation.words import bars, signed
-from anthropo.report.rendering import COLOURS, INK, NOTE, SOFT, png
+from anthropo.report.explanation.document import Disclosure, heat_label
+from anthropo.report.plots import Plot, as_figure, face
+from anthropo.report.plots_of_answers import explained
+from anthropo.report.rendering import NOTE, png
 from anthropo.workflows.explain import Case
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 
-_FOR, _AGAINST = COLOURS["for"], COLOURS["against"]
-_PALE = 0.35  # opacity of a bar that is not stable
 _PICTURE = 560  # px, of a picture without a face
 
 
@@ -89,43 +93,40 @@ def pictures(case: Case, disclosure: Disclosure) -> Pictures:
 
 def chart(case: Case, disclosure: Disclosure) -> bytes:
     """The first label's sum beside the face, as PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     if case.voided:
         force = parameter("force", True)
         raise InputError(f"{case.voided} There is nothing to draw; write .html, or pass {force}.")
-    explained = case.explanation.labels[0]
-    rows = bars(explained)[::-1]
     drawn = pictures(case, disclosure)
     faces = [picture for picture in (drawn.photo, drawn.whole) if picture]
-    figure, axes = plt.subplots(
-        1, len(faces) + 1, figsize=(4.2 * len(faces) + 8, 5), width_ratios=[4.2] * len(faces) + [4.5],
-        layout="constrained",
-    )  # fmt: skip
-    axes = np.atleast_1d(axes)
-    for axis, face in zip(axes, faces, strict=False):
-        axis.imshow(face)
+    figure = Figure(figsize=(4.2 * len(faces) + 8, 5), layout="constrained")
+    widths = [4.2] * len(faces) + [4.5]
+    *places, beside = figure.subplots(1, len(faces) + 1, width_ratios=widths, squeeze=False)[0]
+    for axis, shown in zip(places, faces, strict=True):
+        axis.imshow(np.asarray(shown))
         axis.axis("off")
-    values = [bar.log_odds for bar in rows]
-    drawn_bars = axes[-1].barh(range(len(rows)), values, color=[_FOR if v > 0 else _AGAINST for v in values])
-    for at, (row, one) in enumerate(zip(rows, drawn_bars, strict=True)):
-        one.set_alpha(_PALE if row.stable is False else 1.0)
-        if row.range is not None:
-            axes[-1].hlines(at, *row.range, color=INK, linewidth=1)
-    axes[-1].set_yticks(range(len(rows)), [bar.name for bar in rows])
-    axes[-1].axvline(0, color=SOFT, linewidth=0.8)
-    known = any(row.range for row in rows)
-    ranges = "\nlines: range over refits without some of the patients; pale: not stable" if known else ""
-    axes[-1].set_xlabel(f"log-odds (nats): right speaks for the label, left against it{ranges}")
-    axes[-1].set_title(f"{explained.label}: {signed(explained.log_odds)}", loc="left", color=INK)
-    axes[-1].spines[["top", "right"]].set_visible(False)
+    explained(case.explanation.labels[0]).draw(beside)
     figure.supxlabel(f"anthropo {__version__}. {NOTE}", x=0.005, ha="left", fontsize=8)
-    data = png(figure, dpi=110)
-    plt.close(figure)
-    return data
+    return png(figure, dpi=110)
+
+
+def case_figures(case: Case, disclosure: Disclosure) -> dict[str, Figure]:
+    """What may be seen of a case, each as a figure: the face, the heatmap, and the sum of each label."""
+    made: dict[str, Figure] = {}
+    if case.face and not disclosure.anonymous:
+        made["face"] = as_figure(face(case.face, case.photo))
+    if case.voided:
+        return made
+    whole = pictures(case, disclosure).whole
+    if whole is not None:
+        made[f"heatmap-{heat_label(case)}"] = as_figure(Plot((4.6, 4.6), lambda axes: _shown(axes, whole)))
+    return made | {f"contributions-{of.label}": as_figure(explained(of)) for of in case.explanation.labels}
+
+
+def _shown(axes: Axes, picture: Image.Image) -> None:
+    axes.imshow(np.asarray(picture))
+    axes.set_axis_off()
 
 
 def _composite(trained: Trained, label: str) -> tuple[Image.Image, Floats]:

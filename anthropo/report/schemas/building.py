@@ -35,7 +35,7 @@ def said(schema: Schema, description: str) -> Schema:
 def sentence(text: str) -> str:
     """A comment of the sources as a sentence; NaN is null in JSON."""
     text = re.sub(r"\bNaN\b|\bNone\b", "null", text.strip())
-    text = text[:1].upper() + text[1:] if re.match(r"(?!ok\b)[a-z]+[ ,;]", text) else text
+    text = text[:1].upper() + text[1:] if re.match(r"(?!ok\b)[a-z]+([ ,;.]|$)", text) else text
     return text if text.endswith((".", "…")) else f"{text}."
 
 

@@ -31,7 +31,7 @@ from anthropo.report.schemas.building import (
 from anthropo.report.schemas.measured import VERSION
 from anthropo.translation.checkpoints import TranslationEpoch
 from anthropo.workflows.composites import CompositeRequest
-from anthropo.workflows.installation import Installation, Part
+from anthropo.workflows.installation import Part
 from anthropo.workflows.landmarks import LandmarkEvaluation
 from anthropo.workflows.manifest import SCHEMA, RunManifest
 
@@ -52,7 +52,12 @@ def regions() -> Schema:
         "hi": "Upper end of the same.",
     }
     effect = made.record(Effect, words={**meanings(Effect), **words}, missing=True)
-    place = made.record(Place)
+    words = {
+        "where": "The landmark that its strongest point is nearest to.",
+        "share": "Its share of the map's square.",
+        "p": "The smallest p within it.",
+    }
+    place = made.record(Place, words=words)
     square = listed(listed(NUMBER))
     maps: Fields = {
         "unit": said({"const": heat.UNIT}, "Unit of `difference`."),
@@ -214,6 +219,7 @@ def installation() -> Schema:
     words = {
         "section": "What it belongs to.",
         "name": "What was looked at.",
+        "fix": "What to do where it does not work; else empty.",
         "state": "Whether it works: absent is an extra that is not installed.",
         "found": "What was found.",
     }
@@ -221,7 +227,7 @@ def installation() -> Schema:
     document: Fields = {
         "anthropo": VERSION,
         "whole": said(TRUTH, "Whether everything works that anthropo needs without extras."),
-        "seconds": made.entry_of(Installation, "seconds"),
+        "seconds": said(NUMBER, "Seconds that it took to look."),
         "parts": said(listed(part), "Every part that was looked at."),
     }
     return {**entries(document), "$defs": made.definitions}

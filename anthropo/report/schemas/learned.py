@@ -13,7 +13,6 @@ from anthropo.learning.evaluation import Count, Evaluation
 from anthropo.learning.heterogeneity import Pooled
 from anthropo.learning.manifest import Manifest
 from anthropo.learning.matching import Balance, Matched
-from anthropo.learning.metrics import DEFINITIONS
 from anthropo.learning.model import Prediction, Ranked
 from anthropo.learning.nearest import Nearest, Ranks
 from anthropo.learning.relations import FaceRelation
@@ -292,7 +291,8 @@ def explanation() -> Schema:
         "measurements": said(or_null(by_name(value)), "Values by the id of the measurement, see the atlas."),
         "gate": said(or_null(gate(made)), "Checks of the photo gate by name."),
         "pose": said(
-            or_null(entries({a: column("measure", a, NUMBER) for a in ("yaw", "pitch", "roll")})), "Degrees."
+            or_null(entries({a: column("measure", a, NUMBER) for a in ("yaw", "pitch", "roll")})),
+            "How the head is turned, degrees.",
         ),
         "notes": said(listed(TEXT), "What the reader should know of the photo."),
         "diagnostics": said(
@@ -381,9 +381,9 @@ def network_explanation() -> Schema:
 
 def _one_evaluation(made: Schemas) -> Schema:
     figures = made.figures()
-    made.record(Count, words={"photos": "Photos.", "patients": "Patients."})
+    made.record(Count, words={"photos": "Photos of the label.", "patients": "Patients of the label."})
     by_metric = {"metrics": said(figures, "Figures by metric.")}
-    sizes = {"n_photos": "Photos.", "n_patients": "Patients."}
+    sizes = {"n_photos": "Photos of this part.", "n_patients": "Patients of this part."}
     made.record(Subgroup, changed=by_metric, words=sizes)
     made.record(
         Pooled,
@@ -403,7 +403,9 @@ def _one_evaluation(made: Schemas) -> Schema:
         },
     )
     words = {
-        "column": "The column.",
+        "column": "The column that groups are compared in.",
+        "word": "The word in the column; empty for numbers.",
+        "before": "Standardised mean difference before matching.",
         "controls": "The same of all controls.",
         "after": "The same after matching.",
         "matched_cases": "Of cases with a partner.",
@@ -416,17 +418,48 @@ def _one_evaluation(made: Schemas) -> Schema:
             "columns": "Columns in which partners are alike.",
             "pairs": "Pairs of a case and a control.",
             "controls_left": "Controls without a partner, who are left out.",
-            "balance": "Before and after.",
+            "balance": "The groups before and after, column by column.",
+            "controls": "Label of the controls.",
         },
     )
     adjusted = made.record(
-        Adjusted, words={"columns": "Columns in which people are alike.", "models": "AUROC by model."}
+        Adjusted,
+        words={
+            "columns": "Columns in which people are alike.",
+            "strata": "Strata in all.",
+            "used": "Strata that have people of both sides.",
+            "patients": "Patients in strata that have people of both sides.",
+            "missing": "Photos without a value in one of the columns.",
+            "models": "AUROC by model.",
+            "p": "Of the main model's AUROC, by permutation within strata; null: not asked for.",
+        },
     )
     shift = made.record(
-        Shift, words={"site": "The site, or target.", "measurements": "The same of the measurements."}
+        Shift,
+        words={
+            "site": "The site, or target.",
+            "method": "How photos were adapted; none: as they are.",
+            "embeddings": "Distance by embeddings; 0: nothing tells them apart; 2: everybody is told.",
+            "measurements": "The same by measurements.",
+        },
     )
-    made.record(Ranks)
-    nearest = made.record(Nearest)
+    made.record(
+        Ranks,
+        words={
+            "labels": "Labels in the gallery.",
+            "patients": "Patients in the gallery, with the one who is asked about.",
+            "figures": "Figures by metric: top_1, top_5 … as far as there are more labels than that.",
+            "chance": "The same if the order were drawn at random.",
+        },
+    )
+    nearest = made.record(
+        Nearest,
+        words={
+            "asked": "Patients who were asked about.",
+            "labels": "Labels of these patients.",
+            "galleries": "Figures by gallery: of the matched labels alone, and of all.",
+        },
+    )
     changed: Fields = {
         name: said(by_name(figures), meanings(Evaluation)[name])
         for name in ("models", "differences", "by_label", "adapted")
@@ -449,10 +482,7 @@ def _one_evaluation(made: Schemas) -> Schema:
         "nearest": said(nearest, meanings(Evaluation)["nearest"]),
     }
     more: Fields = {
-        "definitions": said(
-            entries({name: said({"const": told}, told) for name, told in DEFINITIONS.items()}),
-            "What each metric is, in a sentence.",
-        ),
+        "definitions": said(by_name(TEXT), "What each metric is, in a sentence, by its name."),
         "anthropo": VERSION,
     }
     return made.record(
@@ -479,14 +509,14 @@ def attributes() -> Schema:
     relation = made.record(
         Relation,
         words={
-            "first": "An attribute.",
-            "second": "Another.",
+            "first": "One attribute.",
+            "second": "The other attribute.",
             "lo": "Lower end of its 95 % interval.",
-            "hi": "Upper end.",
+            "hi": "Upper end of the same.",
         },
     )
     assert relation
-    words = {"labels": "In the labels alone.", "people": "Patients."}
+    words = {"labels": "The relation in the labels alone.", "people": "Patients that it is of."}
     pair = made.record(
         FaceRelation,
         words=words,
@@ -495,8 +525,8 @@ def attributes() -> Schema:
     )
     row = made.record(AttributeRow, words={"attribute": "The attribute, or mean."})
     document: Fields = {
-        "photos": said(COUNT, "Photos."),
-        "patients": said(COUNT, "Patients."),
+        "photos": said(COUNT, "Photos of the cohort."),
+        "patients": said(COUNT, "Patients of the cohort."),
         "patients_with": said(by_name(COUNT), "Patients with each attribute."),
         "attributes": said(listed(row), "Each attribute, and last their mean."),
         "relations": said(listed(pair), "All pairs of attributes, the surest first."),

@@ -44,6 +44,10 @@ def values(made: Schemas) -> Schema:
     z |= {
         "interval": "Which error of the value it holds: repeatability or accuracy; empty without a row.",
         "ancestry": "The reference's group, unknown where all are mixed; empty: it has none.",
+        "reference": "Name of the reference.",
+        "grade": "Grade of the reference's row; empty without one.",
+        "n": "People in the reference's row; 0 without one.",
+        "unit": "Unit of the value that was scored; empty without a row.",
         "z": "The z-score; null: it cannot be computed, and `reason` says why.",
         "lo": f"Lower end of its {z['z_lo']}.",
         "hi": "Upper end of the same.",
@@ -67,7 +71,9 @@ def values(made: Schemas) -> Schema:
             COUNT,
             f"Photos {told['photos']}; of several photos of a person only, as `sd` and `repeatability`.",
         ),
-        "sd": said(or_null(NUMBER), told["sd"]),
+        "sd": said(
+            or_null(NUMBER), "Standard deviation between the photos, of one of them; null of fewer than two."
+        ),
         "repeatability": said(or_null(NUMBER), told["repeatability"]),
     }
     unit = {"unit": said(TEXT, told["unit"])}
@@ -114,7 +120,12 @@ def _common(made: Schemas, table: str) -> Fields:
     """What records of photos and of people have in common."""
     values(made)
     made.record(
-        Chance, words={"reference": "Its name."}, changed={"expected": made.entry_of(Chance, "expected")}
+        Chance,
+        words={
+            "reference": "Name of the reference.",
+            "beyond": "Measurements of these whose z is beyond ±2.",
+            "expected": "How many would be in a healthy person, on average.",
+        },
     )
     return {
         "measurements": said(
@@ -142,6 +153,8 @@ def _diagnostics(made: Schemas) -> Schema:
         "landmark_model": "First 16 digits of the SHA-256 of the landmark model.",
         "fine_model": "The same of the second stage; empty: it was not used.",
         "jitter": "Evaluations that a landmark is the mean of.",
+        "sha256": "SHA-256 of the photo or video.",
+        "detector": "Name of the detector that found the face.",
         "score": "Score of the face detector.",
         "distance_hi": "Upper end of the same.",
         "second_try": "Whether the face was found by a second, finer look only.",
@@ -173,7 +186,8 @@ def record(made: Schemas) -> Schema:
             "Landmarks beyond the 68 by their code (pupils, middle of the lids' margins), px.",
         ),
         "pose": said(
-            entries({a: column("measure", a, NUMBER) for a in ("yaw", "pitch", "roll")}), "Degrees."
+            entries({a: column("measure", a, NUMBER) for a in ("yaw", "pitch", "roll")}),
+            "How the head is turned, degrees.",
         ),
         "gate": gate(made),
         "moved": said(by_name(NUMBER), "Landmarks that were placed by hand, and how far each, pixels."),
