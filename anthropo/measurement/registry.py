@@ -287,7 +287,7 @@ class Registry:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self.__name__ = "registry"  # as functions have, which it is called like
-        self._known: tuple[int, dict[str, Entry]] = (-1, {})  # of a state of the definitions
+        self._known = -1, Entries()  # of a state of the definitions
 
     def __call__(self) -> Entries:
         """Every measurement, by id, in the registry's order; one's own come last."""
@@ -307,9 +307,9 @@ class Registry:
         return definitions()
 
     @property
-    def own(self) -> dict[str, Entry]:
+    def own(self) -> Entries:
         """One's own measurements, by id."""
-        return {name: entry for name, entry in self().items() if entry.own}
+        return Entries((name, entry) for name, entry in self().items() if entry.own)
 
     def add(self, *sources: Source | Iterable[Source]) -> tuple[Entry, ...]:
         """Add measurements of one's own.
