@@ -17,6 +17,7 @@ import pytest
 from conftest import sentence_of
 from docstring_examples import example_folder  # noqa: F401 (a fixture)
 from matplotlib.axes import Axes
+from PIL import Image
 
 import anthropo
 from anthropo.errors import InputError
@@ -209,6 +210,19 @@ def test_figures_for_a_paper(shown: dict[str, Any], tmp_path: Path) -> None:
         "contributions-none-of-these.svg",
         "contributions-none-of-these.pdf",
     }
+
+
+def test_what_a_model_is_not_asked_is_not_shown(tmp_path: Path) -> None:
+    small = tmp_path / "small.png"
+    with Image.open(PERSON) as photo:
+        photo.resize((photo.width // 4, photo.height // 4)).save(small)
+    person = anthropo.examine(small, sex="female", age=31, model="m.anthropo")
+    assert "not judged" in repr(person.explanation)
+    assert person.traits.traits == ()
+    page = person._repr_html_()
+    assert "The photo gate finds the photo unfit" in page
+    assert "synthetic-A" not in page
+    assert "There is nothing to draw" in sentence_of(InputError, person.plot, "explanation")
 
 
 def test_tables(shown: dict[str, Any]) -> None:

@@ -141,6 +141,7 @@ def _told(person: PersonTraits, shown: Record, room: _Room) -> dict[str, Any]:
         },
         "pooled": _pooled(record),
         "called": len(called),
+        "judged": any(t.status not in (NOT_ASSESSED, LOOK) for t in person.traits),
         "findings": [_finding(t, room.evidence) for t in called[: room.findings]],
         "more_findings": _listed(called[room.findings :], room.terms),
         "look": _listed((t for t in person.traits if t.status == LOOK), room.note),

@@ -499,8 +499,9 @@ def examination(made: Examination) -> str:
         except AnthropoError as error:
             notes.append(str(error))
         else:
-            tables.append(_ranked(answer.prediction))
-            tables += _sums(answer.explanation)[:1] if hasattr(answer, "explanation") else []
+            if not getattr(answer, "voided", ""):  # which the traits say as well
+                tables.append(_ranked(answer.prediction))
+                tables += _sums(answer.explanation)[:1] if hasattr(answer, "explanation") else []
     scored = _scored(made.measurements)
     title = f"{', '.join(_scored_facts(made.measurements))}: all measurements"
     tables.append(Table(scored.columns, scored.rows, scored.numbers, title, folded=True))
