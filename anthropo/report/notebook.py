@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.change import ChangeResult
     from anthropo.workflows.change_cohort import CohortChange
     from anthropo.workflows.classify import Answers
-    from anthropo.workflows.evaluation import EvaluateResult
+    from anthropo.workflows.evaluate_result import EvaluateResult
     from anthropo.workflows.examining import Examination
     from anthropo.workflows.explain import Case
     from anthropo.workflows.trait_calling import PersonTraits
