@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from IPython import get_ipython
 from IPython.display import HTML
 from PIL import Image
 
@@ -30,11 +31,25 @@ def begin(name: str, study: bool = False, up: str = "../") -> None:
     for variable in ("FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR"):
         os.environ.pop(variable, None)  # with which ipykernel has commands print as on a terminal
     _this_anthropo_first(folder.parent / "bin" / name)
+    get_ipython().register_magic_function(_shell, "cell", "bash")
     from skimage import data
 
     Image.fromarray(data.astronaut()).save("portrait.png")
     if study:
         shutil.copytree(_study(folder.parent / "shared"), "study", copy_function=os.link)
+
+
+def _shell(line: str, cell: str) -> None:
+    """Run a cell as bash does; what it prints comes in one piece, errors in their place, as on a terminal."""
+    done = subprocess.run(
+        ["bash", "-e", "-c", cell],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    print(done.stdout, end="")
+    done.check_returncode()
 
 
 def _this_anthropo_first(place: Path) -> None:
