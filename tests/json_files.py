@@ -110,7 +110,9 @@ def check_outputs(group: click.Group, words: Sequence[str], printed: str = "") -
         if "--save-landmarks" in words and file == Path(words[words.index("--save-landmarks") + 1]):
             name = "landmarks"
         name = name or name_of(command, words, document)
-        if name == "measurements":  # a continued run keeps what somebody has added by hand; no schema knows it
+        if (
+            name == "measurements"
+        ):  # a continued run keeps what somebody has added by hand; no schema knows it
             for photo in document["photos"]:
                 photo.pop(BY_HAND, None)
         if name is not None:
