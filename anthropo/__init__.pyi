@@ -56,7 +56,7 @@ from .workflows.composites import CompositeResult as CompositeResult
 from .workflows.composites import composite as composite
 from .workflows.demonstration import Demo as Demo
 from .workflows.demonstration import demo as demo
-from .workflows.evaluation import EvaluateResult as EvaluateResult
+from .workflows.evaluate_result import EvaluateResult as EvaluateResult
 from .workflows.evaluation import evaluate as evaluate
 from .workflows.examining import Examination as Examination
 from .workflows.examining import examine as examine

@@ -7,6 +7,7 @@ reports looks measurements up in the registry, and processes that work on photog
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -44,31 +45,44 @@ class Definition:
 
 
 _lock = threading.Lock()
-_current: tuple[Definition, ...] = ()
+_numbers = itertools.count(1)
+_state: tuple[int, tuple[Definition, ...]] = (
+    0,
+    (),
+)  # a number of its own for each state, and what counts in it
 _blocks: dict[str, int] = {}  # by id: blocks that need a definition which is only there because of them
 
 
 def definitions() -> tuple[Definition, ...]:
     """The definitions that count now."""
-    return _current
+    return _state[1]
+
+
+def state() -> int:
+    """A number that differs when other definitions count: what is kept of them can be told by it."""
+    return _state[0]
+
+
+def _count(wanted: tuple[Definition, ...]) -> None:
+    global _state
+    if wanted != _state[1]:
+        _state = next(_numbers), wanted
 
 
 def define(new: Iterable[Definition]) -> None:
     """Let these count as well from now on."""
-    global _current
     with _lock:
         for one in new:
             _blocks.pop(one.id, None)
-            if one not in _current:
-                _current = (*_current, one)
+            if one not in definitions():
+                _count((*definitions(), one))
 
 
 def forget(names: Iterable[str]) -> None:
     """Let those of these names count no more."""
-    global _current
     gone = {*names}
     with _lock:
-        _current = tuple(one for one in _current if one.id not in gone)
+        _count(tuple(one for one in definitions() if one.id not in gone))
         for name in gone:
             _blocks.pop(name, None)
 
@@ -76,12 +90,11 @@ def forget(names: Iterable[str]) -> None:
 @contextmanager
 def defined(new: Iterable[Definition]) -> Iterator[None]:
     """Let these count as well within the block, or within several blocks of threads at the same time."""
-    global _current
     held = tuple(new)
     with _lock:
         for one in held:
-            if one not in _current:
-                _current = (*_current, one)
+            if one not in definitions():
+                _count((*definitions(), one))
                 _blocks[one.id] = 1
             elif one.id in _blocks:
                 _blocks[one.id] += 1
@@ -93,7 +106,7 @@ def defined(new: Iterable[Definition]) -> Iterator[None]:
                 if one.id in _blocks:
                     _blocks[one.id] -= 1
             over = {name for name, n in _blocks.items() if not n}
-            _current = tuple(one for one in _current if one.id not in over)
+            _count(tuple(one for one in definitions() if one.id not in over))
             for name in over:
                 del _blocks[name]
 
@@ -101,14 +114,14 @@ def defined(new: Iterable[Definition]) -> Iterator[None]:
 @contextmanager
 def only(wanted: tuple[Definition, ...] | None = None) -> Iterator[None]:
     """Within the block exactly these count, or all that do; what the block adds is gone afterwards."""
-    global _current
+    global _state
     with _lock:
-        before, blocks = _current, dict(_blocks)
-        _current = before if wanted is None else wanted
+        before, blocks = _state, dict(_blocks)
+        _count(definitions() if wanted is None else wanted)
     try:
         yield
     finally:
         with _lock:
-            _current = before
+            _state = before
             _blocks.clear()
             _blocks.update(blocks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -98,3 +98,18 @@ def column_name(text: str) -> str:
     'probability__Noonan (PTPN11)'
     """
     return re.sub(r"[:\-]", "__", text)
+
+
+def together(sentences: Sequence[str], least: int = 4) -> list[str]:
+    """Of sentences such as `photo: what`, one for all photos of which the same is said."""
+    photos: dict[str, list[str]] = {}
+    for sentence in sentences:
+        photo, _, what = sentence.partition(": ")
+        photos.setdefault(what, []).extend(photo.split(", "))
+    said = []
+    for what, names in photos.items():
+        if what and len(names) >= least:
+            said.append(f"{len(names)} photos ({names[0]}, {names[1]}, …): {what}")
+        else:
+            said += [one for one in sentences if one.partition(": ")[2] == what]
+    return said

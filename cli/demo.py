@@ -22,9 +22,10 @@ from anthropo.plain import minus, say
     "Two or more of control, synthetic-A, synthetic-B, synthetic-C.",
     default="control,synthetic-A",
 )
+@click.option("--photos-only", is_flag=True, help="Make the pictures and their table, and stop there.")
 @options.jobs_option
 @options.permissive_option
-def command(folder: str, patients: int, labels: tuple[str, ...], jobs: int) -> None:
+def command(folder: str, patients: int, labels: tuple[str, ...], photos_only: bool, jobs: int) -> None:
     """Run all steps on SYNTHETIC people, whose pictures are made in FOLDER.
 
     One public photo is morphed by known amounts: shorter palpebral fissures, a thinner lip and so on,
@@ -41,9 +42,26 @@ def command(folder: str, patients: int, labels: tuple[str, ...], jobs: int) -> N
     Examples:
       anthropo demo
       anthropo demo /tmp/demo --labels control,synthetic-A,synthetic-B --patients 60
+      anthropo demo study --photos-only      something to try the other commands on
     """
     with in_one_sentence(f"what was made is in {folder}; remove it, or name another folder, to start again."):
-        run(Path(folder), patients, labels, jobs)
+        if photos_only:
+            photos(Path(folder), patients, labels, jobs)
+        else:
+            run(Path(folder), patients, labels, jobs)
+
+
+def photos(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None:
+    """The pictures alone, for who wants to go through the steps by hand."""
+    from anthropo.workflows.demonstration import make_people
+
+    people = make_people(folder, patients=patients, labels=labels, jobs=jobs)
+    say(
+        f"{people.cohort}: {patients} SYNTHETIC people of each of {', '.join(labels)}. All are one photo, "
+        "morphed.\n"
+        f"{people.cohort.with_name('truth.csv')}: what was changed in each.\n"
+        f"{people.photo}: another person, made as {labels[-1]}."
+    )
 
 
 def run(folder: Path, patients: int, labels: tuple[str, ...], jobs: int) -> None:

@@ -9,6 +9,7 @@ import click
 from anthropo.cli import options
 from anthropo.cli.common import in_one_sentence
 from anthropo.cli.train import show_relations
+from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.workflows.inspection import inspect
 
@@ -18,7 +19,8 @@ _WIDEST = 40  # name
 @click.command()
 @click.argument("model", metavar="MODEL")
 @options.flag("--card", "The whole model card, as Markdown.", parameter="as_card")
-def command(model: str, as_card: bool) -> None:
+@options.flag("--methods", "A paragraph for a paper, with the works to cite.", parameter="as_methods")
+def command(model: str, as_card: bool, as_methods: bool) -> None:
     """Describe a MODEL or network: labels, training cohort, figures, decision, licences, size.
 
     Nothing in the file is executed; a damaged, foreign or altered one is refused. --card prints the model
@@ -31,11 +33,20 @@ def command(model: str, as_card: bool) -> None:
     Examples:
       anthropo inspect m.anthropo
       anthropo inspect m.anthropo --card > card.md
+      anthropo inspect m.anthropo --methods
     """
     with in_one_sentence("nothing was changed."):
         made = inspect(model)
         if as_card:
             say(made.card)
+            return
+        if as_methods:
+            if not made.methods:
+                raise InputError(
+                    f"{model}: a methods paragraph is written of classifiers that `anthropo train` made. "
+                    "Take the model card: --card."
+                )
+            say(made.methods, nl=False)
             return
         width = min(_WIDEST, max(len(name) for name, _ in made.rows)) + 2
         for name, text in made.rows:

@@ -33,7 +33,7 @@ from anthropo.cli.common import (
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
-from anthropo.plain import say
+from anthropo.plain import say, together
 from anthropo.report.tables import print_face, print_overview, print_person
 from anthropo.settings import Settings
 from anthropo.workflows.measuring import MeasuredPhotos, measure_items
@@ -228,7 +228,7 @@ def _beside(
 def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
     """What became of the photos, on stderr; the exit code. A page names every photo that failed."""
     most = MOST_FAILURES if place and not page else None
-    show_first(measured.remarks, "more such remarks; the table has them all", most)
+    show_first(together(measured.remarks), "more such remarks; the table has them all", most)
     show_first(measured.notes, "more such notes; the table has them all", most)
     show_first(measured.reasons, "more photos failed; the table has every reason", most)
     if measured.total > 1 and not measured.interrupted:

@@ -22,7 +22,7 @@ from anthropo.cli.common import (
 )
 from anthropo.cli.sections import SectionedGroup
 from anthropo.errors import AnthropoError, InputError
-from anthropo.plain import say
+from anthropo.plain import say, together
 from anthropo.reference.adapting import LEAST
 from anthropo.reference.build import MIN_PEOPLE
 from anthropo.reference.person import parse_age
@@ -214,7 +214,7 @@ def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
     try:
         path = _place(output, controls)
         built = workflow.build(controls, request, progress=progress)
-        for sentence in (*built.left_out, *built.notes):
+        for sentence in (*together(built.left_out), *built.notes):
             say(sentence, err=True)
         if built.is_empty:
             where, least = "sex and age band has", request.min_people

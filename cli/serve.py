@@ -55,7 +55,7 @@ def command(
     Examples:
       anthropo serve
       anthropo serve photos/ --model m.anthropo --port 9000
-      anthropo traits photos/cohort.csv --landmarks photos/landmarks -o traits.csv   # what the page shows
+      anthropo traits photos/cohort.csv --landmarks photos/landmarks -o traits.csv   # as the page has them
     """
     with in_one_sentence("what was changed on the page is written."):
         from anthropo.workbench import serve

@@ -65,7 +65,7 @@ html_theme_options = {
     "footer_start": ["research-use"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "start": [], "glossary": [], "limits": []}
+html_sidebars = {"index": [], "start": [], "glossary": [], "tutorials/*": [], "limits": []}
 templates_path = ["site/templates"]
 copybutton_exclude = ".linenos, .gp, .go"
 os.environ.setdefault("COLUMNS", "100")

@@ -80,6 +80,10 @@ def command_of(group: click.Group, words: Sequence[str]) -> str:
     return " ".join(found)
 
 
+#: The entry that a test adds to the photos of a file, as a user may.
+BY_HAND = "mine"
+
+
 def check_outputs(group: click.Group, words: Sequence[str], printed: str = "") -> int:
     """Validate what a command line has written, and what it has printed with --json; how much that was."""
     command, files = command_of(group, words), set[Path]()
@@ -106,6 +110,11 @@ def check_outputs(group: click.Group, words: Sequence[str], printed: str = "") -
         if "--save-landmarks" in words and file == Path(words[words.index("--save-landmarks") + 1]):
             name = "landmarks"
         name = name or name_of(command, words, document)
+        if (
+            name == "measurements"
+        ):  # a continued run keeps what somebody has added by hand; no schema knows it
+            for photo in document["photos"]:
+                photo.pop(BY_HAND, None)
         if name is not None:
             check(name, document)
             checked += 1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from anthropo.plain import cell_as_it_was, cell_without_formula, say, visible
+from anthropo.plain import cell_as_it_was, cell_without_formula, say, together, visible
 from anthropo.report.rendering import drawable, print_table
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202egnp.exe\x9b2J\ud800"
@@ -41,3 +41,16 @@ def test_nothing_hostile_reaches_a_terminal_or_a_page(capsys: pytest.CaptureFixt
         assert "owned" in text
         assert not set("\x1b\x07\u202e\x9b\ud800") & set(text)
     assert "\\x1b]0;owned" in captured.err
+
+
+def test_what_is_said_of_many_photos_is_said_once() -> None:
+    of_three = ["a.jpg: too small", "b.jpg: too small", "c.jpg: blurred"]
+    assert together(of_three) == of_three
+    many = [
+        "a.jpg, b.jpg: dark: take a lamp",
+        "c.jpg: blurred",
+        "c.jpg: dark: take a lamp",
+        "d.jpg: dark: take a lamp",
+    ]
+    assert together(many) == ["4 photos (a.jpg, b.jpg, …): dark: take a lamp", "c.jpg: blurred"]
+    assert together(["nothing was found"] * 5) == ["nothing was found"] * 5

@@ -18,6 +18,7 @@ from conftest import sentence_of
 from docstring_examples import example_folder  # noqa: F401 (a fixture)
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 import anthropo
 from anthropo.errors import InputError
@@ -225,6 +226,19 @@ def test_names_of_figures_that_file_systems_take(tmp_path: Path) -> None:
 def test_a_figure_is_no_axes(shown: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="gives, and not a Figure"):
         shown["measurements"].plot(Figure())
+
+
+def test_what_a_model_is_not_asked_is_not_shown(tmp_path: Path) -> None:
+    small = tmp_path / "small.png"
+    with Image.open(PERSON) as photo:
+        photo.resize((photo.width // 4, photo.height // 4)).save(small)
+    person = anthropo.examine(small, sex="female", age=31, model="m.anthropo")
+    assert "not judged" in repr(person.explanation)
+    assert person.traits.traits == ()
+    page = person._repr_html_()
+    assert "The photo gate finds the photo unfit" in page
+    assert "synthetic-A" not in page
+    assert "There is nothing to draw" in sentence_of(InputError, person.plot, "explanation")
 
 
 def test_tables(shown: dict[str, Any]) -> None:

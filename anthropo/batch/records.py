@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.definitions import Definition, definitions
+from anthropo.definitions import state
 from anthropo.errors import InputError, parameter
 from anthropo.face.gate import CHECKS, Check
 from anthropo.face.landmarker import Face
@@ -471,7 +471,7 @@ def passed_through(columns: Mapping[str, str]) -> Row:
 
 def is_result_column(name: str) -> bool:
     """Whether a column of this name is one that `Record.to_row` writes."""
-    return _is_result_column(name, definitions())
+    return _is_result_column(name, state())
 
 
 @lru_cache(maxsize=64)
@@ -487,18 +487,18 @@ def columns_of_measurements(names: tuple[str, ...]) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1 << 16)  # asked of every cell's column
-def _is_result_column(name: str, own: tuple[Definition, ...]) -> bool:
+def _is_result_column(name: str, own: int) -> bool:
     return name in _columns(own) or _variable(own).fullmatch(name) is not None
 
 
 @lru_cache(maxsize=4)
-def _variable(own: tuple[Definition, ...]) -> re.Pattern[str]:
+def _variable(own: int) -> re.Pattern[str]:
     """Columns that are there with a scale, references (whatever their name), texture, several photos."""
     return re.compile(rf"(?:{'|'.join(registry())})_(?:{_MORE})|lbp_\w+_\d+|video_\w+")
 
 
 @lru_cache(maxsize=4)
-def _columns(own: tuple[Definition, ...]) -> frozenset[str]:
+def _columns(own: int) -> frozenset[str]:
     """Names of every column that `Record.to_row` always writes."""
     nothing = Diagnostics(
         anthropo="", settings="", dlib="", landmark_model="", fine_model="", jitter=0, person=""

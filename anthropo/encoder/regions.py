@@ -248,7 +248,7 @@ def frame_of(face: Face, align: str) -> Floats:
         eyes = [face.landmarks[list(points)].mean(0) for points in _EYES]
         return similarity(np.array([mean_place(points) for points in _EYES]), np.array(eyes))
     if align != "none":
-        raise ValueError(f"align={align!r}: {', '.join(ALIGNMENTS)} are possible")
+        raise ValueError(f"align={align!r}: unknown. Choose from {', '.join(ALIGNMENTS)}.")
     left, top, right, bottom = face.box
     x, y = left + _BOX_ORIGIN[0] * (right - left), top + _BOX_ORIGIN[1] * (bottom - top)
     unit = _BOX_UNIT * (right - left)

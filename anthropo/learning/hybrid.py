@@ -122,7 +122,9 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         """
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(f"{name}={getattr(self, name)!r}: the choices are {', '.join(choices)}.")
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r}: unknown. Choose from {', '.join(choices)}."
+                )
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         table = self._table(X, y)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, TypeVar, overload
 
 import numpy as np
@@ -150,6 +149,8 @@ class Measurements(list[M]):
             return super().__getitem__(which)
         found = next((one for one in self if one.id == which), None)
         if found is None:
+            from difflib import get_close_matches
+
             near = get_close_matches(which, [one.id for one in self], 3) or [one.id for one in self[:3]]
             raise KeyError(f"{which}: no such measurement here; there is {', '.join(near)}.")
         return found

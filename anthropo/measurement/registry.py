@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.definitions import Definition, define, defined, definitions, forget
+from anthropo.definitions import Definition, define, defined, definitions, forget, state
 from anthropo.errors import InputError
 from anthropo.face.frame import Floats
 from anthropo.face.gate import CHECKS
@@ -287,10 +287,16 @@ class Registry:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self.__name__ = "registry"  # as functions have, which it is called like
+        self._known = -1, Entries()  # of a state of the definitions
 
     def __call__(self) -> Entries:
         """Every measurement, by id, in the registry's order; one's own come last."""
-        return _with_own(definitions())
+        number, entries = self._known
+        if number != (now := state()):
+            entries = _with_own(definitions())
+            if now == state():  # no other thread has changed it
+                self._known = now, entries
+        return entries
 
     def __repr__(self) -> str:
         return f"<anthropo.registry: {len(shipped())} measurements, {len(self.definitions)} of one's own>"
@@ -301,9 +307,9 @@ class Registry:
         return definitions()
 
     @property
-    def own(self) -> dict[str, Entry]:
+    def own(self) -> Entries:
         """One's own measurements, by id."""
-        return {name: entry for name, entry in self().items() if entry.own}
+        return Entries((name, entry) for name, entry in self().items() if entry.own)
 
     def add(self, *sources: Source | Iterable[Source]) -> tuple[Entry, ...]:
         """Add measurements of one's own.

@@ -18,6 +18,8 @@ from anthropo.photo import Photo
 #: and slightly turned heads.
 CANTHAL = (66.0, 110.0)
 
+_ANYBODY = (45.0, 125.0)  # the same of everybody, for who has pointed at the sticker
+
 # The first look: a picture in which the sticker's expected radius is _RADIUS pixels.
 _RADIUS = 8.0
 _LARGEST = 900  # px, longer side of that picture
@@ -78,7 +80,10 @@ def sticker_at(
     `at` is a place on it, full-photo pixels. `size`, mm, says how large it may be; where somebody has drawn
     it, `across` does, its width in pixels.
     """
-    low, high = plausible(points, size) if across is None else (across / 1.3, 1.3 * across)
+    canthal = outer_canthal_distance(points)
+    low, high = size * canthal / _ANYBODY[1], size * canthal / _ANYBODY[0]
+    if across is not None:
+        low, high = across / 1.3, 1.3 * across
     middle, last = np.array(at), np.array(photo.full_size) - 1.0
     window = np.concatenate([np.clip(middle - 2.5 * high, 0, last), np.clip(middle + 2.5 * high, 0, last)])
     around = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]) * 0.25 * low

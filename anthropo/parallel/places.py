@@ -163,7 +163,7 @@ def _read_slurm(name: str) -> Slurm:
     for key, given in stated.items():
         plain = str(key).replace("_", "-")
         if plain not in KEYS:
-            raise InputError(f"{path}: {key!r} is unknown. Possible are {', '.join(KEYS)}.")
+            raise InputError(f"{path}: {key!r} is unknown. Choose from {', '.join(KEYS)}.")
         if plain in values:
             raise InputError(f"{path}: {plain} is there twice. Keep one of them.")
         try:

@@ -13,7 +13,7 @@ from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.groups.change import CHANGED, MOVED, NOT_COMPARED, RATE, SAME, Change, Paired, Status, part
 from anthropo.measurement.compute import Z95
-from anthropo.plain import minus, say
+from anthropo.plain import minus, say, together
 from anthropo.report.rendering import NOTE, as_csv, as_json, print_table
 from anthropo.report.tables import number
 from anthropo.workflows.change import ChangeResult, StatePhoto
@@ -106,7 +106,7 @@ def print_change(result: ChangeResult, everything: bool = False) -> None:
     title = f"patient {result.patient}: " if result.patient else ""
     say(f"{title}{names(result.before)} → {names(result.after)}", bold=True)
     say(summary(result))
-    for remark in result.remarks:
+    for remark in together(result.remarks):
         say(f"warning: {remark}", fg="yellow", err=True)
     for reason in result.left_out:
         say(f"left out: {reason}", fg="yellow", err=True)
@@ -200,13 +200,20 @@ def print_cohort(result: CohortChange, everything: bool = False) -> None:
         say(f"… and {len(tests) - len(shown)} more; --all or -o shows them.")
     for remark in result.remarks:
         say(f"warning: {remark}", fg="yellow", err=True)
+    whose = {remark: f"patient {person.patient}: " for person in result.people for remark in person.remarks}
+    for remark in together(list(whose)):
+        say(f"warning: {whose.get(remark, '')}{remark}", fg="yellow", err=True)
     for person in result.people:
-        for remark in person.remarks:
-            say(f"warning: patient {person.patient}: {remark}", fg="yellow", err=True)
         for reason in person.left_out:
             say(f"left out: {reason}", fg="yellow", err=True)
     for _, reason in result.left_out:
         say(f"left out: {reason}", fg="yellow", err=True)
+    least = 2 / 2 ** max((t.n for t in tests), default=0)  # the smallest p that signs can give
+    if tests and tests[0].test == "sign-flip" and least > RATE:
+        say(
+            f"So few patients cannot show a change on average: the smallest p possible is {least:.2g}. With "
+            "10 or more they can."
+        )
     say(
         "g: mean over the standard deviation of the differences between patients. p: exact sign-flip test up "
         "to 12 patients, else paired t test. q: false discovery rate (Benjamini-Hochberg). changed, moved: "

@@ -20,7 +20,7 @@ from anthropo.groups.composite import placed, unit
 from anthropo.measurement.drawing import marks_on
 from anthropo.measurement.repeatability import repeatability
 from anthropo.photo import read_photo
-from anthropo.plain import minus
+from anthropo.plain import minus, together
 from anthropo.report import rendering
 from anthropo.report.change import (
     MEANING,
@@ -229,7 +229,7 @@ def shown(result: ChangeResult, pictures: bool = True) -> dict[str, Any]:
         })  # fmt: skip
     return {
         "patient": result.patient, "states": result.states, "summary": summary(result),
-        "remarks": (*result.remarks, *result.left_out),
+        "remarks": (*together(result.remarks), *result.left_out),
         "before": names(result.before), "after": names(result.after), "faces": faces, "lines": lines,
         "span": span, "scored": bool(result.references), "references": result.references,
         "tables": [

@@ -46,8 +46,8 @@ from anthropo.workflows.trait_calling import Findings, PersonTraits
 _FACE_PX = 330  # width of the face in the picture, which is small on paper
 _SPAN = 6.0  # SD that a strip reaches to each side
 _TITLE = 45  # characters of a name
-_PAGE = 265.0  # mm of A4 that may be filled
-_SMALL, _LEAST = 0.82, 0.75  # how small letters may get: before lines are left out, and then
+_PAGE = 275.0  # mm by `_height`; real pages, of which 277 fit on A4, came to 0.85 to 0.98 of it
+_LEAST = 0.75  # how small letters may get
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ class _Room:
     note: int = 190  # of a remark
 
 
-_ROOMS = (_Room(), _Room(6, 5, 3, 1, 2, 90, 200, 150))
+#: How much is listed as long as letters stay this large.
+_ROOMS = ((0.9, _Room(terms=600)), (0.82, _Room()), (0.0, _Room(6, 5, 3, 1, 2, 90, 200, 150)))
 
 
 def write_clinical(
@@ -115,10 +116,10 @@ def _person(person: PersonTraits, seen: MeasuredFace | None) -> dict[str, Any]:
     lines = [entry for entry in registry().values() if entry.name in names]
     face = seen or _face(shown, person)
     picture = embedded(_picture(face, lines)) if face else ""
-    for room in _ROOMS:
+    for least, room in _ROOMS:
         told = _told(person, shown, room)
         zoom = _PAGE / _height(told)
-        if zoom > _SMALL:
+        if zoom > least:
             break
     return told | {"picture": picture, "zoom": round(max(_LEAST, min(1.0, zoom)), 3)}
 
@@ -140,6 +141,7 @@ def _told(person: PersonTraits, shown: Record, room: _Room) -> dict[str, Any]:
         },
         "pooled": _pooled(record),
         "called": len(called),
+        "judged": any(t.status not in (NOT_ASSESSED, LOOK) for t in person.traits),
         "findings": [_finding(t, room.evidence) for t in called[: room.findings]],
         "more_findings": _listed(called[room.findings :], room.terms),
         "look": _listed((t for t in person.traits if t.status == LOOK), room.note),
@@ -171,21 +173,25 @@ def _told(person: PersonTraits, shown: Record, room: _Room) -> dict[str, Any]:
 def _height(told: dict[str, Any]) -> float:
     """About how high a page is, mm, from the number of its lines: rather too high than too low."""
 
-    def of(words: Iterable[str], characters: int, line: float) -> float:
-        return sum(line * max(1, math.ceil(len(one) / characters)) for one in words)
+    def lines(words: str, characters: int) -> int:
+        return math.ceil(len(words) / characters)
 
-    small, fine = 3.9, 3.2
-    top = of([told["given"]], 70, 4.3) + 11 + of((t["evidence"] for t in told["findings"]), 52, small)
-    top += sum(len(t["label"]) > 22 for t in told["findings"]) * small
-    top += of(filter(None, [told["more_findings"]]), 85, small) + of(filter(None, [told["look"]]), 62, 8)
-    beyond = 10 + 4.6 * sum(max(1, len(m["scores"])) for m in told["measured"])
-    beyond += of(filter(None, [told["more_measured"], " ".join(told["chance"])]), 120, small)
-    left = 11 + 4.6 * len(told["regions"])
-    left += sum(7 + of([told[name]], 58, small) for name in ("absent", "inconclusive") if told[name])
-    right = 12 + of(told["gate"] or [""], 54, 4.3) + of([*told["open"], "eye"], 54, small)
-    growth = 55 if any(chart for chart, _ in told["growth"]) else 15 * bool(told["growth"])
-    print_ = [told["moved"], *told["notes"], told["compared"] + told["intervals"] + 330 * " ", 230 * " "]
-    return 17 + max(73, top) + beyond + max(left, right) + growth + of(filter(None, print_), 145, fine)
+    def of(words: Iterable[str], characters: int) -> float:
+        return sum(4.3 * lines(one, characters) for one in words)
+
+    rows = [max(lines(t["evidence"], 50), lines(t["label"], 21)) for t in told["findings"]]
+    top = of([told["given"]], 68) + 12 + sum(1.1 + 4.1 * n for n in rows)
+    top += of(filter(None, [told["more_findings"]]), 60)
+    top += of([f"{told['look']:>{len(told['look']) + 60}}"], 68) if told["look"] else 0
+    beyond = 11 + 5.1 * sum(max(1, len(m["scores"])) for m in told["measured"])
+    beyond += of([told["more_measured"], 40 * " " + " ".join(told["chance"])], 112)
+    left = 12 + 5.1 * len(told["regions"])
+    left += sum(8 + of([told[name]], 54) for name in ("absent", "inconclusive") if told[name])
+    right = 14 + of(told["gate"] or ["none"], 46) + of([*told["open"], "eye"], 52)
+    growth = 52 if any(chart for chart, _ in told["growth"]) else 16 * bool(told["growth"])
+    small = [told["moved"], *told["notes"], told["compared"] + told["intervals"] + 330 * " ", 230 * " "]
+    fine = 8 + sum(3.3 * lines(one, 140) for one in small)
+    return 13 + max(72, top) + beyond + max(left, right) + growth + fine
 
 
 def _title(person: PersonTraits) -> str:

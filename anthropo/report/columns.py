@@ -17,9 +17,10 @@ _HEAD = """# Data dictionary: the columns of every table that anthropo writes
 
 Made by `python -m anthropo.report.columns docs` from `anthropo/report/columns.csv`; a test fails when they
 differ, or when a table has a column that is not here. `{measurement}` stands for the id of a measurement in
-the [atlas](atlas.md), or of [one's own](own-measurements.md), `{check}` for a check of the photo gate,
-`{reference}`, `{label}`, `{group}` and `{by}` for names. Other columns of a cohort's table are passed
-through; one that has the name of a result becomes `input_NAME`.
+the [atlas](atlas.md), such as [philtrum_length](atlas.md#philtrum_length), or of
+[one's own](own-measurements.md), `{check}` for a check of the photo gate, `{reference}`, `{label}`, `{group}`
+and `{by}` for names. Other columns of a cohort's table are passed through; one that has the name of a result
+becomes `input_NAME`.
 In CSV, cells that begin with =, +, - or @ and are no number get an apostrophe, so that no spreadsheet takes
 them for a formula; `--raw` leaves them as they are.
 """

@@ -20,7 +20,7 @@ from anthropo.report.rendering import pdf, svg
 from anthropo.workflows.change import ChangeResult
 from anthropo.workflows.change_cohort import CohortChange
 from anthropo.workflows.composites import CompositeResult
-from anthropo.workflows.evaluation import EvaluateResult
+from anthropo.workflows.evaluate_result import EvaluateResult
 from anthropo.workflows.explain import Case
 from anthropo.workflows.map import MapResult
 

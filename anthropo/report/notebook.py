@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.change import ChangeResult
     from anthropo.workflows.change_cohort import CohortChange
     from anthropo.workflows.classify import Answers
-    from anthropo.workflows.evaluation import EvaluateResult
+    from anthropo.workflows.evaluate_result import EvaluateResult
     from anthropo.workflows.examining import Examination
     from anthropo.workflows.explain import Case
     from anthropo.workflows.trait_calling import PersonTraits
@@ -499,8 +499,9 @@ def examination(made: Examination) -> str:
         except AnthropoError as error:
             notes.append(str(error))
         else:
-            tables.append(_ranked(answer.prediction))
-            tables += _sums(answer.explanation)[:1] if hasattr(answer, "explanation") else []
+            if not getattr(answer, "voided", ""):  # which the traits say as well
+                tables.append(_ranked(answer.prediction))
+                tables += _sums(answer.explanation)[:1] if hasattr(answer, "explanation") else []
     scored = _scored(made.measurements)
     title = f"{', '.join(_scored_facts(made.measurements))}: all measurements"
     tables.append(Table(scored.columns, scored.rows, scored.numbers, title, folded=True))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from anthropo.errors import InputError
+from anthropo.errors import InputError, parameter
 from anthropo.learning.cohort import Case as Patient
 from anthropo.learning.cohort import Cohort, typed
 from anthropo.learning.evaluation import Evaluation
@@ -83,6 +83,8 @@ def answers(made: Answers) -> Plot:
 
 def explanation(made: Explanation | Case, label: str | None = None) -> Plot:
     """The sum of one label of an explanation."""
+    if voided := getattr(made, "voided", ""):
+        raise InputError(f"{voided} There is nothing to draw. Pass {parameter('force', True)} to `explain`.")
     of: Explanation = getattr(made, "explanation", cast("Any", made))
     named = {one.label: one for one in of.labels}
     if label is not None and label not in named:

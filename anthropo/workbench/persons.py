@@ -23,10 +23,10 @@ from anthropo.report.tables import number
 from anthropo.settings import Settings
 from anthropo.workbench import views
 from anthropo.workbench.desk import Desk, Listed
-from anthropo.workbench.sitting import Sitting
+from anthropo.workbench.sitting import Sitting, request
 from anthropo.workflows.change import ChangeRequest, ChangeResult, change
 from anthropo.workflows.cohort import PhotoReading
-from anthropo.workflows.trait_calling import TraitsRequest, TraitsTask, answer
+from anthropo.workflows.trait_calling import TraitsTask, answer
 
 Json = dict[str, Any]
 MOST = 12  # photos of a person that are shown together
@@ -94,7 +94,7 @@ def clinical(photo: Listed, sittings: Sequence[Sitting]) -> bytes:
     of_photos = {path: [one for one in of if isinstance(one, Record)] for path, of in records.items()}
     pooled = pool_patient(who, of_photos, settings)
     task = TraitsTask(
-        items=who.items, people=(who,), request=TraitsRequest(), settings=settings, rules=read_rules()
+        items=who.items, people=(who,), request=request(), settings=settings, rules=read_rules()
     )
     person = answer(who.item, pooled, task)
     seen = None

@@ -239,9 +239,7 @@ class Sitting:
         """The traits of the face as it is measured now."""
         item = self.photo.item
         settings = replace(settings_of(item, self._settings), references=("auto",))
-        task = TraitsTask(
-            items=(item,), people=None, request=TraitsRequest(), settings=settings, rules=_rules()
-        )
+        task = TraitsTask(items=(item,), people=None, request=request(), settings=settings, rules=_rules())
         with self.lock:
             record = self._recorded(settings)
         return answer(item, if_fit(record), task)
@@ -256,12 +254,17 @@ class Sitting:
 
     def growth(self) -> tuple[list[Growth], list[str]]:
         """The sizes of the form against their charts, and why one is no size."""
-        return growth_of(self.photo.item, TraitsRequest(), self._settings)
+        return growth_of(self.photo.item, request(), self._settings)
 
     def landmark_text(self) -> str:
         """The landmark file's content."""
         with self.lock:
             return landmarks_text(self.observation.face, self.digest, self.at)
+
+
+def request() -> TraitsRequest:
+    """What is asked of everybody here: the growth charts follow one another, so that each age has one."""
+    return TraitsRequest(growth_reference=("who", "cdc", "adults"))
 
 
 def _said(photo: Listed) -> dict[str, str]:

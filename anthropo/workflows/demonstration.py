@@ -14,7 +14,8 @@ from anthropo.showing import brief, facts_of
 from anthropo.synthetic import make_cohort
 from anthropo.workflows.classify import Classification
 from anthropo.workflows.cohort import Material, PhotoReading, TrainRequest, gather
-from anthropo.workflows.evaluation import EvaluateResult, evaluations_of
+from anthropo.workflows.evaluate_result import EvaluateResult
+from anthropo.workflows.evaluation import evaluations_of
 from anthropo.workflows.model import Model, load_model
 from anthropo.workflows.progress import Progress, silent
 from anthropo.workflows.training import TrainResult, train

@@ -80,7 +80,7 @@ def named_encoder(
             )
     each = [_aligned(one, align, len(names) > 1, settings) for one in each]
     if tta is not None and tta not in TTA:
-        raise InputError(f"{parameter('tta', tta)}: {' and '.join(TTA)} are possible.")
+        raise InputError(f"{parameter('tta', tta)}: unknown. Choose from {', '.join(TTA)}.")
     each = [replace(one, grey=tta == TTA[1]) for one in each]
     return each[0] if len(each) == 1 else Encoders(each=tuple(each))
 
@@ -90,7 +90,7 @@ def _aligned(encoder: Encoder, align: str | None, several: bool, settings: Setti
     if align is None:
         return encoder
     if align not in ALIGNMENTS:
-        raise InputError(f"{parameter('align', align)}: {', '.join(ALIGNMENTS)} are possible.")
+        raise InputError(f"{parameter('align', align)}: unknown. Choose from {', '.join(ALIGNMENTS)}.")
     if settings.no_face or (encoder.views and not several):
         what = "pictures without a face have none" if settings.no_face else f"{encoder.name} has its own"
         raise InputError(f"{parameter('align', align)}: {what}. Leave it out.")

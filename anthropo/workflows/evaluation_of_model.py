@@ -17,8 +17,8 @@ from anthropo.learning.identity import resolve, same_person_choice
 from anthropo.learning.prevalence import Prevalence
 from anthropo.workflows.cohort import CohortError, PhotoReading, read_features, seen_before, settings_for
 from anthropo.workflows.domains import with_sites
+from anthropo.workflows.evaluate_result import EvaluateResult
 from anthropo.workflows.evaluation import (
-    EvaluateResult,
     evaluation_of,
     identity_row,
     of_attribute,

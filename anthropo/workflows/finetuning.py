@@ -108,7 +108,9 @@ class FinetuneRequest(CohortRequest):
             if self.align not in BY_NAME or self.reading.no_face:
                 without = self.align in BY_NAME
                 what = (
-                    "pictures without a face have none" if without else f"{', '.join(BY_NAME)} are possible"
+                    "pictures without a face have none"
+                    if without
+                    else f"unknown. Choose from {', '.join(BY_NAME)}"
                 )
                 raise InputError(f"{parameter('align', self.align)}: {what}.")
             options["alignment"] = BY_NAME[self.align]

@@ -10,6 +10,7 @@ from anthropo.errors import ModelError
 from anthropo.face.landmark_bundle import read_landmark_bundle
 from anthropo.learning.bundle import LANDMARKS, TRANSLATES, read_bundle
 from anthropo.learning.card import card, describe
+from anthropo.learning.methods import methods
 from anthropo.showing import brief, word
 
 if TYPE_CHECKING:
@@ -28,12 +29,16 @@ class Inspection:
         Names and values: task, labels, cohort, figures, decision, licences, size.
     card : str
         The whole model card, as Markdown.
+    methods : str
+        A paragraph for a paper on how it was made and how good it is, with the works to cite; empty for what
+        `anthropo.train` did not make.
     attributes : AttributeModel or None
         The model, if it is one of several attributes, whose relations it knows.
     """
 
     rows: tuple[tuple[str, str], ...]
     card: str
+    methods: str = ""
     attributes: AttributeModel | None = None
 
     def __repr__(self) -> str:
@@ -95,7 +100,12 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     if known:
         rows.append(("encoder parameters", f"{sum(known):,}"))
     attributes = trained.model if isinstance(trained.model, AttributeModel) else None
-    return Inspection(rows=tuple(rows), card=card(trained.manifest), attributes=attributes)
+    return Inspection(
+        rows=tuple(rows),
+        card=card(trained.manifest),
+        methods=methods(trained.manifest),
+        attributes=attributes,
+    )
 
 
 def _landmark_model(path: str | os.PathLike[str]) -> Inspection:

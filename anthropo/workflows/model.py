@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anthropo.settings import Settings
     from anthropo.workflows.classify import Classification, Photos
     from anthropo.workflows.cohort import PhotoReading
-    from anthropo.workflows.evaluation import EvaluateResult
+    from anthropo.workflows.evaluate_result import EvaluateResult
     from anthropo.workflows.explain import Case
     from anthropo.workflows.network_model import NetworkModel
 

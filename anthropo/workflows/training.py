@@ -11,7 +11,8 @@ from anthropo.errors import InputError, parameter
 from anthropo.showing import brief
 from anthropo.workflows.cohort import Material, TrainRequest, gather
 from anthropo.workflows.domains import target_notes
-from anthropo.workflows.evaluation import EvaluateResult, evaluations_of, judge_material
+from anthropo.workflows.evaluate_result import EvaluateResult
+from anthropo.workflows.evaluation import evaluations_of, judge_material
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "api"
 HIDDEN = ("anthropo.cli", "anthropo.decoding")  # of no use from outside
 #: Tasks, and the modules (below `anthropo`) whose names are for them; the first that fits.
 TASKS: dict[str, tuple[str, ...]] = {
+    "All of one photograph": ("workflows.examining",),
     "Change between two states": ("workflows.change",),
     "Traits": ("workflows.trait", "reference"),
     "Explanations": ("workflows.explain", "explanation"),
@@ -46,6 +47,7 @@ ERRORS = "Errors"
 AFTER = ("See Also", "Notes", "References", "Examples")  # sections of a docstring that come last
 #: In the order of work.
 ORDER = (
+    "All of one photograph",
     "Photographs and faces", "Measurements", "Traits", "Cohorts and models", "Explanations", "Groups",
     "Change between two states", "Networks", "Landmark models", "Translation",
     "Workbench, runs and licences", ERRORS, "More",

@@ -7,6 +7,7 @@ that starts with `%%bash` is shown as a shell command.
 from __future__ import annotations
 
 import os
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
 _MAGIC = "%%bash\n"
+_WIDEST = 96  # characters
 
 
 class ShellCells(SphinxTransform):
@@ -26,6 +28,19 @@ class ShellCells(SphinxTransform):
                 shown = nodes.literal_block(text, text, language="bash")
                 shown["classes"] = block["classes"]
                 block.replace_self(shown)
+            elif block.get("language") == "myst-ansi":  # what a cell printed
+                text = "\n".join(map(_folded, block.astext().splitlines()))
+                shown = nodes.literal_block(text, text, language="text")
+                shown["classes"] = block["classes"]
+                block.replace_self(shown)
+
+
+def _folded(line: str) -> str:
+    """A long line on several, so that nobody has to scroll to read it; rows of CSV and most tables stay."""
+    row = "  " in line.strip()
+    if len(line) <= (_WIDEST + 24 if row else _WIDEST) or line.count(",") > line.count(" "):
+        return line
+    return textwrap.fill(line, _WIDEST, subsequent_indent="    " if row else "  ", break_long_words=False)
 
 
 def prepare(app: Any) -> None:

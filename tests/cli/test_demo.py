@@ -36,3 +36,19 @@ def test_demo_refuses_unknown_and_single_labels(tmp_path: Path, invoke: Invoke) 
         result = invoke("demo", tmp_path / "d", "--labels", labels)
         assert result.exit_code == 2
         assert message in result.stderr
+
+
+def test_demo_stops_after_the_photos(tmp_path: Path, invoke: Invoke) -> None:
+    folder = tmp_path / "study"
+    result = invoke("demo", folder, "--patients", 10, "--photos-only", "-j", 1)
+    assert result.exit_code == 0
+    assert len(list((folder / "cohort").glob("*.jpg"))) == 20
+    assert (folder / "cohort/cohort.csv").is_file()
+    assert not list(folder.rglob("*.anthropo"))
+    for named in ("cohort/cohort.csv", "cohort/truth.csv", "new/synthetic-0001-1.jpg"):
+        assert str(folder / named) in result.stdout
+        assert (folder / named).is_file()
+    measured = invoke("measure", folder / "cohort", "-o", tmp_path / "faces.csv")
+    same = [line for line in measured.stderr.splitlines() if "a synthetic picture by its metadata" in line]
+    assert len(same) == 1, same  # one sentence for all of them
+    assert same[0].startswith("20 photos (")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -31,6 +32,27 @@ def test_relations_of_attributes_are_shown(tmp_path_factory: pytest.TempPathFact
     result = invoke("inspect", cohorts.model(tmp_path_factory, "attributes"))
     assert result.exit_code == 0
     assert "Relations between attributes, used by the chained classifiers:" in result.stdout
+
+
+def test_methods_paragraph_has_the_figures_of_the_file(gallery: Path, invoke: Invoke) -> None:
+    result = invoke("inspect", gallery, "--methods")
+    assert (result.exit_code, result.stderr) == (0, "")
+    paragraph, _, works = result.stdout.partition("\n\n")
+    assert "35 photographs of 35 people" in paragraph
+    assert "3 Zoë syndrome" in paragraph
+    assert "with age, sex" in paragraph
+    numbers = [int(n) for group in re.findall(r"\[([\d, ]+)\]", paragraph) for n in group.split(", ")]
+    listed = [int(line.partition(".")[0]) for line in works.splitlines()]
+    assert (
+        sorted(set(numbers)) == listed == list(range(1, len(listed) + 1))
+    )  # each is cited, and none besides
+
+
+def test_methods_are_refused_of_several_attributes(
+    tmp_path_factory: pytest.TempPathFactory, invoke: Invoke
+) -> None:
+    model = cohorts.model(tmp_path_factory, "attributes")
+    refused(invoke, "inspect", model, "--methods", says="a methods paragraph is written of classifiers that")
 
 
 def test_card_is_the_one_in_the_file(gallery: Path, invoke: Invoke) -> None:

@@ -348,9 +348,9 @@ def test_a_half_that_is_noise_does_not_harm() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"classifier": "forest"}, "classifier='forest': the choices are auto, xgboost, linear, svm"),
+        ({"classifier": "forest"}, "classifier='forest': unknown. Choose from auto, xgboost, linear, svm"),
         ({"controls": "healthy"}, "controls='healthy': no row has this label"),
-        ({"balance": "most"}, "balance='most': the choices are weights, resample, none"),
+        ({"balance": "most"}, "balance='most': unknown. Choose from weights, resample, none"),
         ({"cost": np.ones((2, 2))}, "must be 3 x 3 numbers, none negative"),
         ({"cost": -np.ones((3, 3))}, "none negative"),
         ({"cost": np.full((3, 3), np.nan)}, "none negative"),

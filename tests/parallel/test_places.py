@@ -86,7 +86,7 @@ def test_a_file_for_slurm_is_read(tmp_path: Path) -> None:
         ("", "cores is missing"),
         ("cores: 8", "memory is missing. Add what a job has, as in `memory: 16GB`"),
         ("memory: 8GB", "cores is missing"),
-        ("cores: 8\nmemory: 8GB\nqueu: long", "'queu' is unknown. Possible are jobs, cores, memory"),
+        ("cores: 8\nmemory: 8GB\nqueu: long", "'queu' is unknown. Choose from jobs, cores, memory"),
         ("cores: 8\nmemory: 8GB\n3: long", "'3' is unknown"),
         ("cores: 8\nmemory: 8", "memory is '8', and has to be a size such as 8GB"),
         ("cores: 0\nmemory: 8GB", "cores is '0', and has to be a whole number from 1 on"),

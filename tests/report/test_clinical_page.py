@@ -101,6 +101,14 @@ def test_what_a_hand_has_done_and_an_eye_has_seen_is_said(
     assert "--one-page is a page to read or print: add -o FILE.html." in refused.stderr
 
 
+def test_who_could_not_be_judged_is_not_said_to_be_without_findings(tmp_path: Path) -> None:
+    write_clinical(tmp_path / "case.html", anthropo.traits(anthropo.example_photo()))
+    told = words((tmp_path / "case.html").read_text("utf-8"))
+    assert "No trait could be judged; the reasons are below." in told
+    assert "No trait is present" not in told
+    assert "the sex is missing" in told.partition("Could not be judged")[2]
+
+
 def test_each_person_is_on_one_sheet_however_much_there_is_to_say(
     tmp_path: Path, girl: PersonTraits, copies: Copies
 ) -> None:

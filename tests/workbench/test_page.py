@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,6 +135,27 @@ def test_the_keyboard_alone_does_it(page: Any) -> None:
     page.focus("#tab-measurements")
     page.keyboard.press("ArrowRight")
     assert page.inner_text("[role=tab][aria-selected=true]") == "Traits"
+
+
+def test_on_a_full_disk_points_stay_and_are_kept_once_there_is_room(
+    page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = value(page, "intercanthal_width")
+    page.select_option("#point", "p42")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        page.keyboard.press("Shift+ArrowRight")
+        page.wait_for_selector("#message:has-text('No space left on device')")
+        assert float(changed(page, "intercanthal_width", before)) > float(before)
+    assert "moved by 10.0 px" in page.inner_text("#point-words")
+    assert landmark_files(page) == []
+    page.keyboard.press("Shift+ArrowRight")
+    page.wait_for_selector("#message:empty", state="attached")
+    assert "moved by 20.0 px" in page.inner_text("#point-words")
+    assert len(landmark_files(page)) == 1
 
 
 def test_another_start_goes_on_where_the_first_stopped(page: Any, chromium: Any) -> None:
@@ -307,6 +330,9 @@ def test_sizes_are_shown_on_their_growth_charts(page: Any) -> None:
     page.fill("#person-height", "98")
     page.keyboard.press("Tab")
     page.wait_for_selector("#person .growth img[alt='Height 98 cm on the centiles of WHO 2006/2007: 8.17']")
+    page.fill("#person-age", "31")  # for whom there is another chart, and no curve
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#person .growth figure:not(:has(img)) >> text=US adults")
     page.fill("#person-height", "tall")
     page.keyboard.press("Tab")
     page.wait_for_selector("#person .growth .bad:has-text(\"height 'tall' is no number. Give cm.\")")

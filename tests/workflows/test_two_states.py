@@ -371,6 +371,7 @@ def test_command_on_a_cohort(invoke: Invoke, folder: Path, tmp_path: Path) -> No
     result = invoke("change", path, "--before", "before", "-o", out, "-j", 1)
     assert result.exit_code == 3
     assert "left out: patient c: no photo of the state wider." in result.stderr
+    assert "So few patients cannot show a change on average: the smallest p possible is 0.5." in result.stdout
     assert {row["patient"] for row in csv.DictReader(out.open())} == {"a", "b"}
     assert "mouth_width" in {
         row["measurement"] for row in csv.DictReader(out.with_suffix(".tests.csv").open())

@@ -142,6 +142,7 @@ function words() {
 // --------------------------------------------------------------------------------------- moving
 
 let under = null, next = null; // the request that is out, and what is to be sent after it
+let unkept = false; // the last points could not be written
 
 function place(keepIt) {
   next = { points: Object.fromEntries(hand), keep: keepIt || (next?.keep ?? false), photo: doc.id };
@@ -160,6 +161,7 @@ async function send() {
     try {
       const told = await ask(at("/points"), { method: "PUT", told: { points, revision: doc.revision, keep: kept, show } });
       if (doc.id !== photo) return;
+      if (kept && unkept) { unkept = false; say(); }
       doc = told;
       lines = new Map(Object.entries(told.lines));
       if (face.dragging || next) { followed(hand); if (!$("traits").hidden) await callTraits(); } else { taken(); allLines(); }
@@ -167,8 +169,9 @@ async function send() {
       performance.measure("point-to-numbers", { start: begun });
     } catch (error) {
       say(error.message);
-      next = null;
-      if (error.status && error.status !== 507) { const told = await trying(() => ask(at())); if (told && doc.id === photo) { doc = told; past = []; taken(); } }
+      unkept = error.status === 507;
+      next = unkept ? (next ?? { points, keep: false, photo }) : null; // so that numbers follow all the same
+      if (error.status && !unkept) { const told = await trying(() => ask(at())); if (told && doc.id === photo) { doc = told; past = []; taken(); } }
     }
   }
 }

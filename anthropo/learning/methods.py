@@ -1,0 +1,162 @@
+"""The paragraph on methods of a paper, from what a model's manifest says was done."""
+
+from __future__ import annotations
+
+import math
+
+from anthropo.learning.intervals import Interval
+from anthropo.learning.manifest import Manifest
+
+_KING = "King DE (2009). Dlib-ml: a machine learning toolkit. J Mach Learn Res 10:1755-1758."
+_KAZEMI = (
+    "Kazemi V, Sullivan J (2014). One millisecond face alignment with an ensemble of regression trees. CVPR."
+)
+_SAGONAS = "Sagonas C et al. (2013). 300 Faces in-the-Wild challenge. ICCV Workshops."
+_LONDON = (
+    "DeBruine L, Jones B (2017). Face Research Lab London Set. figshare, doi:10.6084/m9.figshare.5047666."
+)
+_YOUNG = "DeBruine L, Jones B. Young Adult White Faces. figshare, 4220517."
+_SKLEARN = (
+    "Pedregosa F et al. (2011). Scikit-learn: machine learning in Python. J Mach Learn Res 12:2825-2830."
+)
+_XGBOOST = "Chen T, Guestrin C (2016). XGBoost: a scalable tree boosting system. KDD."
+
+_CLASSIFIERS = {
+    "auto": "regularised logistic regression, or boosted trees where these did clearly better on held-out "
+    "patients",
+    "linear": "regularised logistic regression",
+    "xgboost": "boosted trees",
+    "svm": "a linear support vector machine",
+    "svm-rbf": "a support vector machine with a Gaussian kernel",
+}
+_ALONE = {
+    "measurements": "measurements",
+    "regions": "regions",
+    "metadata": "metadata",
+    "background": "the background",
+}
+
+
+def methods(manifest: Manifest) -> str:
+    """What was done, as a paragraph to paste, and the works to cite.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Of a model that `anthropo.train` made.
+
+    Returns
+    -------
+    str
+        Empty for a network, a distance to normal or several attributes, of which it would say too little.
+        What a reader of the paper has to add stands in square brackets.
+
+    Examples
+    --------
+    >>> from anthropo.learning.manifest import Manifest
+    >>> from anthropo.learning.methods import methods
+    >>> methods(Manifest(task="normality"))
+    ''
+    """
+    if manifest.task not in ("binary", "multiclass", "one-vs-rest") or not manifest.classifier:
+        return ""
+    works: list[str] = []
+
+    def cite(*named: str) -> str:
+        works.extend(name for name in named if name not in works)
+        return f"[{', '.join(str(works.index(name) + 1) for name in named)}]"
+
+    version = manifest.anthropo or "[version]"
+    own = cite(f"anthropo {version} [the repository's address].")
+    sentences = [f"Photographs were analysed with anthropo {version} {own}.", _people(manifest)]
+    if manifest.settings.no_face:
+        sentences.append("The middle square of each photograph was used; no face was looked for.")
+    else:
+        refined = ", refined in high-resolution patches" if manifest.settings.fine else ""
+        sentences.append(
+            "Sixty-eight landmarks were placed by a cascade of regression trees "
+            f"{cite(_KING, _KAZEMI, _SAGONAS)}, as the mean of {manifest.settings.jitter or 16} evaluations "
+            f"on jittered and mirrored crops{refined}, and corrected to anatomical places "
+            f"{cite(_LONDON, _YOUNG)}. From them {len(manifest.measurements)} measurements were taken; those "
+            "that pose, expression, occlusion or poor quality would spoil were voided before analysis and "
+            "carried no evidence."
+        )
+    if manifest.regions:
+        networks = [manifest.encoder.name, *(one.name for one in manifest.more_encoders)]
+        sentences.append(
+            f"Image regions ({', '.join(manifest.regions)}) were encoded by the network "
+            f"{' and '.join(str(name) for name in networks)}, and each region was reduced to one out-of-fold "
+            "score per label by a regularised model."
+        )
+    boosted = (_XGBOOST,) if manifest.classifier in ("auto", "xgboost") else ()
+    taught = " and ".join(
+        filter(None, ["scores of regions", "measurements" * bool(manifest.measurements)])
+    ) + (f", with {', '.join(manifest.metadata)}" if manifest.metadata else "")
+    sentences.append(
+        f"{taught.capitalize()} entered one calibrated classifier "
+        f"({_CLASSIFIERS.get(manifest.classifier, manifest.classifier)}) {cite(_SKLEARN, *boosted)}; classes "
+        f"were balanced by {manifest.balance or '[how]'}, and decisions were those of least expected cost."
+    )
+    sentences += _judged(manifest)
+    libraries = ", ".join(f"{name} {of}" for name, of in manifest.libraries.items())
+    sentences.append(f"Random seed {manifest.seed}; Python {manifest.python}; {libraries}.")
+    listed = "\n".join(f"{k}. {work}" for k, work in enumerate(works, 1))
+    return f"{' '.join(filter(None, sentences))}\n\n{listed}\n"
+
+
+def _people(manifest: Manifest) -> str:
+    of = manifest.cohort
+    if not of.labels:
+        return ""
+    labels = ", ".join(f"{count.patients} {label}" for label, count in of.labels.items())
+    left = f" {of.left_out} photographs could not be used and were left out." if of.left_out else ""
+    return (
+        f"There were {of.photos} photographs of {of.patients} people ({labels}) [source, consent, ethics "
+        f"approval].{left}"
+    )
+
+
+def _judged(manifest: Manifest) -> list[str]:
+    of, refits = manifest.validation, manifest.refits
+    hybrid = of.models.get("hybrid") if of.models else None
+    if not hybrid:
+        return ["[The model was not judged; see `anthropo evaluate`.]"]
+    how = of.method or "[method]"
+    if refits.number and refits.without and how.startswith("cross-validation"):
+        folds = round(1 / refits.without)
+        times = round(refits.number / folds)
+        how = f"{folds}-fold {how}, the patients dealt to folds {times} time{'s' if times > 1 else ''}"
+    found = [
+        f"Performance was estimated by {how}; 95 % intervals count patients and hold the chance of dealing."
+    ]
+    figures = [
+        f"{words} {_figure(hybrid[name])}"
+        for name, words in (
+            ("auroc", "AUROC"),
+            ("sensitivity", "sensitivity"),
+            ("specificity", "specificity"),
+        )
+        if name in hybrid and hybrid[name].known
+    ]
+    if figures:
+        whose = f"For {manifest.positive} it" if manifest.positive else "It"
+        found.append(f"{whose} reached {_listed(figures)}.")
+    alone = [
+        f"{_figure(of.models[name]['auroc'])} from {words} alone"
+        for name, words in _ALONE.items()
+        if name in of.models and "auroc" in of.models[name] and of.models[name]["auroc"].known
+    ]
+    if alone:
+        found.append(f"For comparison, AUROC was {_listed(alone)}.")
+    return found
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _figure(figure: Interval) -> str:
+    """0.91 (95 % interval 0.87 to 0.95)."""
+    if not math.isfinite(figure.lo):
+        return f"{figure.value:.2f}"
+    return f"{figure.value:.2f} ({figure.lo:.2f} to {figure.hi:.2f})"
