@@ -42,6 +42,7 @@ class Completed(click.types.StringParamType):
 def complete_values(command: click.Command) -> None:
     """Have the values of a command's options and arguments completed, and those of its subcommands."""
     for param in command.params:
+        param.callback = None  # a half-written line opens no table, and says nothing about one
         if isinstance(param.type, click.types.StringParamType):
             param.type = completed(param)
     if isinstance(command, click.Group):
@@ -98,7 +99,10 @@ def _cells(column: str) -> Values:
 
 
 def _manifest(ctx: click.Context) -> dict[str, Any]:
-    with zipfile.ZipFile(ctx.params["model"]) as file, file.open("manifest.json") as member:
+    path = Path(ctx.params["model"])
+    if not path.is_file():  # a pipe or a device may have no end
+        return {}
+    with zipfile.ZipFile(path) as file, file.open("manifest.json") as member:
         found: dict[str, Any] = json.loads(member.read(_MOST_BYTES))
     return found
 

@@ -149,3 +149,14 @@ def test_bash_itself_completes(tmp_path: Path) -> None:
         ["bash", "-c", script], capture_output=True, text=True, env={**os.environ, "PATH": path}, timeout=60
     )
     assert done.stdout.split() == ["--face"], done.stderr
+
+
+def test_a_half_written_line_is_not_judged(tmp_path: Path) -> None:
+    """Errors were printed into the line that was being typed; of a device the end was awaited."""
+    table = tmp_path / "mine.csv"
+    table.write_text("id,name,kind,unit,expression\nx,X,ratio,%,9**9**9\n", encoding="utf-8")
+    for option in (f"--registry {table}", "--registry gone.csv", "--cluster nowhere", "-o gone/x.csv"):
+        assert plain(f"anthropo measure p.jpg {option} --se") == ["--send-photos", "--sex"], option
+    assert told("anthropo nosuch --x") == []
+    if Path("/dev/zero").exists():
+        assert told("anthropo classify --model /dev/zero --prevalence ") == []
