@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import importlib
 import os
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from anthropo._version import __version__
-from anthropo.cli.common import EXIT_INTERRUPTED
+from anthropo.cli.common import EXIT_INTERRUPTED, EXIT_NONE, fail
+from anthropo.cli.files import refuse_empty_names
 from anthropo.cli.recording import WORDS
 from anthropo.definitions import only
 from anthropo.errors import parameters_spelled
@@ -82,6 +84,7 @@ class Commands(click.Group):
             gc.freeze()
             gc.set_threshold(10_000)  # a command loads libraries as well, of as many objects
             gc.enable()
+        refuse_empty_names(command)
         if ctx.resilient_parsing:  # a shell asks how a line may go on
             from anthropo.cli.values import complete_values
 
@@ -119,6 +122,8 @@ class Commands(click.Group):
 #: What sets the threads of the linear algebra libraries; each is read when its library is loaded.
 #: Processes that work on photos are copies of the command's only where these are 1 (anthropo.parallel).
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+#: Errors of a disk that takes no more of what is printed.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 
 
@@ -194,6 +199,13 @@ def main() -> None:
     with libraries_off_the_terminal():
         try:
             cli.main(prog_name="anthropo")
+        except OSError as error:
+            if error.errno not in _FULL or error.filename is not None:
+                raise
+            # click writes each line at once: nothing is left that Python would try to write at its end
+            fail(
+                f"the output cannot be written ({error.strerror}). Make room, or write elsewhere.", EXIT_NONE
+            )
         finally:
             _leave_stuck_threads()
 

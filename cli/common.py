@@ -85,7 +85,7 @@ def in_one_sentence(interrupted: str) -> Iterator[None]:
         fail(f"interrupted: {interrupted}", EXIT_INTERRUPTED)
 
 
-def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str] = ()) -> Path:
+def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str | Path] = ()) -> Path:
     """The path of a file to write, refused before the work is done rather than after."""
     path = Path(name)
     if os.name == "nt":
@@ -104,7 +104,7 @@ def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str
         raise InputError(f"{name}: cannot be written. Choose a folder that exists and that you may write to.")
     for given in inputs:
         if path.exists() and os.path.exists(given) and os.path.samefile(path, given):
-            raise InputError(f"{name}: would overwrite what is read. Give another -o.")
+            raise InputError(f"{name}: would overwrite what is read. Give another name.")
     return path
 
 

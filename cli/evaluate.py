@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -165,6 +166,10 @@ def command(
         answers = None
         if predictions:
             answers = place_to_write(predictions, (".csv", ".parquet"), (cohort, model or ""))
+            if output and os.path.realpath(output) == os.path.realpath(answers):
+                raise InputError(
+                    f"{output}: named by both -o and --predictions. Give each a file of its own."
+                )
         folder = figures_folder(figures)
         if "attributes" in compare:
             if compare != ("attributes",) or model or leave_out or adjust or prevalence:

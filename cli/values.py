@@ -15,6 +15,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from anthropo.cli.files import kind_of_file
+
 _MOST_ROWS = 2000  # of a cohort, whose labels are looked for
 _MOST_BYTES = 1 << 20  # of a model's manifest
 Values = Callable[[click.Context], Iterable[str]]
@@ -54,21 +56,7 @@ def completed(param: click.Parameter) -> Completed:
         return _OF[name, metavar]
     if name in _OF_NAME:
         return _OF_NAME[name]
-    return Completed(None, files=_kind_of_file(metavar))
-
-
-def _kind_of_file(metavar: str) -> str:
-    if metavar.strip("[]") == "FOLDER":
-        return "dir"
-    words = metavar.replace("...", "").replace("[", "").replace("]", "").replace("|", " ").split()
-    return "file" if any(word.split(".")[0] in _FILES for word in words) else ""
-
-
-#: Words of metavars that stand for files.
-_FILES = {
-    *("FILE", "FOLDER", "PHOTO", "PHOTOS", "COHORT", "CONTROLS", "ANNOTATED", "MODEL", "NET", "AB", "A", "B"),
-    *("OUTPUT", "BEFORE", "TABLE"),
-}
+    return Completed(None, files=kind_of_file(metavar))
 
 
 # ----------------------------------------------------------------------------------------------- values

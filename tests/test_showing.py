@@ -17,6 +17,7 @@ import pytest
 from conftest import sentence_of
 from docstring_examples import example_folder  # noqa: F401 (a fixture)
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from PIL import Image
 
 import anthropo
@@ -210,6 +211,21 @@ def test_figures_for_a_paper(shown: dict[str, Any], tmp_path: Path) -> None:
         "contributions-none-of-these.svg",
         "contributions-none-of-these.pdf",
     }
+
+
+def test_names_of_figures_that_file_systems_take(tmp_path: Path) -> None:
+    """A letter may be four bytes, and a name has 255 of them."""
+    figure = Figure(figsize=(1, 1))
+    names = ("\U0001d4b3" * 80, "\U0001d4b3" * 90, "a/b", "A-B")
+    stems = [path.stem for path in write_figures(tmp_path, dict.fromkeys(names, figure))[::2]]
+    assert stems[2:] == ["a-b", "A-B-2"]
+    assert len({*stems}) == 4
+    assert all(len(stem.encode()) < 220 for stem in stems)
+
+
+def test_a_figure_is_no_axes(shown: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="gives, and not a Figure"):
+        shown["measurements"].plot(Figure())
 
 
 def test_what_a_model_is_not_asked_is_not_shown(tmp_path: Path) -> None:

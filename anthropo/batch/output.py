@@ -15,7 +15,14 @@ from anthropo.batch.inputs import Item
 from anthropo.batch.journal import Journal
 from anthropo.batch.parts import is_folder_of_parts, mend, write_parts
 from anthropo.batch.reading import RecordsIn, earlier_rows
-from anthropo.batch.records import MeasuredRecord, Record, Row, is_result_column, passed_through
+from anthropo.batch.records import (
+    MeasuredRecord,
+    Record,
+    Row,
+    columns_of_measurements,
+    is_result_column,
+    passed_through,
+)
 from anthropo.batch.scores import diagnostics_of
 from anthropo.batch.spool import Spool
 from anthropo.batch.summaries import FIRST, Finished, Summary, cell, finish, merged, summary_of_rows
@@ -235,7 +242,12 @@ class Output:
             added = {k: v for old in same for k, v in old.items() if k not in row}
             return {**row, **added, "columns": {**columns, **item.columns}}
         names = {*row, *passed_through(item.columns)}
-        added = {k: v for old in same for k, v in old.items() if k not in names and not is_result_column(k)}
+        added = {
+            k: v
+            for old in same
+            for k, v in old.items()
+            if k not in names and not is_result_column(k) and k not in columns_of_measurements(tuple(old))
+        }
         if not added:
             return row
         results = {k: row[k] for k in _results(tuple(row)) if k not in FIRST}

@@ -30,6 +30,8 @@ Row = dict[str, Any]  # one line of a table
 
 _BOUNDS = ("value", "lo", "hi", "repeat_sd")
 _POOLED = ("photos", "sd", "repeatability")
+#: Ends of columns of a measurement that are not always there.
+_MORE = "|".join(("mm(?:_lo|_hi)?", "z_.+", *_POOLED))
 _SCALE = ("mm_per_px", "rel_sd", "method")
 #: Keys of a z-score in JSON, and its fields.
 _SCORE = {
@@ -472,6 +474,18 @@ def is_result_column(name: str) -> bool:
     return _is_result_column(name, state())
 
 
+@lru_cache(maxsize=64)
+def columns_of_measurements(names: tuple[str, ...]) -> frozenset[str]:
+    """Those of a table's columns that hold a measurement, be it one's own that is not known in this run.
+
+    They look like columns that a user has added, and what they hold was found by other settings.
+    """
+    there = frozenset(names)
+    ids = [re.escape(one) for one in names if {f"{one}_{bound}" for bound in _BOUNDS[1:]} <= there]
+    pattern = re.compile(rf"(?:{'|'.join(ids)})(?:_(?:{'|'.join(_BOUNDS[1:])}|{_MORE}))?")
+    return frozenset(name for name in names if ids and pattern.fullmatch(name))
+
+
 @lru_cache(maxsize=1 << 16)  # asked of every cell's column
 def _is_result_column(name: str, own: int) -> bool:
     return name in _columns(own) or _variable(own).fullmatch(name) is not None
@@ -480,8 +494,7 @@ def _is_result_column(name: str, own: int) -> bool:
 @lru_cache(maxsize=4)
 def _variable(own: int) -> re.Pattern[str]:
     """Columns that are there with a scale, references (whatever their name), texture, several photos."""
-    more = "|".join(("mm(?:_lo|_hi)?", "z_.+", *_POOLED))
-    return re.compile(rf"(?:{'|'.join(registry())})_(?:{more})|lbp_\w+_\d+|video_\w+")
+    return re.compile(rf"(?:{'|'.join(registry())})_(?:{_MORE})|lbp_\w+_\d+|video_\w+")
 
 
 @lru_cache(maxsize=4)

@@ -110,10 +110,13 @@ def read_definitions(
     """Definitions from tables, rows or definitions, each checked and tried; `there` are those of before."""
     known = {one.id: one for one in there}
     new: dict[str, Definition] = {}
+    places: dict[str, str] = {}
     for where, row in _rows(sources):
         made = row if isinstance(row, Definition) else _definition(where, row)
         if made.id in new:
-            raise InputError(f"{where}, column id: {made.id!r} appears twice. Keep one of both.")
+            raise InputError(
+                f"{where}, column id: {made.id!r} appears twice. Keep this one or that in {places[made.id]}."
+            )
         if made.id in known and known[made.id] != made:
             raise InputError(
                 f"{where}, column id: {made.id!r} was added before, with another definition "
@@ -121,11 +124,9 @@ def read_definitions(
             )
         entry = _checked(where, made)
         _try(where, made, entry)
-        new[made.id] = made
-    if len(known.keys() | new.keys()) > MOST:
-        raise InputError(
-            f"{len(known.keys() | new.keys())} measurements of one's own; at most {MOST} can be."
-        )
+        new[made.id], places[made.id] = made, where
+        if len(known.keys() | new.keys()) > MOST:  # before the thousands that follow are tried
+            raise InputError(f"{where}: at most {MOST} measurements of one's own can be. Leave some out.")
     return tuple(new.values())
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_LONGEST = 200  # bytes of a name: file systems take 255, with what is added to it
+
+
 def folder_of_figures(folder: Path) -> Path:
     """The folder to write figures to, made if need be; an InputError if it is a file."""
     if folder.exists() and not folder.is_dir():
@@ -73,7 +76,8 @@ def write_figures(folder: Path, drawn: Mapping[str, Figure]) -> list[Path]:
     folder = folder_of_figures(folder)
     written, taken = [], set[str]()
     for name, figure in drawn.items():
-        text = re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", name)).strip("-")[:80] or "figure"
+        text = re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", name)).strip("-")
+        text = text.encode()[:_LONGEST].decode(errors="ignore") or "figure"
         stem, number = portable_name(text), 1
         while stem.casefold() in taken:
             number += 1

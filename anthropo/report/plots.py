@@ -69,6 +69,10 @@ def on_axes(drawn_by: str, thing: object, ax: Axes | None, **how: Any) -> Axes:
     """Draw a result by the function of a name, on axes or, without any, in a figure of pyplot's."""
     function = globals().get(drawn_by) or getattr(importlib.import_module(_ELSEWHERE), drawn_by)
     plot: Plot = function(thing, **how)
+    if ax is not None and not hasattr(ax, "spines"):
+        raise TypeError(
+            f"ax is of matplotlib's Axes, as figure.subplots() gives, and not a {type(ax).__name__}."
+        )
     if ax is None:
         from matplotlib import pyplot
 

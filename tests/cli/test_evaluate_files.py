@@ -111,6 +111,22 @@ def test_wrong_use(synthetic: Path, tmp_path: Path, invoke: Invoke) -> None:
     ):  # fmt: skip
         refused(invoke, *command, "--figures", file, says=sentence)
     refused(invoke, "evaluate", synthetic, "--names", says="--names is about --predictions.")
+    both = tmp_path / "answers.csv"
+    refused(
+        invoke,
+        *(
+            "evaluate",
+            synthetic,
+            "--multilabel",
+            "--compare",
+            "attributes",
+            "-o",
+            both,
+            "--predictions",
+            both,
+        ),
+        says=f"{both}: named by both -o and --predictions. Give each a file of its own.",
+    )
     text = refused(
         invoke, "evaluate", synthetic, "--predictions", tmp_path / "p.html", says="Use .csv or .parquet"
     )

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import gc
+import io
+import os
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +16,8 @@ import click
 import pytest
 from conftest import Invoke, refused
 
-from anthropo.cli import COMMANDS, cli
+from anthropo.cli import COMMANDS, cli, main
+from anthropo.cli.files import NameOfFile
 from anthropo.cli.recording import record_output
 
 
@@ -234,3 +240,52 @@ def test_long_help_has_its_options_in_sections(invoke: Invoke) -> None:
     assert "The person:" in invoke("traits", "--help").stdout
     assert "Photos:" in invoke("reference", "build", "--help").stdout
     assert "Training:" not in invoke("composite", "--help").stdout
+
+
+FILES = [
+    (name, max(param.opts, key=len), param)
+    for name, command in EVERY.items()
+    for param in command.params
+    if isinstance(param.type, NameOfFile)
+]
+
+
+def test_a_name_of_a_file_is_not_empty(invoke: Invoke) -> None:
+    """A script's variable that is not set: figures went to where the script ran, predictions nowhere."""
+    assert {"--figures", "--predictions", "--output", "--registry", "photos"} <= {
+        option for _, option, _ in FILES
+    }
+    for name, option, param in FILES:
+        with pytest.raises(click.BadParameter, match="the name is empty") as caught:
+            param.type_cast_value(
+                click.Context(EVERY[name]), [""] if param.multiple or param.nargs == -1 else ""
+            )
+        assert str(param.get_error_hint(click.Context(EVERY[name]))), option
+        assert caught.value.param is param
+    says = "the name is empty. Name a file or folder, or leave it out."
+    assert "--figures" in refused(invoke, "evaluate", "cohort.csv", "--figures", "", says=says)
+
+
+class _Full(io.StringIO):
+    """A terminal or file whose disk is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("line", ["models", "registry --find philtrum", "--help", "completion bash"])
+def test_a_full_disk_is_one_sentence(
+    line: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["anthropo", *line.split()])
+    monkeypatch.setattr("sys.stdout", _Full())
+    interval = sys.getswitchinterval()
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        gc.enable()
+        sys.setswitchinterval(interval)
+    assert ended.value.code == 1
+    sentence = f"the output cannot be written ({os.strerror(errno.ENOSPC)}). Make room, or write elsewhere."
+    assert capfd.readouterr().err == f"Error: {sentence}\n"

@@ -269,7 +269,10 @@ def test_a_table_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         InputError, registry.add, path
     )
     table(path, ROW, ROW)
-    assert "row 3, column id: 'lip_index' appears twice." in sentence_of(InputError, registry.add, path)
+    twice = sentence_of(InputError, registry.add, path)
+    assert f"row 3, column id: 'lip_index' appears twice. Keep this one or that in {path}, row 2." in twice
+    table(path, *[ROW | {"id": f"lip{i}"} for i in range(205)])
+    assert f"{path}, row 202: at most 200 measurements" in sentence_of(InputError, registry.add, path)
     path.write_text("id,name,kind,unit,expression\nx,X,ratio,%,100 * d(sn, sto) / d(chR, chL)\n")
     assert "row 2: 7 cells where the header has 5. Quote a cell" in sentence_of(
         InputError, registry.add, path

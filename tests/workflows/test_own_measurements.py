@@ -72,6 +72,12 @@ def test_a_table_has_it_and_a_changed_definition_is_measured_again(
     (second,) = read(out)
     assert second["nasal_index_lo"] == first["nasal_index_lo"]
     assert float(second["jaw_eye_index"]) > 1.02 * float(first["jaw_eye_index"])
+    # without the table it is gone, and no column that a user has added
+    rows = [second | {"jaw_eye_index_z_own": "1.5", "jaw_eye_note": "seen"}]
+    written(out, *rows)
+    assert invoke(*arguments[:4], "--jitter", 2, "--no-fine").exit_code == 0
+    (third,) = read(out)
+    assert [name for name in third if name.startswith("jaw_eye")] == ["jaw_eye_note"]
 
 
 def test_json_long_and_overlay_have_it(
