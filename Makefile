@@ -32,10 +32,11 @@ $(VENV)/installed: $(VENV)/bin/python $(SOURCES)
 demo: $(VENV)/installed
 	@mkdir -p demo
 	$(BIN)/python -c "from PIL import Image; from skimage import data; Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
-	$(BIN)/anthropo measure demo/astronaut.png -o demo/report.html --overlay demo
+	$(BIN)/anthropo measure demo/astronaut.png --sex female --age 31 -o demo/report.html --overlay demo
 	@rm -rf demo/hybrid
 	$(BIN)/anthropo demo demo/hybrid
 	@echo "done: open demo/report.html, demo/hybrid/explanation.html and demo/hybrid/evaluation.html"
+	@echo "to use anthropo in this terminal: source $(BIN)/activate"
 	@echo "to measure and correct these people in the browser: $(BIN)/anthropo serve demo/hybrid/cohort"
 
 # Scripts are not typed throughout, but what they call has to exist and to take what it is given.
