@@ -17,6 +17,7 @@ _BINS = 10  # of a figure, at most
 _PER_BIN = 30  # photos in each, at least
 _LEAST = 1e-15  # probability, in a logarithm
 _STEEPEST = 1e3  # slope, of log-odds in units of their spread
+_ALIKE = 1e-3  # log-odds that differ by less say nothing of a slope: it would be millions either way
 _FARTHEST = 50.0  # log-odds that probabilities are moved by
 _MOST = 4000  # photos, beyond which those of about the same log-odds are taken together
 _STEPS, _HALVINGS = 100, 60
@@ -125,7 +126,7 @@ class _Line:
     @property
     def separated(self) -> int:
         """1 where every photo of the label has higher log-odds than every other, -1 where lower, else 0."""
-        if self.one_sided or np.ptp(self.x) < 1e-9:
+        if self.one_sided or np.ptp(self.x) < _ALIKE:
             return 0
         some, other = self.x[self.true > 0], self.x[self.true < self.n]
         return int(some.min() > other.max()) - int(some.max() < other.min())
@@ -182,8 +183,8 @@ class _Line:
     def slope(self) -> Interval:
         """Cox's calibration slope."""
         spread = float(np.ptp(self.x))
-        if spread < 1e-9:
-            return unknown("all probabilities are the same")
+        if spread < _ALIKE:
+            return unknown("all probabilities are nearly the same")
         most = _STEEPEST / spread
         if side := self.separated:
             least, _ = _limits(lambda b: -2 * self.profile(side * b), most, most / 1024, 2 * most)
@@ -212,7 +213,7 @@ class _Line:
         def off(a: Floats, b: Floats) -> Floats:
             return np.asarray(np.abs(expit(a[:, None] + b[:, None] * self.x) - stated) @ share)
 
-        fixed = self.one_sided or float(np.ptp(self.x)) < 1e-9  # then the slope tells nothing
+        fixed = self.one_sided or float(np.ptp(self.x)) < _ALIKE  # then the slope tells nothing
         most = _STEEPEST / max(float(np.ptp(self.x)), 1e-9)
         if self.one_sided or self.separated:
             best, greatest, error = self.separated * most, 0.0, most / 1024
@@ -275,8 +276,8 @@ def _common_slope(judged: Judged) -> Interval:
     logs -= logs.max(1, keepdims=True)
     own = logs[np.arange(len(logs)), judged.truth]
     spread = -float(logs.min())
-    if spread < 1e-9:
-        return unknown("all probabilities are the same")
+    if spread < _ALIKE:
+        return unknown("all probabilities are nearly the same")
 
     def likelihood(b: float) -> float:
         return float((b * own - np.log(np.exp(b * logs).sum(1))).sum())

@@ -120,8 +120,11 @@ def test_calibration_that_cannot_be_judged() -> None:
     reverse = calibration(binary(1 - perfect.truth, perfect.proba[:, 1]), "case")
     assert "so that it is at most −1.655" in reverse["calibration_slope"].reason
     flat = calibration(binary([0, 1] * 10, np.full(20, 0.3)), "case")
-    assert flat["calibration_slope"].reason == "all probabilities are the same"
+    assert flat["calibration_slope"].reason == "all probabilities are nearly the same"
     assert flat["calibration_intercept"].value == pytest.approx(logit(0.5) - logit(0.3))
+    nearly = calibration(binary([0, 1] * 10, np.linspace(0.3, 0.30001, 20)), "case")
+    assert nearly["calibration_slope"].reason == flat["calibration_slope"].reason
+    assert nearly["calibration_error"].value == pytest.approx(flat["calibration_error"].value, abs=1e-3)
     alone = calibration(binary([1] * 9, np.full(9, 0.3)), "case")
     assert alone["calibration_intercept"].reason == "every photo is of case"
     assert 0.1 < alone["calibration_error"].lo < alone["calibration_error"].value <= 0.7
