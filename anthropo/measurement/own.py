@@ -170,8 +170,8 @@ def _rows(
             yield from _rows(source)
         else:
             raise TypeError(
-                f"measurements are given as a path, a mapping, a pandas.DataFrame, a Definition or a sequence of "
-                f"these, and not as {type(source).__name__}."
+                "measurements are given as a path, a mapping, a pandas.DataFrame, a Definition or a sequence "
+                f"of these, and not as {type(source).__name__}."
             )
 
 
