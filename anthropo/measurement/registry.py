@@ -27,7 +27,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -269,7 +269,7 @@ def _with_own(own: tuple[Definition, ...]) -> Entries:
 
 #: A table's path, rows of one, or definitions that another process or a model file has.
 if TYPE_CHECKING:
-    Source = str | os.PathLike[str] | Mapping[str, object] | Definition | pd.DataFrame
+    Source: TypeAlias = str | os.PathLike[str] | Mapping[str, object] | Definition | pd.DataFrame
 
 
 class Registry:

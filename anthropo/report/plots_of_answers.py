@@ -62,7 +62,7 @@ def answers(made: Answers) -> Plot:
     most = Counter(r.label for p in predictions for r in p.ranked[:2])
     labels = [label for label, _ in most.most_common(len(SERIES))]
 
-    def shares(axes: Axes, left: Floats, width: Floats, **how: str) -> None:
+    def shares(axes: Axes, left: Floats, width: Floats, **how: Any) -> None:
         n = len(width)
         if n <= _MOST_BARS:
             axes.barh(range(n), width, 0.8, left, **how)
