@@ -44,6 +44,9 @@ _ALWAYS_FILES = (
 )
 
 
+_WRITTEN = ("output", "predictions", "report", "save_landmarks", "overlay", "figures")
+
+
 def fail(message: str, code: int) -> NoReturn:
     """End the command with one sentence on stderr."""
     if len(message) > _LONGEST:  # it quotes what was given, be it thousands of digits
@@ -102,10 +105,19 @@ def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str
         raise InputError(f"{name}: a pipe or a device, not a file. Give the name of a file to write.")
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"{name}: cannot be written. Choose a folder that exists and that you may write to.")
-    for given in inputs:
+    for given in (*inputs, *_read_by_command()):
         if path.exists() and os.path.exists(given) and os.path.samefile(path, given):
             raise InputError(f"{name}: would overwrite what is read. Give another name.")
     return path
+
+
+def _read_by_command() -> Iterator[str]:
+    """What the command that runs may read: every text on its line that does not say where to write."""
+    ctx = click.get_current_context(silent=True)
+    for name, value in ctx.params.items() if ctx else ():
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, str) and name not in _WRITTEN:
+                yield from {one, one.rpartition("=")[2]}  # as in warm_start=net.anthropo
 
 
 def figures_folder(name: str | None) -> Path | None:

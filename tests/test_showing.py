@@ -223,6 +223,18 @@ def test_names_of_figures_that_file_systems_take(tmp_path: Path) -> None:
     assert all(len(stem.encode()) < 220 for stem in stems)
 
 
+def test_thousands_of_answers_are_drawn_as_areas(shown: dict[str, Any]) -> None:
+    few = shown["answers"]
+    many = replace(few, answers=[few.answers[0]] * 2000)
+    bars, areas = few.plot(), many.plot()
+    assert not areas.patches
+    shares = [bar.get_width() for bar in bars.patches]
+    drawn = [np.ptp(one.get_paths()[0].vertices[:, 0]) for one in areas.collections]
+    assert drawn == pytest.approx(shares)
+    assert areas.get_ylim() == (1999.5, -0.5)
+    assert len(areas.get_legend().get_texts()) == len(shares)
+
+
 def test_a_figure_is_no_axes(shown: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="gives, and not a Figure"):
         shown["measurements"].plot(Figure())

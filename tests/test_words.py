@@ -87,8 +87,9 @@ def messages(path: Path) -> Iterator[tuple[int, str]]:
 
 @lru_cache(maxsize=1)
 def every_message() -> list[tuple[str, str]]:
-    """Place and text of all of them; pages of documentation are prose."""
+    """Place and text of all of them; pages of documentation are prose, and so is a journal's paragraph."""
     paths = (*sorted(PACKAGE.rglob("*.py")), *sorted(CLI.glob("*.py")))
+    paths = tuple(p for p in paths if p != PACKAGE / "learning" / "methods.py")
     return [(f"{p.name}:{line}", text) for p in paths for line, text in messages(p) if len(text) < 3000]
 
 

@@ -82,9 +82,10 @@ def methods(manifest: Manifest) -> str:
             "carried no evidence."
         )
     if manifest.regions:
+        seen = "picture" if manifest.settings.no_face else "face"
         networks = [manifest.encoder.name, *(one.name for one in manifest.more_encoders)]
         sentences.append(
-            f"Image regions ({', '.join(manifest.regions)}) were encoded by the network "
+            f"Regions of the {seen} ({', '.join(manifest.regions)}) were encoded by the network "
             f"{' and '.join(str(name) for name in networks)}, and each region was reduced to one out-of-fold "
             "score per label by a regularised model."
         )

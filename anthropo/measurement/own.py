@@ -163,8 +163,16 @@ def _rows(
             yield where, source
         elif isinstance(source, (str, os.PathLike)):
             yield from _rows_of(Path(source))
-        else:
+        elif hasattr(source, "to_dict"):  # of pandas, which is slow to import: a row, or a table of them
+            rows = source.to_dict("records") if hasattr(source, "columns") else source.to_dict()
+            yield from _rows(rows if isinstance(rows, list) else [rows])
+        elif isinstance(source, Iterable) and not isinstance(source, bytes):
             yield from _rows(source)
+        else:
+            raise TypeError(
+                "measurements are given as a path, a mapping, a pandas.DataFrame, a Definition or a sequence "
+                f"of these, and not as {type(source).__name__}."
+            )
 
 
 def _rows_of(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:

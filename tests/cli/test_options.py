@@ -242,6 +242,8 @@ def test_long_help_has_its_options_in_sections(invoke: Invoke) -> None:
     assert "Training:" not in invoke("composite", "--help").stdout
 
 
+TABLE = 'id,name,kind,unit,expression\nx_index,X,ratio,1,"d(sn, sto) / d(chR, chL)"\n'
+
 FILES = [
     (name, max(param.opts, key=len), param)
     for name, command in EVERY.items()
@@ -289,3 +291,25 @@ def test_a_full_disk_is_one_sentence(
     assert ended.value.code == 1
     sentence = f"the output cannot be written ({os.strerror(errno.ENOSPC)}). Make room, or write elsewhere."
     assert capfd.readouterr().err == f"Error: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "change a.jpg b.jpg --registry mine.csv -o mine.csv",
+        "traits a.jpg --registry ./mine.csv -o mine.csv",
+        "classify a.jpg --model m.anthropo --registry mine.csv -o mine.csv",
+        "evaluate c.csv --registry mine.csv --predictions mine.csv",
+        "evaluate c.csv --cost-matrix mine.csv --predictions mine.csv",
+        "reference build c.csv --registry mine.csv -o mine.csv",
+        "train c.csv --trained-on mine.csv -o mine.csv",
+    ],
+)  # fmt: skip
+def test_what_is_read_is_not_written_over(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invoke: Invoke
+) -> None:
+    """A table of measurements of one's own, named by -o as well, was lost."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.csv").write_text(TABLE)
+    refused(invoke, *line.split(), says="mine.csv: would overwrite what is read. Give another name.")
+    assert Path("mine.csv").read_text() == TABLE

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import sentence_of
 from scipy.spatial.transform import Rotation
@@ -365,3 +366,16 @@ def test_a_changed_definition_is_another_way_to_measure() -> None:
             seen.add(settings.fingerprint())
     assert len(seen | {plain}) == 5
     assert settings.fingerprint() == plain
+
+
+def test_rows_of_pandas_are_rows() -> None:
+    frame = pd.DataFrame([ROW | {"note": None}, ROW | {"id": "second_index", "reliability": 0.5}])
+    with registry.added(frame) as entries, registry.added(ROW) as (same,):
+        assert [one.id for one in entries] == [ROW["id"], "second_index"]
+        assert same == entries[0]
+    with registry.added(pd.Series(ROW)) as (same,):
+        assert same == entries[0]
+    for nothing in (None, 3, b"mine.csv"):
+        with pytest.raises(TypeError, match="are given as a path, a mapping, a pandas"):
+            registry.add(nothing)  # type: ignore[arg-type]
+    assert not registry.own

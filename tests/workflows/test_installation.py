@@ -99,6 +99,25 @@ def test_what_is_missing_has_the_line_that_installs_it(
 
 
 @pytest.mark.usefixtures("quick")
+def test_what_is_installed_and_cannot_be_imported_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.import_module
+
+    def import_module(name: str, package: str | None = None) -> object:
+        if name in ("xgboost", "onnxruntime"):
+            raise ImportError("libgomp.so.1: cannot open\nshared object file")
+        return real(name, package)
+
+    monkeypatch.setattr(importlib, "import_module", import_module)
+    found = anthropo.doctor()
+    assert not found.whole
+    needed, other = part(found, "xgboost"), part(found, "onnxruntime")
+    assert (needed.state, other.state) == ("broken", "doubtful")
+    why = "cannot be imported (ImportError: libgomp.so.1: cannot open shared object file)"
+    assert needed.found == f"{importlib.metadata.version('xgboost')}, which {why}"
+    assert needed.fix == "Install it again with `pip install --force-reinstall xgboost`."
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_truncated_weight_file_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     package = tmp_path / "face_recognition_models"
     (package / "models").mkdir(parents=True)

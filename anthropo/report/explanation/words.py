@@ -171,4 +171,4 @@ def standard_words(trained: Trained) -> str:
 
 def signed(value: float) -> str:
     """Log-odds with their sign."""
-    return minus(f"{value:+.2f}")
+    return "0.00" if abs(value) < 0.005 else minus(f"{value:+.2f}")
