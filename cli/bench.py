@@ -53,9 +53,10 @@ def command(
         result = bench_networks(networks, cohort, calibrate=calibrate, reading=reading, progress=progress)
         for sentence in result.warnings:
             say(f"warning: {sentence}", fg="yellow", err=True)
+        if path:
+            write_rows(path, [one.row() for one in result.measured])
         print_bench(result.measured)
         for sentence in result.notes:
             say(f"note: {sentence}", fg="yellow", err=True)
         if path:
-            write_rows(path, [one.row() for one in result.measured])
             say(f"{path}: written.", err=True)

@@ -118,13 +118,13 @@ def command(
             result = change(photos[0], photos[1], request, progress=progress)
             left_out = bool(result.left_out)
         written = write_change(result, path) if path else []
+        draw_to(folder, lambda: figures_of(result))
         if isinstance(result, CohortChange):
             print_cohort(result, everything)
         else:
             print_change(result, everything)
         for file in written:
             say(f"{file}: written.", err=True)
-        draw_to(folder, lambda: figures_of(result))
         sys.exit(EXIT_SOME if left_out else 0)
 
 

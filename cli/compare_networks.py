@@ -87,9 +87,9 @@ def command(
             )
         for note in result.notes:
             say(f"note: {note}", err=True)
-        print_compared(result.networks)
         if path.suffix.lower() == ".html":
             write_compared(path, result.networks)
         else:
             write_rows(path, result.rows())
+        print_compared(result.networks)
         say(f"{path}: written; the networks are in {folder}.", err=True)

@@ -95,8 +95,6 @@ def command(
             say(sentence, err=True)
         if not result.groups:
             fail(f"{cohort}: no composite is made; see above.", EXIT_NONE)
-        if result.matched:
-            print_balance(result.matched)
         files = composite_files(result)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -104,9 +102,11 @@ def command(
             raise InputError(f"{folder}: cannot be written ({error.strerror or error}).") from None
         for name, data in files.items():
             write(folder / name, data)
+        draw_to(vectors, lambda: figures_of(result))
+        if result.matched:
+            print_balance(result.matched)
         print_composites(result)
         say(f"{folder}: {len(files)} files written.", err=True)
-        draw_to(vectors, lambda: figures_of(result))
         sys.exit(EXIT_SOME if result.refused or result.left_out else 0)
 
 

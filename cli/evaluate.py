@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from anthropo.learning.cohort import Finding
     from anthropo.learning.model import Task
-    from anthropo.workflows.attributes import ComparedAttributes
 
 
 @click.command(cls=Sectioned)
@@ -177,12 +176,7 @@ def command(
                     "--compare attributes puts three ways to learn attributes side by side; leave --model, "
                     "--leave-out, --adjust, --prevalence and other comparisons out."
                 )
-            from anthropo.report.relations import relations_figure
-
-            compared = _compare_attributes(cohort, output, request, bootstrap)
-            if answers:
-                _write_predictions(answers, compared.predictions(names=names))
-            draw_to(folder, lambda: {"relations": relations_figure(compared.relations, compared.counts)})
+            _compare_attributes(cohort, output, answers, names, folder, request, bootstrap)
             return
         path = place_to_write(output, (".json", ".html"), (cohort, model or "")) if output else None
         shared: dict[str, Any] = {"prevalence": prevalence, "bootstrap": bootstrap, "progress": progress}
@@ -225,14 +219,16 @@ def command(
             )
         for note in result.notes:
             say(f"note: {note}", err=True)
-        _show(result.evaluations, compared=bool(compare))
-        show_gate(result.gate)
+        # first what is written: who reads what is printed may stop reading, as `head` does
         if path:
             write_evaluations(path, result.evaluations)
-            say(f"{path}: written.", err=True)
         if answers:
             _write_predictions(answers, result.predictions(names=names))
         draw_to(folder, lambda: figures_of(result))
+        _show(result.evaluations, compared=bool(compare))
+        show_gate(result.gate)
+        if path:
+            say(f"{path}: written.", err=True)
 
 
 def _write_predictions(path: Path, frame: pd.DataFrame) -> None:
@@ -241,9 +237,15 @@ def _write_predictions(path: Path, frame: pd.DataFrame) -> None:
 
 
 def _compare_attributes(
-    cohort: str, output: str | None, request: TrainRequest, bootstrap: int
-) -> ComparedAttributes:
-    from anthropo.report.relations import print_attributes, write_attributes
+    cohort: str,
+    output: str | None,
+    answers: Path | None,
+    names: bool,
+    folder: Path | None,
+    request: TrainRequest,
+    bootstrap: int,
+) -> None:
+    from anthropo.report.relations import print_attributes, relations_figure, write_attributes
     from anthropo.workflows.attributes import compare_attributes
 
     path = place_to_write(output, (".json", ".csv", ".html"), (cohort,)) if output else None
@@ -252,12 +254,15 @@ def _compare_attributes(
     material = gather(cohort, request, progress=progress)
     _show_findings(material.findings, material.features.left_out)
     made = compare_attributes(material, bootstrap=bootstrap, progress=progress)
+    if path:
+        write_attributes(path, made)
+    if answers:
+        _write_predictions(answers, made.predictions(names=names))
+    draw_to(folder, lambda: {"relations": relations_figure(made.relations, made.counts)})
     print_attributes(made)
     show_gate(material.features.gate_summary)
     if path:
-        write_attributes(path, made)
         say(f"{path}: written.", err=True)
-    return made
 
 
 def _refuse_training_options(ctx: click.Context) -> None:

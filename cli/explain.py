@@ -120,12 +120,12 @@ def command(
             say(note, err=True)
         if disclosure.matches and not case.matches:
             say(f"--matches: {model} has no matched labels, whose nearest patients are compared.", err=True)
+        draw_to(folder, lambda: case_figures(case, disclosure))
         if path is None:
             print_explanation(case, top)
         else:
             write_explanation(path, case, disclosure)
             say(f"{path}: {path.stat().st_size / 1e6:.2f} MB", err=True)
-        draw_to(folder, lambda: case_figures(case, disclosure))
 
 
 #: Options of the command that mean nothing to a network.

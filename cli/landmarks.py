@@ -157,7 +157,8 @@ def evaluate(
             deadline=deadline,
             progress=progress,
         )
-        print_evaluated(judged)
         if path is not None:
             write_evaluated(path, judged)
+        print_evaluated(judged)
+        if path is not None:
             say(f"{path}: written", err=True)

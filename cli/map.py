@@ -88,7 +88,7 @@ def command(cohort: str, output: str, figures: str | None, request: MapRequest) 
         if drawn is None:
             fail(f"{cohort}: no photo with a face. No map is drawn.", EXIT_NONE)
         write(path, WRITERS[path.suffix.lower()](drawn))
+        draw_to(folder, lambda: {"map": map_figure(drawn)})
         print_map(drawn)
         say(f"{path}: {len(drawn.ids)} of {len(drawn.ids) + left_out} photos drawn.", err=True)
-        draw_to(folder, lambda: {"map": map_figure(drawn)})
         sys.exit(EXIT_SOME if left_out else 0)

@@ -72,11 +72,12 @@ def command(cohort: str, label: str, output: str | None, request: RegionsRequest
         show_findings(result.findings, result.left_out, err=True)
         from anthropo.report.regions import WRITERS, print_discovery
 
+        if path:
+            write(path, WRITERS[path.suffix.lower()](result))
         if result.matched:
             from anthropo.report.evaluation import print_balance
 
             print_balance(result.matched)
         print_discovery(result.discovery)
         if path:
-            write(path, WRITERS[path.suffix.lower()](result))
             say(f"{path}: written.", err=True)

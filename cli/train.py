@@ -108,8 +108,8 @@ def command(
             print_balance(material.matched)
 
         result = train(material, judge=judge, command=command_line(ctx), progress=progress)
+        result.trained.save(path)  # first: who reads what is printed may stop reading, as `head` does
         show_trained(result)
-        result.trained.save(path)
         say(
             f"{path}: {path.stat().st_size / 1e6:.1f} MB. Use it with `anthropo classify --model {path} "
             f"PHOTO`; `anthropo inspect {path}` describes it.",

@@ -131,3 +131,22 @@ def test_wrong_use(synthetic: Path, tmp_path: Path, invoke: Invoke) -> None:
         invoke, "evaluate", synthetic, "--predictions", tmp_path / "p.html", says="Use .csv or .parquet"
     )
     assert not re.search("reading|measuring", text)
+
+
+def test_files_are_written_although_nobody_reads_what_is_printed(
+    synthetic: Path, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise BrokenPipeError  # as after `| head`
+
+    monkeypatch.setattr("anthropo.cli.evaluate._show", closed)
+    monkeypatch.setattr("anthropo.cli.train.show_trained", closed)
+    table, made = write(tmp_path / "c.csv", two_labels(synthetic)), tmp_path / "made"
+    made.mkdir()
+    more = ("--folds", 2, "--repeats", 1, "--bootstrap", 100, "--no-baselines")
+    written = ("-o", made / "e.html", "--predictions", made / "p.csv", "--figures", made / "figures")
+    with pytest.raises(BrokenPipeError):
+        invoke("evaluate", table, *TRAIN, *more, *written)
+    with pytest.raises(BrokenPipeError):
+        invoke("train", table, *TRAIN, "--no-judge", "-o", made / "m.anthropo")
+    assert {p.name for p in made.iterdir()} >= {"e.html", "p.csv", "figures", "m.anthropo"}
