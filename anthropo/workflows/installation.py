@@ -421,7 +421,7 @@ def _weights() -> Iterator[Part]:
     from anthropo.files import file_sha256
 
     for one in KNOWN:
-        use = "commercial use allowed by who published it" if one.commercial_use else "research only"
+        use = "any use" if one.permissive else "research only"
         terms = f"{use} (weights: {one.licence}; trained on {one.data})"
         needed: State = "doubtful" if one.extra or one.platform else "broken"
         try:
