@@ -24,6 +24,16 @@ licences that only compute, draw or read tables (numpy, scipy, pandas, Pillow, m
 are left out. Not permissive is what excludes some use (above all commercial use), obliges others to take
 over a licence (GPL, LGPL, AGPL), may not be altered, or states no licence.
 
+## May a company use it?
+
+- **Faces: no.** Every command that looks at a face needs weights or data that exclude commercial use:
+  landmarks-68, fine-landmarks, visibility, generic-face, landmark-errors and others below. The encoders
+  face-resnet and efficientnet-lite0 were published under free licences, but trained on photographs for
+  research, so they count as not permissive here.
+- **Pictures without a face: yes,** with `--permissive` and a network of your own that was trained from no
+  other weights.
+- **anthropo's code and dlib: yes,** under the BSD 3-Clause and the Boost licence.
+
 ## Permissive runs
 
 `--permissive` on every command but inspect, verify, models, doctor and completion, `ANTHROPO_PERMISSIVE=1`
