@@ -86,9 +86,9 @@ class Commands(click.Group):
             gc.enable()
         refuse_empty_names(command)
         if ctx.resilient_parsing:  # a shell asks how a line may go on
-            from anthropo.cli.values import complete_values
+            from anthropo.cli.values import with_values
 
-            complete_values(command)
+            command = with_values(command)
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import re
 import zipfile
@@ -39,15 +40,17 @@ class Completed(click.types.StringParamType):
         return items if items or not self.files else [CompletionItem(incomplete, type=self.files)]
 
 
-def complete_values(command: click.Command) -> None:
-    """Have the values of a command's options and arguments completed, and those of its subcommands."""
+def with_values(command: click.Command) -> click.Command:
+    """A copy of a command whose options' and arguments' values are completed, and its subcommands'."""
+    command = copy.copy(command)
+    command.params = [copy.copy(param) for param in command.params]
     for param in command.params:
         param.callback = None  # a half-written line opens no table, and says nothing about one
         if isinstance(param.type, click.types.StringParamType):
             param.type = completed(param)
     if isinstance(command, click.Group):
-        for one in command.commands.values():
-            complete_values(one)
+        command.commands = {name: with_values(one) for name, one in command.commands.items()}
+    return command
 
 
 def completed(param: click.Parameter) -> Completed:
