@@ -48,7 +48,7 @@ Invoke = Callable[..., Result]
 @pytest.fixture(scope="session", autouse=True)
 def json_is_valid() -> Iterator[None]:
     """Every JSON file that a command writes in this process is checked under its published schema."""
-    from json_files import check_outputs
+    import json_files
 
     from anthropo.cli import cli
 
@@ -57,7 +57,7 @@ def json_is_valid() -> Iterator[None]:
     def checked(runner: CliRunner, command: Any, words: Any = None, **options: Any) -> Result:
         result = plain(runner, command, words, **options)
         if command is cli and result.exit_code in (0, 3) and isinstance(words, list):
-            check_outputs(cli, [str(word) for word in words], result.stdout)
+            json_files.check_outputs(cli, [str(word) for word in words], result.stdout)
         return result
 
     patch = pytest.MonkeyPatch()

@@ -135,7 +135,7 @@ def test_one_sentence_for_each_mistake(setting: str, sentence: str) -> None:
     ("recipe", "settings", "sentence"),
     [
         ("attributes", ["loss=mse", "imbalance=focal"], "focal: needs probabilities"),
-        ("attributes", ["views=image"], "a photograph without a face has none"),
+        ("attributes", ["views=image"], "a photo without a face has none"),
         ("attributes", ["contrastive=1"], "contrastive: not for the recipe attributes"),
         ("skin-five", ["size=64"], "needs 75 pixels or more"),
         ("risk-grading", ["grades=a,a"], "each once, the lowest first"),
