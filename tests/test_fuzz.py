@@ -32,7 +32,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def damaged_rows_may_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A continued run keeps the rows of other photos as they are, and no schema is asked about damaged ones."""
+    """A continued run keeps the rows of other photos as they are: no schema is asked of damaged ones."""
     monkeypatch.setattr("json_files.check_outputs", lambda *_: 0)
 
 
