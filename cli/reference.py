@@ -221,7 +221,8 @@ def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
             if request.by == "age":
                 where, least = "measurement has", LEAST
             few = f"no {where} {least} people with a measured photo"
-            fail(f"{controls}: {few}; {output} is not written.", EXIT_NONE)
+            out = f" {len(built.left_out)} were left out, for the reasons above." if built.left_out else ""
+            fail(f"{controls}: {few}; {output} is not written.{out}", EXIT_NONE)
         built.write(path)
         say(f"{output}: {built.sentence()}. Use it with --reference {output}.", err=True)
         if built.left_out:
@@ -240,7 +241,4 @@ def _place(output: str, controls: str) -> Path:
     """Where to write, refused before hours of measuring, not after."""
     if not output.lower().endswith(".csv"):
         raise InputError(f"{output}: a reference table is a CSV. Use a name that ends in .csv.")
-    path = place_to_write(output)
-    if path.exists() and Path(controls).exists() and path.samefile(controls):
-        raise InputError(f"{output}: would overwrite the controls. Give another -o.")
-    return path
+    return place_to_write(output, inputs=(controls,))

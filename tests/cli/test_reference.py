@@ -229,7 +229,7 @@ def test_wrong_use_is_told_before_anything_is_measured(
     for arguments, message in (
         ((listed, "-o", tmp_path / "ref.txt"), "Use a name that ends in .csv."),
         ((listed, "-o", tmp_path / "no" / "ref.csv"), "cannot be written"),
-        ((listed, "-o", listed), "would overwrite the controls"),
+        ((listed, "-o", listed), "would overwrite what is read"),
         ((tmp_path / "absent.csv", "-o", ref), "absent.csv: no such file."),
         ((listed, "-o", ref, "--age-bands", "0-3,3-5"), "overlap"),
         ((listed, "-o", ref, "--age-bands", "old"), "Age band 'old' cannot be used"),
@@ -332,7 +332,8 @@ def test_too_few_people_for_any_curve(invoke: Invoke, controls: Controls, tmp_pa
     result = invoke("reference", "build", listed, "-o", ref, "--by", "age")
     assert result.exit_code == 1
     few = "no measurement has 5 people with a measured photo"
-    assert result.stderr.splitlines()[-1] == f"Error: {listed}: {few}; {ref} is not written."
+    last = f"Error: {listed}: {few}; {ref} is not written. 8 were left out, for the reasons above."
+    assert result.stderr.splitlines()[-1] == last
     assert not ref.exists()
 
 
