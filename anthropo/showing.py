@@ -74,8 +74,8 @@ def with_interval(value: float, lo: float, hi: float, sign: str = "") -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """A number with its sign."""
-    return minus(f"{value:+.{digits}f}")
+    """A number with its sign; one that rounds to zero has none."""
+    return f"{0:.{digits}f}" if abs(value) < 0.5 * 10**-digits else minus(f"{value:+.{digits}f}")
 
 
 def fielded(thing: Any) -> str:

@@ -14,6 +14,7 @@ from anthropo.measurement.registry import registry
 from anthropo.plain import minus
 from anthropo.reference.zscore import signed as z_signed
 from anthropo.report.tables import number, quantity
+from anthropo.showing import signed as signed
 from anthropo.workflows.explain import Case
 
 _SHOWN = 10  # measurements in a chart; the rest are one line
@@ -167,8 +168,3 @@ def standard_words(trained: Trained) -> str:
     """The people that the model standardises measurements by."""
     controls = trained.manifest.controls
     return f"training {controls}" if controls in trained.model.labels else "the training people"
-
-
-def signed(value: float) -> str:
-    """Log-odds with their sign."""
-    return "0.00" if abs(value) < 0.005 else minus(f"{value:+.2f}")
