@@ -178,7 +178,9 @@ class _Place:
     def __init__(self, photo: Photo, candidate: Candidate) -> None:
         self.photo, self.candidate = photo, candidate
         self.middle = photo.to_decoded(candidate.centre)
-        self.size = _CROP_SIDES * candidate.side / photo.decode_scale / _CROP  # photo pixels for one of a view
+        self.size = (
+            _CROP_SIDES * candidate.side / photo.decode_scale / _CROP
+        )  # photo pixels for one of a view
         # all that the engine looks at, with the blocks of pixels that it averages
         reach = self.size * _CROP / math.sqrt(2) + 2 * max(1, int(self.size)) + 2
         self.corner = np.maximum(np.floor(self.middle - reach), 0).astype(int)

@@ -206,14 +206,17 @@ def painted_over(photo: Photo, cover: Cover) -> Photo:
     )
 
     # and filled in where anything is hidden
-    (up, low), (near, far) = ((ends[0], ends[-1] + 1) for ends in (hidden.any(n).nonzero()[0] for n in (1, 0)))
+    (up, low), (near, far) = (
+        (ends[0], ends[-1] + 1) for ends in (hidden.any(n).nonzero()[0] for n in (1, 0))
+    )
     where = hidden[up:low, near:far]
 
     def smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
         means = np.asarray(Image.fromarray(values).reduce(block))
         small = Image.fromarray(rows @ means @ columns.T)
         box = (near / block, up / block, far / block, low / block)
-        return np.asarray(small.resize(where.shape[::-1], Image.Resampling.BILINEAR, box=box))[where]
+        inner = np.asarray(small.resize(where.shape[::-1], Image.Resampling.BILINEAR, box=box))
+        return np.asarray(inner[where])
 
     weight = smooth(seen) + 1e-3
     pixels = photo.pixels.copy()

@@ -156,7 +156,7 @@ class Bench:
     async def picture(self, request: Request) -> Response:
         """The photo's pixels."""
         sitting = await self._sitting(request)
-        size = "full" if request.query_params.get("size") == "full" else "preview"
+        size = request.query_params.get("size", "preview")
         data = await run_in_threadpool(partial(views.picture, sitting, size))
         return Response(data, media_type="image/jpeg")
 
