@@ -105,7 +105,9 @@ def main() -> None:
             page.wait_for_selector("#results:not([aria-busy])")
             page.evaluate("performance.clearMeasures()")
         chromium.close()
-    print(f"computing took {np.median(busy):.1f} times as long as on an idle machine ({max(busy):.1f} at most)")
+    print(
+        f"computing took {np.median(busy):.1f} times as long as on an idle machine ({max(busy):.1f} at most)"
+    )
     print(f"drop to measured face, ms, median / 95th percentile / most of {len(drops)}: {percentiles(drops)}")
     print(f"drag to new numbers, ms, median / 95th percentile / most of {len(drags)}: {percentiles(drags)}")
 
