@@ -308,7 +308,7 @@ _TITLES = {LOOK: "Look at: left to the eye, and unusual when measured", NOT_ASSE
 def picture(sitting: Sitting, size: str) -> bytes:
     """The photo, upright, as a JPEG without metadata.
 
-    ``"full"``, ``"close"``: what lies around the face, or ``"preview"``: all of it, 1,400 pixels long at most.
+    ``"full"``, ``"close"``: what lies around the face, or ``"preview"``: all, 1,400 pixels long at most.
     """
     photo = sitting.observation.photo
     if size == "full":
