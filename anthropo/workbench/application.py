@@ -303,6 +303,8 @@ class Bench:
         key, what = request.path_params["model"], request.path_params["what"]
         if what == "answer":
             return JSONResponse(await run_in_threadpool(partial(self.shelf.answer, key, sitting)))
+        if what == "following":
+            return JSONResponse(await run_in_threadpool(partial(self.shelf.following, key, sitting)))
         if what == "heat":
             data = await run_in_threadpool(partial(self.shelf.heat, key, sitting))
             return Response(data, media_type="image/jpeg")

@@ -177,7 +177,7 @@ async function send() {
       if (kept && unkept) { unkept = false; say(); }
       doc = told;
       lines = new Map(Object.entries(told.lines));
-      if (face.dragging || next) { followed(hand); if (!$("traits").hidden) await callTraits(); } else { taken(); allLines(); }
+      if (face.dragging || next) { followed(hand); if (!$("traits").hidden) await callTraits(); if (!$("model").hidden) await model.follow(doc); } else { taken(); allLines(); }
       draw();
       performance.measure("point-to-numbers", { start: begun });
     } catch (error) {
