@@ -7,8 +7,8 @@ import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
