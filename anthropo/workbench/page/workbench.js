@@ -330,5 +330,6 @@ document.addEventListener("drop", (event) => { event.preventDefault(); $("drop")
 document.addEventListener("paste", (event) => { if (event.clipboardData.files.length) add(event.clipboardData.files); });
 
 await trying(list);
+trying(() => survey.begin());
 if (listed.length) await open(listed[0].id);
 document.documentElement.dataset.ready = "true";
