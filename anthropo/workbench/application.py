@@ -156,7 +156,7 @@ class Bench:
     async def picture(self, request: Request) -> Response:
         """The photo's pixels."""
         sitting = await self._sitting(request)
-        size = "full" if request.query_params.get("size") == "full" else "preview"
+        size = request.query_params.get("size", "preview")
         data = await run_in_threadpool(partial(views.picture, sitting, size))
         return Response(data, media_type="image/jpeg")
 
@@ -303,6 +303,8 @@ class Bench:
         key, what = request.path_params["model"], request.path_params["what"]
         if what == "answer":
             return JSONResponse(await run_in_threadpool(partial(self.shelf.answer, key, sitting)))
+        if what == "following":
+            return JSONResponse(await run_in_threadpool(partial(self.shelf.following, key, sitting)))
         if what == "heat":
             data = await run_in_threadpool(partial(self.shelf.heat, key, sitting))
             return Response(data, media_type="image/jpeg")

@@ -11,7 +11,7 @@ from anthropo.face.landmark_bundle import read_landmark_bundle
 from anthropo.learning.bundle import LANDMARKS, TRANSLATES, read_bundle
 from anthropo.learning.card import card, describe
 from anthropo.learning.methods import methods
-from anthropo.showing import brief, word
+from anthropo.showing import brief, html, word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +43,9 @@ class Inspection:
 
     def __repr__(self) -> str:
         return brief(self, *(f"{name} {word(value)}" for name, value in self.rows[:3]))
+
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
 
     def to_frame(self) -> pd.DataFrame:
         """A row per entry: name, value."""

@@ -323,6 +323,22 @@ def test_scores_on_their_lines_and_traits_follow_a_drag(page: Any) -> None:
     page.mouse.up()
 
 
+def test_a_model_follows_a_point_before_it_is_let_go(page: Any, example_folder: Path) -> None:
+    shutil.copy(example_folder / "m.anthropo", page.bench.folder)
+    ready(page, page.bench.address)
+    page.click("#tab-model")
+    page.wait_for_selector("#model .bars")
+    told = page.inner_text("#model summary")
+    x, y = point(page, "p45")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 20, y, steps=3)
+    page.wait_for_selector("#model p:has-text('Measurements follow the point')")
+    assert page.inner_text("#model summary") != told
+    page.mouse.up()
+    page.wait_for_selector("#model p:has-text('Measurements follow the point')", state="detached")
+
+
 def test_sizes_are_shown_on_their_growth_charts(page: Any) -> None:
     page.click("#tab-person")
     page.select_option("#person-sex", "female")

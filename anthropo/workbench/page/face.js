@@ -12,7 +12,7 @@ function element(name, attributes = {}, parent = null) {
 
 export class FaceView extends EventTarget {
   #svg; #magnifier; #layers = {}; #points = new Map(); #chosen = null; #view = null; #doc = null;
-  #pointers = new Map(); #grip = null; #ellipses = false; #lens = null; #full = false; #still = false; #marking = false;
+  #pointers = new Map(); #grip = null; #ellipses = false; #lens = null; #finest = 0; #still = false; #marking = false;
 
   // With `still`, points can be looked at and chosen, and not moved.
   constructor(svg, magnifier, still = false) {
@@ -35,12 +35,11 @@ export class FaceView extends EventTarget {
 
   show(doc, address) {
     this.#doc = doc;
-    this.#full = false;
+    this.#finest = 0;
     this.#layers.image.replaceChildren();
     this.#lens.replaceChildren();
-    for (const parent of [this.#layers.image, this.#lens])
-      element("image", { href: `${address}?size=preview`, x: -0.5, y: -0.5, width: doc.width, height: doc.height, preserveAspectRatio: "none" }, parent);
     this.address = address;
+    this.#picture("preview", [0, 0, doc.width, doc.height]);
     for (const name of ["all", "lines", "rings", "dots", "names"]) this.#layers[name].replaceChildren();
     this.#points.clear();
     for (const point of doc.points) {
@@ -100,16 +99,23 @@ export class FaceView extends EventTarget {
     const w = Math.max(view.w, view.h * shape), h = w / shape;
     this.#view = { x: middle[0] - w / 2, y: middle[1] - h / 2, w, h };
     this.#svg.setAttribute("viewBox", `${this.#view.x} ${this.#view.y} ${w} ${h}`);
-    const preview = Math.max(1, Math.max(this.#doc.width, this.#doc.height) / 1400); // photo pixels to one of its pixels
-    if (this.#scale < 1.3 * preview && !this.#full) this.#finer();
+    this.#sharpen();
     this.#draw();
   }
 
-  #finer() { // the whole photo, once somebody looks closely
-    this.#full = true;
-    const address = `${this.address}?size=full`, image = new Image();
-    image.onload = () => { if (this.address === address.split("?")[0]) for (const of of [...this.#layers.image.children, ...this.#lens.querySelectorAll("image")]) of.setAttribute("href", address); };
-    image.src = address;
+  #picture(size, [x, y, width, height]) {
+    for (const parent of [this.#layers.image, this.#lens])
+      element("image", { href: `${this.address}?size=${size}`, x: x - 0.5, y: y - 0.5, width, height, preserveAspectRatio: "none" }, parent);
+  }
+
+  // The face, and then the whole photo, as finely as they are looked at.
+  #sharpen(closely = false) {
+    const { width, height, close } = this.#doc, v = this.#view;
+    const seen = this.#scale / (window.devicePixelRatio || 1); // photo pixels to one of the screen
+    const preview = Math.max(1, Math.max(width, height) / 1400), part = Math.max(1, Math.max(close[2] ?? 0, close[3] ?? 0) / 1400);
+    const within = close.length && v.x >= close[0] && v.y >= close[1] && v.x + v.w <= close[0] + close[2] && v.y + v.h <= close[1] + close[3];
+    if (close.length && this.#finest < 1 && (closely || seen < 1.3 * preview)) { this.#finest = 1; this.#picture("close", close); }
+    if (this.#finest < 2 && preview > 1 && seen < (within ? 0.5 * part : 0.6 * preview)) { this.#finest = 2; this.#picture("full", [0, 0, width, height]); }
   }
 
   get #scale() { return this.#view.w / this.#svg.clientWidth; } // photo pixels to a CSS pixel
@@ -228,7 +234,7 @@ export class FaceView extends EventTarget {
     if (code) {
       const from = this.place(code);
       this.#grip = { kind: "point", code, from, shift: [from[0] - at[0], from[1] - at[1]], moved: false };
-      if (!this.#full) this.#finer();
+      this.#sharpen(true);
       this.choose(code);
     } else {
       const line = event.target.dataset?.measurement;

@@ -41,7 +41,18 @@ export class ModelPanel extends EventTarget {
     if (asked === this.#asked) this.#root.removeAttribute("aria-busy");
   }
 
+  // While a point is moved: what is measured counts at once, where the model looks it does when the point is let go.
+  async follow(doc) {
+    if (!this.#models.length || this.doc?.id !== doc.id || this.shown !== `/api/photos/${doc.id}/models/${this.#choice.value}`) return;
+    const asked = this.#asked, at = this.shown;
+    try {
+      const told = await this.#ask(`${at}/following`);
+      if (asked === this.#asked) this.#show({ ...told, words: ["Measurements follow the point; what the model sees in the face’s regions follows when it is let go.", ...told.words] }, at);
+    } catch { /* the answer comes when the point is let go */ }
+  }
+
   #show(told, at) {
+    const opened = [...this.#answer.querySelectorAll("details")].map((one) => one.open);
     this.shown = at;
     if (told.voided) { this.#answer.replaceChildren(make("p", { class: "bad" }, told.voided)); return; }
     const head = make("thead", {}, make("tr", {}, ...["label", "probability", "log-odds"].map((t, i) => make("th", { scope: "col", class: i ? "n" : "" }, t))));
@@ -62,6 +73,7 @@ export class ModelPanel extends EventTarget {
       heat,
       told.page ? make("p", {}, make("a", { href: `${at}/explanation`, target: "_blank", rel: "noopener" }, "The whole explanation"), " as a page, with heatmaps and typical faces of the labels") : "",
     );
+    this.#answer.querySelectorAll("details").forEach((one, i) => { one.open = opened[i] ?? one.open; });
   }
 
   #label(label, open) {

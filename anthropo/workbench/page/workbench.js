@@ -73,14 +73,27 @@ async function open(id) {
   if (told) show(told);
 }
 
+// The first of several is shown; the others come into the list, so that nobody is interrupted.
 async function add(files) {
   say();
-  const failed = [];
-  for (const [i, file] of [...files].entries()) {
-    if (files.length > 1) say(`Measuring ${i + 1} of ${files.length}: ${file.name}`);
-    try { show(await ask(`/api/photos?name=${encodeURIComponent(file.name || "pasted.png")}`, { method: "POST", body: file })); } catch (error) { failed.push(error.message); }
+  const failed = [], all = [...files];
+  let shown = false;
+  for (const [i, file] of all.entries()) {
+    const slow = setTimeout(() => say(`Measuring ${all.length > 1 ? `${i + 1} of ${all.length}: ` : ""}${file.name}…`), all.length > 1 ? 0 : 300);
+    const begun = performance.now();
+    try {
+      const told = await ask(`/api/photos?name=${encodeURIComponent(file.name || "pasted.png")}`, { method: "POST", body: file });
+      if (!shown) {
+        show(told);
+        requestAnimationFrame(() => setTimeout(() => performance.measure("photo-to-face", { start: begun }))); // when it is painted
+      }
+      shown = true;
+      if (!listed.some((photo) => photo.id === told.id)) { listed.push({ id: told.id, name: told.name }); $("list").append(row(told)); }
+      mark();
+    } catch (error) { failed.push(error.message); }
+    clearTimeout(slow);
   }
-  say(failed.join(" "));
+  say([...failed.slice(0, 3), ...(failed.length > 3 ? [`${failed.length - 3} more could not be measured.`] : [])].join(" "));
   await trying(list);
 }
 
@@ -96,7 +109,7 @@ function show(told) {
   measurements.show(doc);
   person($("person"), { ...doc, now: () => doc.points }, describe, markSticker);
   keep($("keep"), doc, (kind) => trying(async () => say(`Kept: ${(await ask(at(`/results/${kind}`), { method: "POST" })).path}`)));
-  $("point").replaceChildren(make("option", { value: "" }, "none chosen"), ...doc.points.map((point) => make("option", { value: point.code }, `${point.code} · ${point.name}`)));
+  if ($("point").length !== doc.points.length + 1) $("point").replaceChildren(make("option", { value: "" }, "none chosen"), ...doc.points.map((point) => make("option", { value: point.code }, `${point.code} · ${point.name}`)));
   taken();
   mark();
   words();
@@ -164,7 +177,7 @@ async function send() {
       if (kept && unkept) { unkept = false; say(); }
       doc = told;
       lines = new Map(Object.entries(told.lines));
-      if (face.dragging || next) { followed(hand); if (!$("traits").hidden) await callTraits(); } else { taken(); allLines(); }
+      if (face.dragging || next) { followed(hand); if (!$("traits").hidden) await callTraits(); if (!$("model").hidden) await model.follow(doc); } else { taken(); allLines(); }
       draw();
       performance.measure("point-to-numbers", { start: begun });
     } catch (error) {
