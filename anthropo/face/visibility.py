@@ -29,6 +29,8 @@ from anthropo.photo import Photo
 #: Side of the upright face that the network sees, outer-canthal distances.
 EXTENT = 2.0
 _DISC = 0.02  # outer-canthal distances about a point: mean of what is seen there
+_OUTLINE = slice(0, 17)
+_INWARDS = 0.08  # outer-canthal distances from the outline to the part of the face that it bounds
 _RIM, _FILL = 0.03, 0.25  # outer-canthal distances: painted beyond what is hidden; SD of the smoothing
 _MARGIN = 8  # px of the photo around what is seen, so that blocks of pixels are whole
 
@@ -62,10 +64,19 @@ class Cover:
         """How probably each of the 68 landmarks, photo pixels, is seen. (68,)
 
         Whatever hides a part pushes landmarks aside, on to what is seen: one that is hidden at either
-        place counts as hidden.
+        place counts as hidden. So does a point of the outline that bounds what is hidden: the edge is that
+        of a mask or a scarf, however clearly it stands out.
         """
-        seen = self.at(landmarks)
-        return seen if self.again is None else np.minimum(seen, self.at(self.again))
+        seen = self._of(landmarks)
+        return seen if self.again is None else np.minimum(seen, self._of(self.again))
+
+    def _of(self, landmarks: Floats) -> Floats:
+        outline, rest = landmarks[_OUTLINE], landmarks[_OUTLINE.stop :]
+        towards = rest.mean(0) - outline
+        towards *= _INWARDS * outer_canthal_distance(landmarks) / np.hypot(*towards.T)[:, None]
+        seen = self.at(np.concatenate([landmarks, outline + towards]))
+        seen[_OUTLINE] = np.minimum(seen[_OUTLINE], seen[len(landmarks) :])
+        return seen[: len(landmarks)]
 
     def at(self, points: Floats) -> Floats:
         """How probably each point (P, 2), photo pixels, is seen; beyond the map as at its border. (P,)"""

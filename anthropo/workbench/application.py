@@ -113,8 +113,7 @@ class Bench:
     def _added(self, name: str, data: bytes) -> Any:
         path = self.desk.add(name, data)
         try:
-            photo = next(one for one in self.desk.photos().values() if one.path == path)
-            return views.document(self.sitting(photo.id))
+            return views.document(self.sitting(self.desk.at(path).id))
         except AnthropoError as error:
             if not _is_photo(path):
                 self.desk.remove(path)
@@ -191,6 +190,16 @@ class Bench:
                 return made
 
         return JSONResponse(await run_in_threadpool(placed))
+
+    async def frame(self, request: Request) -> Response:
+        """The frame of a video that is shown, as a photo whose points can be moved."""
+        sitting = await self._sitting(request)
+
+        def made() -> Any:
+            return views.document(self.sitting(sitting.frame().id))
+
+        async with self.turns:
+            return JSONResponse(await run_in_threadpool(made))
 
     async def person(self, request: Request) -> Response:
         """What is known of the person."""
@@ -494,6 +503,7 @@ def application(
         (f"{at}/picture", ["GET"], bench.picture),
         (f"{at}/thumbnail", ["GET"], bench.thumbnail),
         (f"{at}/points", ["PUT"], bench.points),
+        (f"{at}/frame", ["POST"], bench.frame),
         (f"{at}/person", ["PUT"], bench.person),
         (f"{at}/together", ["GET"], bench.together),
         (f"{at}/together/clinical", ["GET"], bench.together),

@@ -11,6 +11,17 @@ export function make(name, attributes = {}, ...children) {
   return made;
 }
 
+// A row whose line is shown on the face while it is pointed at, or while its button has the focus.
+export function hinting(row, button, show) {
+  for (const [of, on, off] of [[row, "mouseenter", "mouseleave"], [button, "focus", "blur"]]) {
+    of.addEventListener(on, () => show(true));
+    of.addEventListener(off, () => show(false));
+  }
+  return row;
+}
+
+export const plain = (words) => make("button", { type: "button", class: "plain" }, words);
+
 function score(of) {
   if (!of) return [];
   return [signed(of.z), of.lo === null ? "" : make("small", {}, `${signed(of.lo)} to ${signed(of.hi)}`)];
