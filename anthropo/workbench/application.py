@@ -113,8 +113,7 @@ class Bench:
     def _added(self, name: str, data: bytes) -> Any:
         path = self.desk.add(name, data)
         try:
-            photo = next(one for one in self.desk.photos().values() if one.path == path)
-            return views.document(self.sitting(photo.id))
+            return views.document(self.sitting(self.desk.at(path).id))
         except AnthropoError as error:
             if not _is_photo(path):
                 self.desk.remove(path)
@@ -156,7 +155,7 @@ class Bench:
     async def picture(self, request: Request) -> Response:
         """The photo's pixels."""
         sitting = await self._sitting(request)
-        size = "full" if request.query_params.get("size") == "full" else "preview"
+        size = request.query_params.get("size", "preview")
         data = await run_in_threadpool(partial(views.picture, sitting, size))
         return Response(data, media_type="image/jpeg")
 
@@ -191,6 +190,16 @@ class Bench:
                 return made
 
         return JSONResponse(await run_in_threadpool(placed))
+
+    async def frame(self, request: Request) -> Response:
+        """The frame of a video that is shown, as a photo whose points can be moved."""
+        sitting = await self._sitting(request)
+
+        def made() -> Any:
+            return views.document(self.sitting(sitting.frame().id))
+
+        async with self.turns:
+            return JSONResponse(await run_in_threadpool(made))
 
     async def person(self, request: Request) -> Response:
         """What is known of the person."""
@@ -303,6 +312,8 @@ class Bench:
         key, what = request.path_params["model"], request.path_params["what"]
         if what == "answer":
             return JSONResponse(await run_in_threadpool(partial(self.shelf.answer, key, sitting)))
+        if what == "following":
+            return JSONResponse(await run_in_threadpool(partial(self.shelf.following, key, sitting)))
         if what == "heat":
             data = await run_in_threadpool(partial(self.shelf.heat, key, sitting))
             return Response(data, media_type="image/jpeg")
@@ -492,6 +503,7 @@ def application(
         (f"{at}/picture", ["GET"], bench.picture),
         (f"{at}/thumbnail", ["GET"], bench.thumbnail),
         (f"{at}/points", ["PUT"], bench.points),
+        (f"{at}/frame", ["POST"], bench.frame),
         (f"{at}/person", ["PUT"], bench.person),
         (f"{at}/together", ["GET"], bench.together),
         (f"{at}/together/clinical", ["GET"], bench.together),

@@ -174,6 +174,10 @@ class Desk:
             self._forget()
         return path
 
+    def at(self, path: Path) -> Listed:
+        """The photo at a path in the folder, which may just have been added."""
+        return next(one for one in self.photos().values() if one.path == path)
+
     def remove(self, path: Path) -> None:
         """Take back a photo that was just added and is none."""
         if path.parent == self.folder / PHOTOS:

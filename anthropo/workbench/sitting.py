@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import threading
@@ -10,6 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
+from PIL import Image
 
 from anthropo.batch.records import Record, VideoSummary
 from anthropo.batch.run import MeasuredFace, measure_item, measure_observation, record_of
@@ -30,7 +32,7 @@ from anthropo.reference.growth import Growth
 from anthropo.reference.rules import Rule, read_rules
 from anthropo.settings import Settings
 from anthropo.video import is_video
-from anthropo.workbench.desk import Desk, Listed
+from anthropo.workbench.desk import PERSON, Desk, Listed
 from anthropo.workflows.trait_calling import (
     PersonTraits,
     TraitsRequest,
@@ -121,6 +123,20 @@ class Sitting:
         self.observation = best[0].observation
         self.found = places_of(self.observation.face)
         self.at, self.kept = self.found.copy(), self.found.copy()
+
+    def frame(self) -> Listed:
+        """The best frame of a video as a photo of its own beside it, of the same person."""
+        if not self.is_video:
+            raise InputError(f"{self.photo.name}: a photo has no frames.")
+        data = io.BytesIO()
+        Image.fromarray(self.observation.photo.finer().pixels).save(data, "PNG", compress_level=1)
+        path = self.desk.add(f"{self.photo.path.stem} frame.png", data.getvalue())
+        frame = self.desk.at(path)
+        known = {name: cell for name in PERSON if (cell := self.photo.columns.get(name, ""))}
+        if known and not any(frame.columns.get(name) for name in PERSON):
+            self.desk.describe(frame, known)
+            frame = self.desk.at(path)
+        return frame
 
     @property
     def digest(self) -> str:

@@ -25,12 +25,13 @@ from anthropo.groups.composite import (
     label_shapes,
 )
 from anthropo.learning.cohort import Case, Finding
-from anthropo.showing import brief, count, counts, given
+from anthropo.showing import brief, count, counts, draw, given, html
 from anthropo.workflows.cohort import CohortRequest, check_photos, read_matched, settings_for, store_of
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from anthropo.learning.matching import Matched
 
@@ -92,6 +93,25 @@ class CompositeResult:
         people = {group.label: group.patients for group in self.groups}
         refused = f"{count(len(self.refused), 'label')} with too few people" if self.refused else ""
         return brief(self, f"patients: {counts(people)}" if people else "no label", refused)
+
+    def _repr_html_(self) -> str:
+        return html(self, "composite_result")
+
+    def plot(self, label: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw where a label's mean face differs from the controls'; without controls, its average face.
+
+        Parameters
+        ----------
+        label : str, optional
+            The first one that is compared with the controls when left out.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "composite_result", ax, label=label)
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each label and landmark.

@@ -15,13 +15,14 @@ from anthropo.learning.cohort import Cohort, Finding, read_cohort
 from anthropo.learning.cohort_checks import by_level, validate
 from anthropo.learning.features import Features
 from anthropo.learning.identity import resolve
-from anthropo.showing import given
+from anthropo.showing import draw, given, html
 from anthropo.workflows.cohort import CohortError, EncodingRequest
 from anthropo.workflows.encoders import is_network_file
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from anthropo.groups.regions import Discovery
     from anthropo.learning.matching import Matched
@@ -79,6 +80,26 @@ class RegionsResult:
     def left_out(self) -> tuple[tuple[str, str], ...]:
         """Photos that could not be used, each with the reason."""
         return self.features.left_out
+
+    def _repr_html_(self) -> str:
+        return html(self, "regions_result")
+
+    def plot(self, kind: str = "measurements", ax: Axes | None = None) -> Axes:
+        """Draw what distinguishes the label.
+
+        Parameters
+        ----------
+        kind : {"measurements", "regions", "heatmap"}
+            The largest differences of measurements, what each region adds to the log-odds, or the difference
+            of the mean heatmaps.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "regions_result", ax, kind=kind)
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each measurement, region and column of metadata: its effect size and significance."""

@@ -44,10 +44,20 @@ def written(cohort: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory)
     for suffix in ("json", "html", "png"):
         path = folder / f"found.{suffix}"
         arguments = ["regions", cohort, "--label", "synthetic-A", "-o", path, "--cache", cache, *QUICK]
+        arguments += ["--figures", folder / "figures"] if suffix == "png" else []
         result = CliRunner().invoke(cli, [str(a) for a in arguments], prog_name="anthropo")
         assert result.exit_code == 0, result.output
         made[suffix], made["text"] = path, result.output
     return made
+
+
+def test_figures_for_a_paper(written: dict[str, Any]) -> None:
+    folder = written["png"].parent / "figures"
+    names = ("heatmaps", "measurements", "regions")
+    assert {p.name for p in folder.iterdir()} == {f"{n}.{kind}" for n in names for kind in ("svg", "pdf")}
+    assert "synthetic-A, mean of 3" in (folder / "heatmaps.svg").read_text("utf-8")
+    assert "Palpebral fissure length, right" in (folder / "measurements.svg").read_text("utf-8")
+    assert "3 figures written" in written["text"]
 
 
 def test_finds_what_was_changed(written: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ import anthropo
 from anthropo.batch import Item, Record, measure_item
 from anthropo.errors import FaceError, WeightsError
 from anthropo.face import yunet
-from anthropo.face.detection import five_points
+from anthropo.face.detection import Candidate, _Place, five_points, in_colour
 from anthropo.face.frame import Floats
 from anthropo.face.landmarker import Face, read_face, read_faces
 from anthropo.face.weights import YUNET, find, locate
@@ -62,6 +62,17 @@ def record_of(path: Path, **options: object) -> Record:
     settings = anthropo.Settings(**options)  # type: ignore[arg-type]
     (record,) = measure_item(Item(str(path)), settings)
     return record
+
+
+@pytest.mark.parametrize("centre", [(256.0, 200.0), (20.0, 15.0), (508.0, 300.0), (-300.0, -300.0)])
+def test_a_part_of_the_photo_shows_what_the_whole_one_does(
+    astronaut: Pixels, centre: tuple[float, float]
+) -> None:
+    place = _Place(Photo.from_array(astronaut), Candidate(np.array(centre), 170.0, 0.9))
+    for degrees in (0, 30, 135):
+        cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        seen, matrix = place.turned(place.size * np.array([[cos, -sin], [sin, cos]]))
+        np.testing.assert_array_equal(seen, in_colour(astronaut, matrix, *seen.shape[:2]))
 
 
 def of(pixels: Pixels, **options: object) -> Face:

@@ -6,10 +6,28 @@ import http.client
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import av
+import numpy as np
+from conftest import Pixels
+
 from anthropo.workbench import Workbench
+
+
+def write_clip(path: Path, pixels: Pixels, frames: int = 3) -> Path:
+    """A video of a face that moves a little."""
+    with av.open(path, "w") as container:
+        stream: Any = container.add_stream("libx264", rate=10)
+        stream.height, stream.width = pixels.shape[:2]
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
+        for k in range(frames):
+            frame = np.ascontiguousarray(np.roll(pixels, 2 * k, 1))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return path
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from conftest import WITHOUT_BROWSER, Pixels
 from PIL import Image, ImageDraw
+from talking import write_clip
 
 from anthropo.workbench import Workbench
 
@@ -296,6 +297,78 @@ def test_a_sticker_that_is_clicked_or_drawn_gives_the_scale(page: Any, astronaut
     assert [row["scale"][:11] for row in rows if row["scale"]] == ["mm-per-px=0"]
 
 
+def test_a_sticker_by_keyboard(page: Any) -> None:
+    page.click("#tab-person")
+    page.fill("#sticker-mm", "60")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "mark-sticker"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#message:has-text('Space at one edge and Enter at the other')")
+    page.keyboard.press("Shift+ArrowRight")  # from the middle of the picture
+    page.keyboard.press("Space")
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#scale-words:has-text('mm per pixel')")
+    scale = float(page.get_attribute("#face", "viewBox").split()[2])  # photo pixels to one of the screen
+    scale /= page.locator("#face").bounding_box()["width"]
+    assert float(page.inner_text("#scale-words").split()[0]) == pytest.approx(60 / (120 * scale), rel=0.001)
+    page.click("#mark-sticker")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("g.cross path", state="attached")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("g.cross path", state="detached")
+    assert page.inner_text("#message") == ""
+
+
+def test_every_photo_and_line_is_reached_by_keyboard_and_back_goes_back(page: Any, astronaut: Pixels) -> None:
+    for i in range(2):
+        Image.fromarray(astronaut[: 420 + 10 * i]).save(page.bench.folder / f"later{i}.png")
+    rows = "photo\nastronaut.png\nlater0.png\nlater1.png\n"
+    (page.bench.folder / "cohort.csv").write_text(rows)  # at which the folder is looked at again
+    page.reload()
+    page.wait_for_selector("#list li:nth-child(3)")
+    page.wait_for_selector("html[data-ready]")
+    assert page.locator("#list button[tabindex='0']").count() == 1  # one stop of the tab key
+    page.focus("#list button[tabindex='0']")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#list li:nth-child(2) button[aria-current]")
+    page.reload()
+    page.wait_for_selector("#list li:nth-child(2) button[aria-current]")  # where it was
+    page.wait_for_selector("html[data-ready]")
+    page.go_back()
+    page.wait_for_selector("#list li:nth-child(1) button[aria-current]")
+    before = page.get_attribute("#face", "viewBox")
+    page.focus("#face")
+    page.keyboard.press("ArrowRight")  # no point is chosen
+    assert page.get_attribute("#face", "viewBox") != before
+    page.keyboard.press("PageDown")
+    assert page.inner_text("#point-words").startswith("p0, ")
+    page.keyboard.press("Escape")
+    assert page.input_value("#point") == ""
+
+
+def test_a_point_that_is_moved_in_a_video_makes_its_frame_a_photo(page: Any, astronaut: Pixels) -> None:
+    page.set_input_files("#files", write_clip(page.bench.folder.parent / "clip.mp4", astronaut))
+    page.wait_for_selector("#point-words:has-text('The best frame of a video.')")
+    x, y = point(page, "p39")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 12, y, steps=4)
+    page.wait_for_selector("#message:has-text('a photo of its own now')")
+    page.mouse.move(x - 16, y, steps=2)  # which does not end the drag
+    page.mouse.up()
+    page.wait_for_selector("#results:not([aria-busy])")
+    page.wait_for_selector("#list li:nth-child(3) button[aria-current]")
+    assert len(landmark_files(page)) == 1
+    assert "by hand" in page.inner_text("#m-intercanthal_width")
+    page.click("#undo")
+    page.wait_for_selector("#reset-all:disabled")
+    assert landmark_files(page) == []
+
+
 def test_scores_on_their_lines_and_traits_follow_a_drag(page: Any) -> None:
     (page.bench.folder / "cohort.csv").write_text("photo,sex,age\nastronaut.png,female,31\n")
     ready(page, page.bench.address)
@@ -321,6 +394,22 @@ def test_scores_on_their_lines_and_traits_follow_a_drag(page: Any) -> None:
     page.mouse.move(x - 9, y, steps=3)
     page.wait_for_selector(f"{evidence}:not(:has-text('{told}'))", state="attached")
     page.mouse.up()
+
+
+def test_a_model_follows_a_point_before_it_is_let_go(page: Any, example_folder: Path) -> None:
+    shutil.copy(example_folder / "m.anthropo", page.bench.folder)
+    ready(page, page.bench.address)
+    page.click("#tab-model")
+    page.wait_for_selector("#model .bars")
+    told = page.inner_text("#model summary")
+    x, y = point(page, "p45")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 20, y, steps=3)
+    page.wait_for_selector("#model p:has-text('Measurements follow the point')")
+    assert page.inner_text("#model summary") != told
+    page.mouse.up()
+    page.wait_for_selector("#model p:has-text('Measurements follow the point')", state="detached")
 
 
 def test_sizes_are_shown_on_their_growth_charts(page: Any) -> None:

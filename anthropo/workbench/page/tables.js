@@ -11,6 +11,17 @@ export function make(name, attributes = {}, ...children) {
   return made;
 }
 
+// A row whose line is shown on the face while it is pointed at, or while its button has the focus.
+export function hinting(row, button, show) {
+  for (const [of, on, off] of [[row, "mouseenter", "mouseleave"], [button, "focus", "blur"]]) {
+    of.addEventListener(on, () => show(true));
+    of.addEventListener(off, () => show(false));
+  }
+  return row;
+}
+
+export const plain = (words) => make("button", { type: "button", class: "plain" }, words);
+
 function score(of) {
   if (!of) return [];
   return [signed(of.z), of.lo === null ? "" : make("small", {}, `${signed(of.lo)} to ${signed(of.hi)}`)];
@@ -60,8 +71,10 @@ export class Measurements extends EventTarget {
   get chosen() { return this.#chosen; }
 
   show(doc) {
-    this.#rows.clear();
+    if (this.#chosen) this.#mark(this.#chosen, false);
     this.#chosen = null;
+    if (this.#rows.size === doc.measurements.length && doc.measurements.every((m) => this.#rows.has(m.id))) { this.update(doc); return; }
+    this.#rows.clear();
     const body = make("tbody");
     for (const region of REGIONS) {
       const of = doc.measurements.filter((m) => m.region === region);
@@ -83,23 +96,25 @@ export class Measurements extends EventTarget {
   #row(m) {
     const button = make("button", { type: "button", "aria-pressed": "false" }, m.name);
     const hand = make("span", { class: "hand-mark" }), why = make("span", { class: "why" });
-    const plot = plotted();
-    const cells = { value: make("td", { class: "n value" }), bar: make("td", { class: "bar" }, plot.svg), z: make("td", { class: "n z" }) };
+    const cells = { value: make("td", { class: "n value" }), bar: make("td", { class: "bar" }), z: make("td", { class: "n z" }) };
     const row = make("tr", { class: "measure", id: `m-${m.id}` }, make("th", { scope: "row" }, button, hand, why), ...Object.values(cells));
     button.addEventListener("click", () => this.choose(this.#chosen === m.id ? null : m.id));
     row.addEventListener("mouseenter", () => this.#hint(m.id));
     row.addEventListener("mouseleave", () => this.#hint(null));
-    this.#rows.set(m.id, { row, button, hand, why, cells, plot, region: m.region });
+    this.#rows.set(m.id, { row, button, hand, why, cells, plot: null, z: null, shown: "", region: m.region });
     return row;
   }
 
   update(doc) {
     for (const m of doc.measurements) {
-      const { row, hand, why, cells, plot } = this.#rows.get(m.id);
+      const held = this.#rows.get(m.id), { row, hand, why, cells } = held, now = JSON.stringify(m);
+      if (held.shown === now) continue;
+      held.shown = now;
+      held.z = m.z[0];
+      held.plot?.at(held.z);
       const without = m.value === "–";
       cells.value.replaceChildren(without ? "–" : `${m.value} ${m.unit}`.trim(), ...[m.interval, m.mm].filter(Boolean).map((words) => make("small", {}, words)));
       cells.z.replaceChildren(...score(m.z[0]));
-      plot.at(m.z[0]);
       cells.z.title = m.z.map((z) => `${z.reference}${z.how ? ` (${z.how})` : ""}: ${scored(z)}`).join("\n");
       hand.textContent = m.hand ? " by hand" : "";
       why.textContent = m.reason;
@@ -115,6 +130,12 @@ export class Measurements extends EventTarget {
 
   #filter() {
     this.#table.classList.toggle("plot", this.#plot.checked);
+    if (this.#plot.checked) for (const held of this.#rows.values()) {
+      if (held.plot || !held.z) continue;
+      held.plot = plotted();
+      held.cells.bar.append(held.plot.svg);
+      held.plot.at(held.z);
+    }
     const words = this.#words.value.trim().toLowerCase(), seen = new Set();
     for (const [id, { row, button, region }] of this.#rows) {
       const shown = (!words || `${button.textContent} ${id}`.toLowerCase().includes(words)) && (!this.#beyond.checked || row.classList.contains("beyond")) && (!this.#plot.checked || row.classList.contains("scored"));
