@@ -69,7 +69,7 @@ def test_processes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for of in ("proba", "decision", "sets", "typicality", "truth", "fold"):
         np.testing.assert_array_equal(getattr(judged, of), getattr(other, of))
     for one, again in zip(threads.refits, processes.refits, strict=True):
-        assert one.meta == again.meta and one.without == again.without
+        assert (one.meta, one.without) == (again.meta, again.without)
         for array in one.arrays:
             np.testing.assert_array_equal(one.arrays[array], again.arrays[array])
 
@@ -79,7 +79,9 @@ def test_killed_processes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from (Lost("the process that worked on it was killed (SIGKILL)") for _ in items)
 
     monkeypatch.setattr(Threads, "in_order", in_order)
-    with pytest.raises(AnthropoError, match=r"cannot be judged: the process .* was killed .*, twice. Use few"):
+    with pytest.raises(
+        AnthropoError, match=r"cannot be judged: the process .* was killed .*, twice. Use few"
+    ):
         cross_validate(cohort(control=20, noonan=20), FAST)
 
 
