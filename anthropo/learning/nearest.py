@@ -63,8 +63,8 @@ class Nearest:
             asked = count(self.asked, "patient")
             more = f"; of {self.alone} more there is nobody here" if self.alone else ""
             return (
-                f"Matching: {asked} of {count(self.labels, 'label')} that the model only matches, compared with "
-                f"its gallery{more}. Matched labels are ranked by the nearest patient, all labels by their "
+                f"Matching: {asked} of {count(self.labels, 'label')} that the model only matches, compared "
+                f"with its gallery{more}. Matched labels are ranked by the nearest patient, all labels by their "
                 "probability."
             )
         alone = f"; {self.alone} more have one patient, and nobody to be matched with" if self.alone else ""
