@@ -64,8 +64,8 @@ class Nearest:
             more = f"; of {self.alone} more there is nobody here" if self.alone else ""
             return (
                 f"Matching: {asked} of {count(self.labels, 'label')} that the model only matches, compared "
-                f"with its gallery{more}. Matched labels are ranked by the nearest patient, all labels by their "
-                "probability."
+                f"with its gallery{more}. Matched labels are ranked by the nearest patient, all labels by "
+                "their probability."
             )
         alone = f"; {self.alone} more have one patient, and nobody to be matched with" if self.alone else ""
         return (
