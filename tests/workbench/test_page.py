@@ -457,6 +457,20 @@ def test_zoom_and_pan_leave_points_on_the_photo(page: Any) -> None:
     assert landmark_files(page) == []
 
 
+def test_another_shape_of_the_window_and_back_shows_the_same(page: Any) -> None:
+    page.click("#closer")
+    before = page.get_attribute("#face", "viewBox")
+    for width in (390, 1900, 700, 1280):  # a phone that is turned, a page that is printed
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(60)
+    assert page.get_attribute("#face", "viewBox") == before
+    page.emulate_media(media="print")
+    assert not page.is_visible("#tabs")
+    assert not page.is_visible("#photos")
+    assert page.inner_text("#about") == "astronaut.png"
+    assert page.evaluate("getComputedStyle(document.querySelector('.rows')).maxHeight") == "none"
+
+
 def test_fingers_move_points_and_zoom(chromium: Any, folder: Path) -> None:
     with Workbench(folder, port=0) as bench:
         phone = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)

@@ -11,7 +11,7 @@ function element(name, attributes = {}, parent = null) {
 }
 
 export class FaceView extends EventTarget {
-  #svg; #magnifier; #layers = {}; #points = new Map(); #chosen = null; #view = null; #doc = null;
+  #svg; #magnifier; #layers = {}; #points = new Map(); #chosen = null; #view = null; #wish = null; #doc = null;
   #pointers = new Map(); #grip = null; #ellipses = false; #lens = null; #finest = 0; #still = false; #marking = false; #cross = null; #edge = null;
 
   // With `still`, points can be looked at and chosen, and not moved.
@@ -27,7 +27,7 @@ export class FaceView extends EventTarget {
     svg.addEventListener("pointermove", (e) => this.#move(e));
     for (const name of ["pointerup", "pointercancel"]) svg.addEventListener(name, (e) => this.#up(e));
     svg.addEventListener("keydown", (e) => this.#key(e));
-    new ResizeObserver(() => this.#doc && this.#look(this.#view)).observe(svg);
+    new ResizeObserver(() => this.#doc && this.#look(this.#wish)).observe(svg);
   }
 
   get chosen() { return this.#chosen; }
@@ -94,6 +94,7 @@ export class FaceView extends EventTarget {
   #look(view) {
     const { clientWidth, clientHeight } = this.#svg;
     if (!clientWidth || !view) return;
+    this.#wish = view; // which another shape of the element shows as well
     const shape = clientWidth / clientHeight; // the view has the element's shape, so that pixels are square
     const middle = [view.x + view.w / 2, view.y + view.h / 2];
     const w = Math.max(view.w, view.h * shape), h = w / shape;

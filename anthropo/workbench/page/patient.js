@@ -101,7 +101,7 @@ export class PatientPanel extends EventTarget {
   }
 
   #table(told) {
-    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "measurement"), ...["pooled", ...told.photos.map(named)].map((t) => make("th", { scope: "col", class: "n" }, t))));
+    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "measurement"), make("th", { scope: "col", class: "n" }, "pooled"), ...told.photos.map((photo) => make("th", { scope: "col", class: "n" }, photo.name, photo.taken ? make("small", {}, photo.taken) : ""))));
     const rows = told.rows.map((one) => this.#row(one, make("td", { class: "n" }, `${one.pooled} ${one.unit}`, make("small", {}, one.interval), one.z ? make("small", {}, `z ${one.z}`) : ""), ...one.values.map((value) => make("td", { class: "n" }, value))));
     return make("details", { open: true }, make("summary", {}, "All photos together"), make("div", { class: "rows", tabIndex: 0, role: "region", "aria-label": "Pooled measurements" }, make("table", { class: "pooled" }, head, make("tbody", {}, ...rows))));
   }

@@ -182,6 +182,8 @@ function followed(ahead = null) {
   const failed = doc.gate.filter((check) => !check.ok);
   $("failed").textContent = failed.length ? `(${failed.length})` : "";
   $("gate-line").textContent = failed.length ? `The photo gate objects: ${failed.map((check) => `${check.name} ${check.value} (${check.advice})`).join("; ")}.` : "";
+  const { patient, sex, age, taken } = doc.person;
+  $("about").textContent = [doc.name, patient && `patient ${patient}`, sex, age && `age ${age}`, taken, doc.by_hand.length && `points placed by hand: ${doc.by_hand.join(", ")}`].filter(Boolean).join("; ");
   buttons();
   words();
 }
@@ -363,7 +365,7 @@ async function callTraits() {
   const of = doc.id, told = await trying(() => ask(at("/traits")));
   if (!told || doc.id !== of) return;
   const open = new Set([...document.querySelectorAll("#traits details[open] > summary")].map((one) => one.textContent.split(" (")[0]));
-  traits($("traits"), told, describe);
+  traits($("traits"), told, describe, ["sex", "age"].filter((name) => !doc.person[name]));
   for (const one of document.querySelectorAll("#traits details > summary")) if (open.has(one.textContent.split(" (")[0])) one.parentElement.open = true;
 }
 
