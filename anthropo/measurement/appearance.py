@@ -81,12 +81,12 @@ def appearance(
     """The readings of `COLOUR`, `EYE` and `TEXTURE`, always all of them, by id.
 
     From landmarks (68, 2) in full-photo pixels; jittered evaluations of them (K, 68, 2) give the standard
-    errors, unless these are not wanted, and `cover` says what is hidden. The registry says what each is. Their sources: redness as log10
-    of R/G, the absorbance of haemoglobin (Takiwaki 1998, J Med Invest 44:121; Yamamoto 2008, Skin Res
-    Technol 14:26); yellowness as log10 of G/B, sclera against bilirubin (Leung 2015, Biomed Opt Express
-    6:4529; here skin takes the place of a colour chart). Corneal haze is the L* of the darkest fifth of the
-    middle of the iris disc: a clear pupil is black whatever the colour of the iris; a haze in front of it
-    scatters light.
+    errors, unless these are not wanted, and `cover` says what is hidden. The registry says what each is.
+    Their sources: redness as log10 of R/G, the absorbance of haemoglobin (Takiwaki 1998, J Med Invest 44:121;
+    Yamamoto 2008, Skin Res Technol 14:26); yellowness as log10 of G/B, sclera against bilirubin (Leung 2015,
+    Biomed Opt Express 6:4529; here skin takes the place of a colour chart). Corneal haze is the L* of the
+    darkest fifth of the middle of the iris disc: a clear pupil is black whatever the colour of the iris; a
+    haze in front of it scatters light.
     """
     jitter = np.empty((0, 68, 2)) if samples is None else np.asarray(samples, dtype=np.float64)
     if len(jitter) > _JITTERED:

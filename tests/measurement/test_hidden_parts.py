@@ -237,7 +237,9 @@ def test_values_alone_are_those_of_measuring(seen: anthropo.Observation, force: 
         seen.first,
         replace(seen.face, gate=turned + seen.face.gate[4:]),
         without(seen.face, [36, 48, 30]),
-        replace(seen.face, landmarks=seen.face.landmarks - (seen.face.landmarks[48, 0], 0)),  # beyond the border
+        replace(
+            seen.face, landmarks=seen.face.landmarks - (seen.face.landmarks[48, 0], 0)
+        ),  # beyond the border
     ]
     void = set()
     for face in faces:
