@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -56,6 +57,8 @@ class Sitting:
     ----------
     desk : Desk
     photo : Listed
+    revision : int
+        To count on from.
 
     Attributes
     ----------
@@ -68,16 +71,22 @@ class Sitting:
         As `anthropo.observe`.
     """
 
-    def __init__(self, desk: Desk, photo: Listed) -> None:
+    def __init__(self, desk: Desk, photo: Listed, revision: int = 0) -> None:
         self.desk, self.photo = desk, photo
         self.lock = threading.RLock()
-        self.revision = 0
+        self.revision = revision
         self.note = ""  # about a landmark file that cannot be used
         self._video: VideoSummary | None = None
         self.measured: MeasuredFace
         self.record: Record
         self._settings = Settings(face="largest")
+        self._stamp = _stamp(photo.path)
         self._open()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the photo's file is the one that was opened, or gone."""
+        return _stamp(self.photo.path) in (self._stamp, None)
 
     def _open(self) -> None:
         """Find the face, and the points that an earlier sitting has moved."""
@@ -281,6 +290,15 @@ class Sitting:
 def request() -> TraitsRequest:
     """What is asked of everybody here: the growth charts follow one another, so that each age has one."""
     return TraitsRequest(growth_reference=("who", "cdc", "adults"))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Changes with a file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def _said(photo: Listed) -> dict[str, str]:

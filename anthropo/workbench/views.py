@@ -25,6 +25,7 @@ from anthropo.measurement.drawing import marks_on
 from anthropo.measurement.landmark_file import POINTS, anatomical_name, point_name
 from anthropo.measurement.registry import Entry, registry, resolve
 from anthropo.photo import example_photo, read_photo
+from anthropo.plain import visible
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.rules import SUBJECTIVE
 from anthropo.reference.traits import LOOK, NOT_ASSESSED, STATUSES
@@ -65,7 +66,8 @@ def get_ready() -> None:
 def listing(photos: Sequence[Listed]) -> list[Json]:
     """The photos of a folder."""
     return [
-        {"id": photo.id, "name": photo.name, "patient": photo.columns.get("patient", "")} for photo in photos
+        {"id": photo.id, "name": visible(photo.name), "patient": photo.columns.get("patient", "")}
+        for photo in photos
     ]
 
 
@@ -79,7 +81,7 @@ def document(sitting: Sitting) -> Json:
         notes += [*record.notes, *record.disagreements, *([record.remark] if record.remark else [])]
         return {
             "id": sitting.photo.id,
-            "name": sitting.photo.name,
+            "name": visible(sitting.photo.name),
             "revision": sitting.revision,
             "width": face.size[0],
             "height": face.size[1],

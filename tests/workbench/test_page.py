@@ -237,6 +237,46 @@ def test_another_photo_of_the_person_stands_beside_and_points_are_linked(
     page.wait_for_selector("#list li:nth-child(2) button[aria-current]")
 
 
+def test_two_windows_that_move_a_point_at_once_are_told_and_go_on(page: Any, chromium: Any) -> None:
+    other = chromium.new_page()
+    ready(other, page.bench.address)
+    x, y = point(other, "p39")
+    other.mouse.move(x, y)
+    other.mouse.down()
+    other.mouse.move(x + 6, y, steps=2)
+    before = value(page, "intercanthal_width")
+    drag(page, "p39", -12, 0)
+    moved = changed(page, "intercanthal_width", before)
+    other.mouse.up()
+    other.wait_for_selector("#message:has-text('was changed in another window')")
+    other.wait_for_selector(f"#m-intercanthal_width td:has-text('{moved}')")
+    drag(other, "p42", 6, 0)
+    other.wait_for_selector("#message:empty", state="attached")
+    assert float(changed(other, "intercanthal_width", moved)) > float(moved)
+    other.close()
+
+
+def test_a_folder_that_is_dropped_gives_its_photos(page: Any, tmp_path: Path, astronaut: Pixels) -> None:
+    for name in ("photos 1/b.png", "photos 1/inner/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        Image.fromarray(astronaut[: 400 + len(name)]).save(tmp_path / name)
+    (tmp_path / "photos 1" / "notes.txt").write_text("no photo")
+    driver = page.context.new_cdp_session(page)
+    dropped = {"items": [], "files": [str(tmp_path / "photos 1")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        driver.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": dropped})
+    page.wait_for_selector("#list li:nth-child(3)")
+    page.wait_for_selector("#message:empty", state="attached")
+    assert [name.split("-")[0] for name in page.locator("#list li").all_inner_texts()][1:] == [
+        "photos/b",
+        "photos/c",
+    ]
+    page.click("#measure-all")
+    page.wait_for_selector("#measure-all:has-text('Stop')")
+    page.reload()  # in the middle of it
+    page.wait_for_selector("#stands:has-text('3 of 3 measured')")
+
+
 def test_a_term_is_judged_by_eye(page: Any) -> None:
     page.click("#tab-traits")
     page.wait_for_selector("#traits summary:has-text('Not assessed')")

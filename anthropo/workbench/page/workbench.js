@@ -206,6 +206,7 @@ function words() {
 
 let under = null, next = null; // the request that is out, and what is to be sent after it
 let unkept = false; // the last points could not be written
+let refused = false; // the last points were not taken, which stands on the page
 
 function place(keepIt) {
   next = { points: Object.fromEntries(hand), keep: keepIt || (next?.keep ?? false), photo: doc.id };
@@ -233,7 +234,7 @@ async function send() {
       }
       const told = await ask(at("/points"), { method: "PUT", told: { points, revision: doc.revision, keep: kept, show } });
       if (doc.id !== photo) return;
-      if (kept && unkept) { unkept = false; say(); }
+      if ((kept && unkept) || refused) { unkept = refused = false; say(); }
       doc = told;
       lines = new Map(Object.entries(told.lines));
       if (face.dragging || next) { followed(hand); if (!$("traits").hidden) await callTraits(); if (!$("model").hidden) await model.follow(doc); } else { taken(); allLines(); }
@@ -241,6 +242,7 @@ async function send() {
       performance.measure("point-to-numbers", { start: begun });
     } catch (error) {
       say(error.message);
+      refused = error.status !== 507;
       unkept = error.status === 507 && !doc.video;
       next = unkept ? (next ?? { points, keep: false, photo }) : null; // so that numbers follow all the same
       if (error.status && !unkept) { const told = await trying(() => ask(at())); if (told && doc.id === photo) { doc = told; past = []; taken(); } }
@@ -382,11 +384,29 @@ async function describe(cells) {
 
 // ---------------------------------------------------------------------------- photos come in
 
+const PHOTO = /\.(jpe?g|jpe|jfif|png|tiff?|webp|bmp|hei[cf]|avif|mp4|m4v|mov|3gp|avi|mkv|webm|mpe?g|mts)$/i;
+
+// What was dropped, and of folders the photos and videos in them.
+async function dropped(data) {
+  const entries = [...data.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean), found = [];
+  if (!entries.some((entry) => entry.isDirectory)) return data.files;
+  const some = (of, method) => new Promise((done, failed) => of[method](done, failed));
+  const walk = async (entry, wanted) => {
+    if (entry.isFile) { if (wanted || PHOTO.test(entry.name)) found.push(await some(entry, "file")); return; }
+    const reader = entry.createReader(), within = [];
+    for (let more = await some(reader, "readEntries"); more.length; more = await some(reader, "readEntries")) within.push(...more);
+    for (const one of within.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }))) await walk(one, false);
+  };
+  for (const entry of entries) await walk(entry, true);
+  if (!found.length) throw new Error("There is no photo and no video in the folder that was dropped.");
+  return found;
+}
+
 $("add").addEventListener("click", () => $("files").click());
 $("files").addEventListener("change", (event) => { add(event.target.files); event.target.value = ""; });
 document.addEventListener("dragover", (event) => { event.preventDefault(); $("drop").hidden = false; });
 document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) $("drop").hidden = true; });
-document.addEventListener("drop", (event) => { event.preventDefault(); $("drop").hidden = true; if (event.dataTransfer.files.length) add(event.dataTransfer.files); });
+document.addEventListener("drop", (event) => { event.preventDefault(); $("drop").hidden = true; if (event.dataTransfer.files.length) trying(async () => add(await dropped(event.dataTransfer))); });
 document.addEventListener("paste", (event) => { if (event.clipboardData.files.length) add(event.clipboardData.files); });
 
 await trying(list);
