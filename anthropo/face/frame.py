@@ -71,7 +71,7 @@ def similarity(source: Floats, target: Floats) -> Floats:
 def median(values: NDArray[np.floating[Any]], axis: int = -1) -> NDArray[Any]:
     """The median along an axis of numbers that are all known.
 
-    `numpy.median` gives the same. Its first call loads masked arrays, which takes as long as measuring a face.
+    `numpy.median` gives the same. Its first call loads masked arrays, which takes longer than to find a face.
 
     Parameters
     ----------

@@ -32,7 +32,11 @@ def test_help_imports_no_heavy_module() -> None:
     code += "except SystemExit: print(*{name for name in sys.modules if name.startswith('anthropo.')}, "
     code += "*{'PIL', 'numpy'}.intersection(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.splitlines()[-1].split()) == {"anthropo._version", "anthropo.cli", "anthropo.quiet"}
+    assert set(done.stdout.splitlines()[-1].split()) == {
+        "anthropo._version",
+        "anthropo.cli",
+        "anthropo.quiet",
+    }
 
 
 def test_measure_help_explains_options_and_exit_codes(invoke: Invoke) -> None:
