@@ -151,7 +151,9 @@ def test_pipes_as_models_weights_and_parameters(pipe: Path) -> None:
     assert store.get("k") is None
 
 
-def test_real_paths_follow_links_of_folders_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_paths_follow_links_of_folders_and_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "there").mkdir()
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / "there" / name).touch()

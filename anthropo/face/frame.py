@@ -93,4 +93,4 @@ def median(values: NDArray[np.floating[Any]], axis: int = -1) -> NDArray[Any]:
     """
     n = values.shape[axis]
     middle = ((n - 1) // 2, n // 2)
-    return np.partition(values, middle, axis).take(middle, axis).mean(axis)
+    return np.asarray(np.partition(values, middle, axis).take(middle, axis).mean(axis))
