@@ -28,8 +28,9 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
     "--people",
     type=click.IntRange(min=3),
     default=100,
-    help="Of each group at most so many have their heatmap made, which takes about half a second each; "
-    "measurements and regions are those of everybody.",
+    help="Of each group at most so many have their heatmap made, which takes about half a second each, and "
+    "with onnx:FILE, by occlusion, some 300 looks of the network; measurements and regions are those of "
+    "everybody.",
 )
 @click.option(
     "--permutations",

@@ -105,7 +105,7 @@ def figures_of(result: Result) -> Figures:
 
     Parameters
     ----------
-    result : EvaluateResult, Case, Examination, PersonTraits, ChangeResult, CompositeResult, MapResult, ...
+    result : EvaluateResult, Case, Examination, PersonTraits, ChangeResult, CompositeResult or another
         Whatever a function of `anthropo` returns that can be drawn.
 
     Returns

@@ -188,7 +188,7 @@ class Shelf:
             about["ranked"], about["decision"] = [], ""
             return about
         if case.trained.task == "labels":
-            about["words"] = [set_words(case.prediction, case.trained)]
+            about["words"] = [f"Set of labels: {set_words(case.prediction, case.trained)}."]
         about["words"] += [words for words in (gate_words(case), stability_words(case)) if words]
         about["changes"] = changes_words(case)
         values = case.record.results if case.record else {}

@@ -25,7 +25,7 @@ from anthropo.measurement.drawing import marks_on
 from anthropo.measurement.landmark_file import POINTS, anatomical_name, point_name
 from anthropo.measurement.registry import Entry, registry, resolve
 from anthropo.photo import example_photo, read_photo
-from anthropo.plain import minus
+from anthropo.plain import visible
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.rules import SUBJECTIVE
 from anthropo.reference.traits import LOOK, NOT_ASSESSED, STATUSES
@@ -33,6 +33,7 @@ from anthropo.report.growth_chart import growth_chart, growth_words
 from anthropo.report.rendering import jpeg
 from anthropo.report.tables import distance_words, interval_words, number, quantity, sign
 from anthropo.report.traits_page import compared_words, row
+from anthropo.showing import signed
 from anthropo.workbench.desk import PERSON, Desk, Listed
 from anthropo.workbench.sitting import Sitting
 
@@ -65,7 +66,8 @@ def get_ready() -> None:
 def listing(photos: Sequence[Listed]) -> list[Json]:
     """The photos of a folder."""
     return [
-        {"id": photo.id, "name": photo.name, "patient": photo.columns.get("patient", "")} for photo in photos
+        {"id": photo.id, "name": visible(photo.name), "patient": photo.columns.get("patient", "")}
+        for photo in photos
     ]
 
 
@@ -79,7 +81,7 @@ def document(sitting: Sitting) -> Json:
         notes += [*record.notes, *record.disagreements, *([record.remark] if record.remark else [])]
         return {
             "id": sitting.photo.id,
-            "name": sitting.photo.name,
+            "name": visible(sitting.photo.name),
             "revision": sitting.revision,
             "width": face.size[0],
             "height": face.size[1],
@@ -98,7 +100,7 @@ def document(sitting: Sitting) -> Json:
                 }
                 for check in face.gate
             ],
-            "pose": {axis: minus(f"{getattr(face, axis):+.1f}°") for axis in ("yaw", "pitch", "roll")},
+            "pose": {axis: f"{signed(getattr(face, axis), 1)}°" for axis in ("yaw", "pitch", "roll")},
             "distance": distance_words(record),
             "scale": _scale(seen),
             "measurements": [_measurement(name, of, by_hand) for name, of in record.results.items()],

@@ -42,6 +42,7 @@ _WRITTEN = (
     "save_landmarks",
     "predictions",
     "figures",
+    "report",
 )  # parameters that name what is written
 _NO_INPUT = (*_WRITTEN, "cache")
 _ANNOTATIONS = (".pts", ".tem", ".landmarks.json")

@@ -11,8 +11,8 @@ function element(name, attributes = {}, parent = null) {
 }
 
 export class FaceView extends EventTarget {
-  #svg; #magnifier; #layers = {}; #points = new Map(); #chosen = null; #view = null; #doc = null;
-  #pointers = new Map(); #grip = null; #ellipses = false; #lens = null; #finest = 0; #still = false; #marking = false;
+  #svg; #magnifier; #layers = {}; #points = new Map(); #chosen = null; #view = null; #wish = null; #doc = null;
+  #pointers = new Map(); #grip = null; #ellipses = false; #lens = null; #finest = 0; #still = false; #marking = false; #cross = null; #edge = null;
 
   // With `still`, points can be looked at and chosen, and not moved.
   constructor(svg, magnifier, still = false) {
@@ -20,14 +20,14 @@ export class FaceView extends EventTarget {
     this.#svg = svg;
     this.#still = still;
     this.#magnifier = magnifier;
-    for (const name of ["image", "all", "lines", "rings", "dots", "names"]) this.#layers[name] = element("g", { class: name }, svg);
+    for (const name of ["image", "all", "lines", "rings", "dots", "names", "cross"]) this.#layers[name] = element("g", { class: name }, svg);
     this.#lens = element("g", {}, magnifier);
     svg.addEventListener("wheel", (e) => { e.preventDefault(); this.zoom(Math.exp(-e.deltaY / 400), this.#at(e)); }, { passive: false });
     svg.addEventListener("pointerdown", (e) => this.#down(e));
     svg.addEventListener("pointermove", (e) => this.#move(e));
     for (const name of ["pointerup", "pointercancel"]) svg.addEventListener(name, (e) => this.#up(e));
     svg.addEventListener("keydown", (e) => this.#key(e));
-    new ResizeObserver(() => this.#doc && this.#look(this.#view)).observe(svg);
+    new ResizeObserver(() => this.#doc && this.#look(this.#wish)).observe(svg);
   }
 
   get chosen() { return this.#chosen; }
@@ -40,7 +40,8 @@ export class FaceView extends EventTarget {
     this.#lens.replaceChildren();
     this.address = address;
     this.#picture("preview", [0, 0, doc.width, doc.height]);
-    for (const name of ["all", "lines", "rings", "dots", "names"]) this.#layers[name].replaceChildren();
+    for (const name of ["all", "lines", "rings", "dots", "names", "cross"]) this.#layers[name].replaceChildren();
+    this.#unmark();
     this.#points.clear();
     for (const point of doc.points) {
       const ring = element("ellipse", { class: "ring", hidden: "" }, this.#layers.rings);
@@ -65,7 +66,6 @@ export class FaceView extends EventTarget {
 
   place(code) { const { point } = this.#points.get(code); return [point.x, point.y]; }
   point(code) { return this.#points.get(code).point; }
-  set still(is) { this.#still = is; }
   set ellipses(shown) { this.#ellipses = shown; this.#draw(); }
 
   choose(code, { quiet = false } = {}) {
@@ -94,6 +94,7 @@ export class FaceView extends EventTarget {
   #look(view) {
     const { clientWidth, clientHeight } = this.#svg;
     if (!clientWidth || !view) return;
+    this.#wish = view; // which another shape of the element shows as well
     const shape = clientWidth / clientHeight; // the view has the element's shape, so that pixels are square
     const middle = [view.x + view.w / 2, view.y + view.h / 2];
     const w = Math.max(view.w, view.h * shape), h = w / shape;
@@ -186,16 +187,36 @@ export class FaceView extends EventTarget {
     }
   }
 
-  // The next click, or drag from one edge to the other, marks something on the photo.
+  // The next click, or drag from one edge to the other, marks something on the photo; so do the keys of #aim.
   mark() { this.#marking = true; this.#svg.classList.add("marking"); }
+
+  #unmark() {
+    this.#marking = false;
+    this.#edge = null;
+    this.#svg.classList.remove("marking");
+    this.#layers.cross.replaceChildren();
+  }
+
+  // Arrow keys move a cross; Enter marks there, or up to there from where Space was pressed.
+  #aim(event, arrow) {
+    const v = this.#view, seen = ([x, y]) => x > v.x && y > v.y && x < v.x + v.w && y < v.y + v.h;
+    const far = (event.shiftKey ? 40 : event.altKey ? 1 : 8) * this.#scale;
+    if (!this.#cross || !seen(this.#cross)) this.#cross = [v.x + v.w / 2, v.y + v.h / 2];
+    if (arrow) this.#cross = [this.#cross[0] + far * arrow[0], this.#cross[1] + far * arrow[1]];
+    if (event.key === " ") this.#edge = this.#cross;
+    const [x, y] = this.#cross, half = 12 * this.#scale;
+    this.#layers.cross.replaceChildren();
+    for (const kind of ["under", "mark"]) element("path", { class: kind, stroke: "#ffd33d", d: `M${x - half} ${y}H${x + half}M${x} ${y - half}V${y + half}` }, this.#layers.cross);
+    if (event.key === "Enter") { this.#marked([this.#edge ?? this.#cross, this.#cross], true); return; }
+    if (this.#edge) this.#marked([this.#edge, this.#cross], false);
+  }
 
   #marked([a, b], done) {
     const middle = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], r = Math.hypot(a[0] - b[0], a[1] - b[1]) / 2;
     const circle = Array.from({ length: 48 }, (_, i) => [middle[0] + r * Math.cos((i * Math.PI) / 24), middle[1] + r * Math.sin((i * Math.PI) / 24)]);
     this.lines([{ shape: "outline", points: circle, colour: "#ffd33d" }]);
     if (!done) return;
-    this.#marking = false;
-    this.#svg.classList.remove("marking");
+    this.#unmark();
     const still = 2 * r < 6 * this.#scale; // a click
     this.dispatchEvent(new CustomEvent("marked", { detail: { from: a, to: still ? a : b, pixel: Math.max(1, this.#scale) } }));
   }
@@ -293,11 +314,15 @@ export class FaceView extends EventTarget {
   // ------------------------------------------------------------------------------------ keyboard
 
   #key(event) {
-    if (!this.#doc || event.ctrlKey || event.metaKey) return;
+    if (!this.#doc || ((event.ctrlKey || event.metaKey) && !event.getModifierState("AltGraph"))) return; // which makes brackets on some keyboards
     const codes = [...this.#points.keys()];
     const next = (step) => this.choose(codes[(codes.indexOf(this.#chosen) + step + codes.length) % codes.length]);
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    if (event.key in arrows && this.#chosen && !this.#still) {
+    if (this.#marking && (event.key in arrows || event.key === "Enter" || event.key === " ")) this.#aim(event, arrows[event.key]);
+    else if (event.key in arrows && !this.#chosen) {
+      const far = (event.shiftKey ? 200 : 40) * this.#scale, [dx, dy] = arrows[event.key], v = this.#view;
+      this.#look({ ...v, x: v.x + far * dx, y: v.y + far * dy });
+    } else if (event.key in arrows && !this.#still) {
       const far = event.shiftKey ? 10 : event.altKey ? 0.1 : 1, [dx, dy] = arrows[event.key], from = this.place(this.#chosen);
       this.#shift(this.#chosen, [from[0] + far * dx, from[1] + far * dy]);
       this.dispatchEvent(new CustomEvent("move", { detail: { code: this.#chosen, from, place: this.place(this.#chosen), done: true } }));
@@ -306,7 +331,8 @@ export class FaceView extends EventTarget {
     else if (event.key === "+" || event.key === "=") this.zoom(1.25, this.#chosen && this.place(this.#chosen));
     else if (event.key === "-") this.zoom(0.8, this.#chosen && this.place(this.#chosen));
     else if (event.key === "0") this.fit();
-    else if (event.key === "Escape" && this.#marking) { this.#marking = false; this.#svg.classList.remove("marking"); }
+    else if (event.key === "Escape" && this.#marking) { this.#unmark(); this.lines([]); this.dispatchEvent(new CustomEvent("unmarked")); }
+    else if (event.key === "Escape" && this.#chosen) this.choose(null);
     else if (event.key === "Delete" || event.key === "Backspace") this.dispatchEvent(new CustomEvent("reset", { detail: this.#chosen }));
     else return;
     event.preventDefault();
