@@ -10,7 +10,14 @@ from typing import Any, Protocol, TypeVar, overload
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
-from anthropo.batch.scores import column_named, declared_scale, diagnostics_of, person_of, scores_of, settings_of
+from anthropo.batch.scores import (
+    column_named,
+    declared_scale,
+    diagnostics_of,
+    person_of,
+    scores_of,
+    settings_of,
+)
 from anthropo.decoding.kinds import unreadable
 from anthropo.decoding.provenance import synthetic_sentence
 from anthropo.errors import AnthropoError, FaceError, InputError, parameter

@@ -121,7 +121,8 @@ def scores_of(item: Item, values: Sequence[Measurement], settings: Settings, *, 
             "on it."
         )
         return Scores(scores=tuple(score(values, tables, sex=None, age=None)), notes=(note,))
-    if not settings.references and not (person.sex or person.age or item.undated):
+    told = person.sex or person.age or person.gestation or item.undated
+    if not settings.references and not told:
         return Scores()
     notes: list[str] = []
     sex = _parsed("sex", person.sex, parse_sex, notes)

@@ -53,8 +53,8 @@ PQ, HLG = 16, 18
 _GAMMA_OF_SRGB = (0.445, 0.465)  # gAMA that means sRGB: 1/2.2, as written with few digits
 
 _GREY = 2  # levels: largest difference between the channels of a grey
-# Step of chroma's mean over 8 × 8 pixels in a JPEG: 43 at quality 20, where colours of portraits move by up to
-# half of their 95 % interval, 57 at quality 15 and 85 at quality 10, where they move by more than all of it.
+# Step of chroma's mean over 8 × 8 pixels in a JPEG: 43 at quality 20, where colours of portraits move by up
+# to half of their 95 % interval, 57 at quality 15 and 85 at quality 10, where they move by more than that.
 _COARSE = 48
 
 _EXIF, _INTEROPERABILITY, _SPACE, _INDEX = 0x8769, 0xA005, 0xA001, 1

@@ -128,9 +128,7 @@ def _here(picture: Picture) -> Decoded:
     else:
         pixels = _assembled(picture.rows(), image.size, picture.orientation)
     remark, doubt = picture.colours.remark, picture.colours.doubt
-    return Decoded(
-        pixels, image.size, picture.full, picture.orientation, 0.0, remark, doubt, picture.optics
-    )
+    return Decoded(pixels, image.size, picture.full, picture.orientation, 0.0, remark, doubt, picture.optics)
 
 
 def _assembled(rows: Iterable[bytes], size: tuple[int, int], orientation: int) -> Pixels:
