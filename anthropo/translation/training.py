@@ -103,7 +103,7 @@ def learn(
 
 
 def mixed_precision(parameters: TranslationParameters, device: torch.device) -> bool:
-    """Whether generators and discriminators compute in bfloat16, which only a GPU that has it is faster with."""
+    """Whether generators and discriminators compute in bfloat16: only a GPU that has it is faster with it."""
     if parameters.precision != "mixed" or device.type != "cuda":
         return False
     return torch.cuda.get_device_capability(device) >= (8, 0)  # older ones only imitate it
@@ -246,7 +246,7 @@ class _Training:
         modules: dict[str, nn.Module] = {"to-B": to[0], "to-A": to[1], "of-A": of[0], "of-B": of[1]}
         for module in modules.values():
             initialise(module)
-            module.to(self.device, memory_format=self.layout)
+            module.to(self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
         mixed = mixed_precision(parameters, self.device)
         step = Adversaries((to[0], to[1]), (of[0], of[1]), landmarker, parameters, mixed=mixed)
         begun = state.stage == STAGES.index(TRANSLATION) and state.epoch > 0
