@@ -21,7 +21,8 @@ from anthropo.cli.common import (
 from anthropo.cli.sections import Sectioned
 from anthropo.files import write
 from anthropo.plain import say
-from anthropo.report.map import WRITERS, map_figure, print_map
+from anthropo.report.figure_files import figures_of
+from anthropo.report.map import WRITERS, print_map
 from anthropo.workflows.map import MapRequest, map_faces
 
 
@@ -88,7 +89,7 @@ def command(cohort: str, output: str, figures: str | None, request: MapRequest) 
         if drawn is None:
             fail(f"{cohort}: no photo with a face. No map is drawn.", EXIT_NONE)
         write(path, WRITERS[path.suffix.lower()](drawn))
-        draw_to(folder, lambda: {"map": map_figure(drawn)})
+        draw_to(folder, lambda: figures_of(result))
         print_map(drawn)
         say(f"{path}: {len(drawn.ids)} of {len(drawn.ids) + left_out} photos drawn.", err=True)
         sys.exit(EXIT_SOME if left_out else 0)

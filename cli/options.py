@@ -423,13 +423,14 @@ learning_photo_options: Decorator = all_of(
     cache_option,
 )
 
-#: An encoder of square pictures of regions, which heatmaps and maps are made with.
+#: What faces of groups are encoded by.
 chip_encoder_options: Decorator = all_of(
     click.option(
         "--encoder",
         metavar="NAME",
         default="face-resnet",
-        help="face-resnet, efficientnet-lite0, timm:NAME with --encoder-weights, or onnx:FILE.",
+        help="face-resnet, efficientnet-lite0, timm:NAME with --encoder-weights, onnx:FILE, or a network "
+        "that finetune wrote; several with commas.",
     ),
     encoder_weights_option,
 )

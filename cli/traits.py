@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
+from anthropo.cli.common import (
+    EXIT_NONE,
+    EXIT_SOME,
+    draw_to,
+    figures_folder,
+    in_one_sentence,
+    place_to_write,
+    progress,
+)
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.reference.growth import CHARTS
 from anthropo.reference.traits import CONFIDENCE
+from anthropo.report.figure_files import figures_of
 from anthropo.report.rendering import as_csv
 from anthropo.report.traits import Target, print_traits
 from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prepare
@@ -35,6 +44,7 @@ if TYPE_CHECKING:
     "Write .html (a page to read), .csv (the table), .json (one person as a GA4GH phenopacket) or, of "
     "several people, a folder (FOLDER/) with a phenopacket each.",
 )
+@options.figures_option
 @options.raw_option
 @options.per_person_option()
 @options.flag(
@@ -84,6 +94,7 @@ if TYPE_CHECKING:
 def command(
     photos: tuple[str, ...],
     output: str | None,
+    figures: str | None,
     everything: bool,
     identity: str | None,
     one_page: bool,
@@ -133,7 +144,9 @@ def command(
             raise InputError("--id names the person of a phenopacket: add -o FILE.json.")
         if one_page and not (target and target.kind == ".html"):
             raise InputError("--one-page is a page to read or print: add -o FILE.html.")
+        folder = figures_folder(figures)
         findings = call(task, jobs=jobs, runner=runner, progress=progress)
+        draw_to(folder, lambda: figures_of(findings))
         _show(findings, target, request.patient, everything)
         if not findings.measured:
             sys.exit(EXIT_NONE)

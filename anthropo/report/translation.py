@@ -22,6 +22,7 @@ from anthropo.plain import minus
 from anthropo.report.rendering import INK, SERIES, SOFT, embedded, page, png, print_table
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from anthropo.translation.file import Translation
@@ -194,12 +195,18 @@ def samples(one: Direction) -> list[Image.Image]:
 
 def moved_figure(one: Direction) -> Figure:
     """The mean face with a disc at each landmark, as large as it moves."""
-    from matplotlib.collections import PatchCollection
     from matplotlib.figure import Figure
-    from matplotlib.patches import Circle
 
     figure = Figure(figsize=(4.2, 4.2), layout="constrained")
-    axes = figure.subplots()
+    draw_moved(figure.subplots(), one)
+    return figure
+
+
+def draw_moved(axes: Axes, one: Direction) -> None:
+    """What `moved_figure` shows, on axes."""
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Circle
+
     shape = shapes()[0]
     discs = [Circle((x, y), r) for (x, y), r in zip(shape, np.nan_to_num(one.by_landmark), strict=True)]
     axes.add_collection(PatchCollection(discs, facecolor=SERIES[0], alpha=0.5, linewidth=0))
@@ -211,7 +218,6 @@ def moved_figure(one: Direction) -> Figure:
     axes.autoscale_view()
     axes.invert_yaxis()
     axes.axis("off")
-    return figure
 
 
 def history_figure(translation: Translation) -> Figure:

@@ -22,7 +22,7 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.files import file_sha256, read_text, write
 from anthropo.licensing import notice, permissive
 from anthropo.parallel.runner import available_cores, choose, unless_lost
-from anthropo.showing import fielded
+from anthropo.showing import fielded, html
 from anthropo.tables import is_table
 from anthropo.workflows.encoders import encoder_files
 
@@ -42,6 +42,7 @@ _WRITTEN = (
     "save_landmarks",
     "predictions",
     "figures",
+    "report",
 )  # parameters that name what is written
 _NO_INPUT = (*_WRITTEN, "cache")
 _ANNOTATIONS = (".pts", ".tem", ".landmarks.json")
@@ -119,6 +120,9 @@ class Verification:
         """Whether the result is the same: bit for bit on the same machine, within `TOLERANCE` elsewhere."""
         allowed = TOLERANCE if self.elsewhere else 0.0
         return not self.changed and all(one.size <= allowed for one in self.differences)
+
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each difference: file, place, before, now, size."""

@@ -17,7 +17,7 @@ import pytest
 from conftest import Invoke, Pixels
 from PIL import Image
 from pngs import png_file
-from talking import Client
+from talking import Client, png
 
 import anthropo
 from anthropo.batch.inputs import collect
@@ -26,12 +26,6 @@ from anthropo.photo import read_photo
 from anthropo.workbench import Workbench
 
 NAMES = {"points": 74, "measurements": 130}
-
-
-def png(pixels: Pixels) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "PNG")
-    return data.getvalue()
 
 
 @pytest.fixture(scope="module")

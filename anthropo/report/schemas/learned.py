@@ -447,7 +447,7 @@ def _one_evaluation(made: Schemas) -> Schema:
         Ranks,
         words={
             "labels": "Labels in the gallery.",
-            "patients": "Patients in the gallery, with the one who is asked about.",
+            "patients": "Patients in the gallery; of a cohort with the one who is asked about.",
             "figures": "Figures by metric: top_1, top_5 … as far as there are more labels than that.",
             "chance": "The same if the order were drawn at random.",
         },
@@ -458,6 +458,7 @@ def _one_evaluation(made: Schemas) -> Schema:
             "asked": "Patients who were asked about.",
             "labels": "Labels of these patients.",
             "galleries": "Figures by gallery: of the matched labels alone, and of all.",
+            "by_model": "Whether the gallery is that of a trained model, and not the cohort's own patients.",
         },
     )
     changed: Fields = {
