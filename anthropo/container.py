@@ -371,7 +371,7 @@ def read_container(
         message = f"damaged or altered. {_GET_ANOTHER}"
     except MemoryError:
         message = "too large for this computer's memory. Use a computer with more memory."
-    raise kind.error(f"{os.fspath(path)}: {message}")
+    raise kind.error(f"{os.fspath(path) or 'An empty name'}: {message}")
 
 
 def write_container(

@@ -270,7 +270,7 @@ def opening(path: str, what: str) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, ValueError):  # ValueError: a NUL character in the name
-        raise PhotoError(f"{path}: no such file.") from None
+        raise PhotoError(f"{os.fspath(path) or 'An empty name'}: no such file.") from None
     except IsADirectoryError:
         raise PhotoError(f"{path}: a folder, not {what}.") from None
     except IrregularError as error:

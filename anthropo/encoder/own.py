@@ -31,6 +31,7 @@ from anthropo.face.detection import power_of_two
 from anthropo.face.landmarker import Face
 from anthropo.licensing import LicenceError, is_permissive_run
 from anthropo.photo import LUMA, Photo
+from anthropo.plain import visible
 
 _VERSION = 1  # raise it when embeddings change in another way than by what the digest lists
 _MOST_NUMBERS = 1 << 15  # in an embedding
@@ -279,7 +280,7 @@ def _picture(file: OnnxFile, about: Sidecar, where: str) -> Value:
 
 def _embedding(file: OnnxFile, about: Sidecar, where: str) -> Value:
     """The output that is the embedding."""
-    names = ", ".join(one.name for one in file.outputs[:8])
+    names = ", ".join(visible(one.name) for one in file.outputs[:8])
     if about.output is not None:
         chosen = next((one for one in file.outputs if one.name == about.output), None)
         if chosen is None:

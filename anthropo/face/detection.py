@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
@@ -33,7 +33,7 @@ _SECOND_SHORT_SIDE = 864
 
 
 # The second detector sees faces of 12 to 300 px: large ones in the first reduction, small ones in the other.
-_NETWORK_SIDES = (320, 960)  # px, long side
+NETWORK_SIDES = (320, 960)  # px, long side
 _CROP = 128  # px of the picture in which a place is looked at again
 _CROP_SIDES = 2.2  # of the box seen there, side of that picture
 _STEP = 30  # deg between directions
@@ -120,11 +120,16 @@ def foreground(faces: list[_W]) -> list[_W]:
     return [f for f in faces if f.width >= _BACKGROUND * faces[0].width]
 
 
-def network_faces(photo: Photo, detector: Detector) -> tuple[Photo, list[Candidate]]:
-    """Where YuNet sees something like a face, the surest first; and the photo, decoded finer for it."""
+def network_faces(
+    photo: Photo, detector: Detector, sides: Sequence[int] = NETWORK_SIDES
+) -> tuple[Photo, list[Candidate]]:
+    """Where YuNet sees something like a face, the surest first; and the photo, decoded finer for it.
+
+    It looks at reductions to the long `sides`.
+    """
     longest = max(photo.full_size)
     seen: list[Candidate] = []
-    for side in _NETWORK_SIDES:
+    for side in sides:
         photo = photo.finer(power_of_two(longest / side))
         ratio = max(1.0, max(photo.pixels.shape[:2]) / side)
         height, width = (max(1, int(n / ratio)) for n in photo.pixels.shape[:2])

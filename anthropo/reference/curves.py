@@ -184,6 +184,8 @@ class Curves(Reference):
     _curves: Mapping[str, Mapping[str, Curve]]  # by measurement and sex
     of_curves = True
 
+    __repr__ = Reference.__repr__
+
     @property
     def is_shipped(self) -> bool:
         """Whether the table comes with anthropo."""

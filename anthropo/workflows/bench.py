@@ -82,6 +82,9 @@ def bench_networks(
     anthropo.errors.ModelError: none.anthropo: no such model file. Give the file of ...
     """
     from anthropo.networks.bench import remarks
+
+    if not networks:
+        raise InputError("No network was named. Name one or more that `anthropo finetune` wrote.")
     from anthropo.networks.export import require_onnx
 
     require_onnx()

@@ -139,7 +139,9 @@ class CompositeResult:
                         "p_adjusted": there.p_adjusted[at],
                     }  # fmt: skip
                 rows.append(row)
-        return pd.DataFrame(rows)
+        columns = "label patients photos point landmark x y sd_x sd_y controls"
+        more = " dx dy length t2 p p_adjusted" if moved or not rows else ""
+        return pd.DataFrame(rows, columns=(columns + more).split())
 
 
 def composite(

@@ -159,7 +159,9 @@ class MapResult:
         """The frame of the map; empty without one."""
         import pandas as pd
 
-        return pd.DataFrame() if self.drawn is None else self.drawn.to_frame()
+        if self.drawn is None:
+            return pd.DataFrame(columns=["id", "by", "tsne_x", "tsne_y", "pca_1", "pca_2"])
+        return self.drawn.to_frame()
 
 
 def map_faces(

@@ -403,6 +403,8 @@ class TraitsTask:
 def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
     """Find photos and people; what cannot be used is an error before any photo is read."""
     items = collect(as_names(photos))
+    if not items:
+        raise InputError("No photo was named.")
     corrections = (
         Corrections(request.landmarks, [i.path for i in items]) if request.landmarks is not None else None
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,14 @@ from urllib.parse import quote
 import av
 import numpy as np
 from conftest import Pixels
+from PIL import Image
+
+
+def png(pixels: Pixels) -> bytes:
+    """A photo as a file."""
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG")
+    return data.getvalue()
 
 
 def write_clip(path: Path, pixels: Pixels, frames: int = 3) -> Path:
