@@ -242,7 +242,9 @@ def text_of(path: Path, *, most: int | None = MOST_TEXT) -> Iterator[TextIO]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file.") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text. Save the table as CSV in UTF-8.") from None
+        table = path.suffix.lower() in ("", ".csv", ".tsv", ".txt")
+        advice = "Save the table as CSV in UTF-8." if table else "Save it in UTF-8."
+        raise InputError(f"{path}: not UTF-8 text. {advice}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
 
