@@ -86,6 +86,7 @@ def document(sitting: Sitting) -> Json:
             "width": face.size[0],
             "height": face.size[1],
             "box": [round(v, 1) for v in face.box],
+            "preview": _preview_scale(sitting),
             "close": _close(sitting.observation.face)[0],
             "points": _points(sitting, face),
             "by_hand": by_hand,
@@ -144,6 +145,12 @@ def _video(record: Record) -> str:
         f"{video.seconds:.1f} s of video, {video.measured} of {video.frames} frames measured and pooled."
     )
     return " ".join([measured, *(f"{remark[0].upper()}{remark[1:]}." for remark in video.remarks)])
+
+
+def _preview_scale(sitting: Sitting) -> float:
+    """Photo pixels for one of the preview, which is no finer than the face was searched in."""
+    photo = sitting.observation.photo
+    return round(max(photo.full_size) / min(_PREVIEW, max(photo.pixels.shape[:2])), 3)
 
 
 def _close(face: Face) -> tuple[list[int], int]:
