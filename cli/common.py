@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import signal
@@ -201,3 +202,14 @@ def show_findings(
         say(f"{finding.level}: {finding.message}", fg=colours[finding.level], err=err)
     if named > most:
         say(f"warning: … and {named - most} more photos that cannot be used.", fg="yellow", err=err)
+
+
+class FiniteRange(click.FloatRange):
+    """Numbers of a range: not NaN, which lies in every range of click's, and not infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; a usage error where it is none."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a valid float.", param, ctx)
+        return number

@@ -10,6 +10,7 @@ from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_NONE,
     EXIT_SOME,
+    FiniteRange,
     draw_to,
     fail,
     figures_folder,
@@ -43,7 +44,7 @@ from anthropo.workflows.map import MapRequest, map_faces
 )
 @click.option(
     "--perplexity",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     help="How many neighbours t-SNE looks at, about.  [default: 30, or a third of the other photos]",
 )
 @options.flag("--thumbnails", "Draw the faces. Only then are pictures of people in the file.")

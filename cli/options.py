@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.adaptation import METHODS
-from anthropo.cli.common import EXIT_USAGE, fail
+from anthropo.cli.common import EXIT_USAGE, FiniteRange, fail
 from anthropo.cli.recording import record_output
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import AnthropoError, InputError
@@ -228,14 +228,14 @@ def _limits(of_videos: str = "") -> Decorator:
     return all_of(
         click.option(
             "--max-megapixels",
-            type=click.FloatRange(min=0, min_open=True),
+            type=FiniteRange(min=0, min_open=True),
             default=MAX_MEGAPIXELS,
             help="Refuse larger photos before decoding them. Decoding may take 2 GiB of memory, and "
             "more in proportion with a limit above 200.",
         ),
         click.option(
             "--deadline",
-            type=click.FloatRange(min=0, min_open=True),
+            type=FiniteRange(min=0, min_open=True),
             default=DEADLINE,
             metavar="SECONDS",
             help=f"Give up a photo whose decoding takes longer (computing time).{of_videos}",
@@ -445,7 +445,7 @@ forest_options: Decorator = all_of(
     click.option(
         "--depth", type=click.IntRange(1, 10), default=ForestOptions().depth, help="Levels of a tree."),
     click.option(
-        "--nu", type=click.FloatRange(0, 1, min_open=True), default=ForestOptions().nu,
+        "--nu", type=FiniteRange(0, 1, min_open=True), default=ForestOptions().nu,
         help="Share of what is lacking that a tree adds."),
     click.option(
         "--copies", type=click.IntRange(2, 1000), default=ForestOptions().copies,
@@ -503,7 +503,7 @@ task_options: Decorator = all_of(
         help="Learn the distance from normal instead of a classifier: only what the healthy people of LABEL "
         "look like; then report who lies outside."),
     click.option(
-        "--specificity", type=click.FloatRange(0.5, 1, max_open=True), default=0.95,
+        "--specificity", type=FiniteRange(0.5, 1, max_open=True), default=0.95,
         help="Of --normal: share of healthy people who are called within normal."),
     flag(
         "--multilabel",
@@ -561,10 +561,10 @@ training_options: Decorator = all_of(
         "--min-patients", type=click.IntRange(min=2), default=10,
         help="Labels with fewer patients are not trained but matched to their nearest patients (gallery)."),
     click.option(
-        "--error-rate", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.1,
+        "--error-rate", type=FiniteRange(0, 1, min_open=True, max_open=True), default=0.1,
         help="How often the set of possible labels may miss the true one."),
     click.option(
-        "--alarm", type=click.FloatRange(0, 1, max_open=True), default=0.02,
+        "--alarm", type=FiniteRange(0, 1, max_open=True), default=0.02,
         help="Share of known people who may be answered with 'none of these'."),
     folds_option,
     click.option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,13 +82,10 @@ def summary(judgement: Judgement) -> list[tuple[str, ...]]:
         ("no face found: only afterwards", *(str(one.lost) for one in both)),
         ("landmarks moved, ex-ex (median)", *(_fine(one.displacement) for one in both)),
         ("measurements changed beyond two photos of a person", *(_share(one.beyond) for one in both)),
-        (
-            "kernel distance × 1,000 from real pictures: translated",
-            *(_kid(one, "translated") for one in both),
-        ),
-        ("untranslated", *(_kid(one, "untranslated") for one in both)),
-        ("real pictures among themselves", *(_kid(one, "itself") for one in both)),
+        *_kernel_distances("kernel distance × 1,000 of faces from real ones", [one.kid for one in both]),
     ]
+    if all(one.textures for one in both):
+        rows += _kernel_distances("of textures from real pictures'", [one.textures for one in both])
     transfers = {one.to: one for one in judgement.transfers}
     if transfers:
         of = next(iter(transfers.values()))
@@ -101,8 +99,15 @@ def summary(judgement: Judgement) -> list[tuple[str, ...]]:
     return rows
 
 
-def _kid(one: Direction, name: str) -> str:
-    of = one.kid[name]
+def _kernel_distances(of: str, both: list[Mapping[str, Interval]]) -> list[tuple[str, ...]]:
+    return [
+        (f"{of}: translated", *(_kid(one["translated"]) for one in both)),
+        ("untranslated", *(_kid(one["untranslated"]) for one in both)),
+        ("real ones among themselves", *(_kid(one["itself"]) for one in both)),
+    ]
+
+
+def _kid(of: Interval) -> str:
     if not of.known:
         return f"– ({of.reason})"
     return minus(f"{of.value:.0f} ({of.lo:.0f} to {of.hi:.0f})")

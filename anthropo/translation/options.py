@@ -63,6 +63,7 @@ class TranslationParameters:
     # the run
     seed: int
     threads: int
+    precision: str = "full"  # the only one before it was an option
 
     def to_json(self) -> dict[str, Any]:
         """The options as JSON has them."""

@@ -174,6 +174,16 @@ def test_table_that_is_not_there(tmp_path: Path) -> None:
     assert sentence_of(InputError, collect, [f"{tmp_path}/gone.csv"]) == f"{tmp_path}/gone.csv: no such file."
 
 
+@pytest.mark.parametrize("name", ["cohort.xls", "cohort.ods", "people.PARQUET", "points.json", "list.txt"])
+def test_a_table_of_another_kind_is_no_photo(tmp_path: Path, astronaut_png: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"photo,age\nastronaut.png,31\n")
+    with pytest.raises(InputError, match=r": neither a photo nor a table that can be ") as refused:
+        collect([str(astronaut_png), str(path)])
+    assert str(refused.value).startswith(str(path))
+    assert str(refused.value).endswith("as CSV in UTF-8, or as .xlsx.")
+
+
 def test_missing_photo_of_a_table_fails_alone(
     table: Table, astronaut_png: Path, tmp_path: Path, invoke: Invoke
 ) -> None:

@@ -20,6 +20,8 @@ WRONG = {
         "-j 0": "0 is not in the range 1<=x<=1024.",
         "--jitter 0": "0 is not in the range 1<=x<=256.",
         "--max-megapixels 0": "0.0 is not in the range x>0.",
+        "--max-megapixels nan": "'nan' is not a valid float.",
+        "--deadline inf": "'inf' is not a valid float.",
         "--nonsense": "No such option",
         "-o": "requires an argument.",
         "--sex x": "Error: Sex 'x' is unknown. Give female (f, w) or male (m).",
@@ -37,6 +39,7 @@ WRONG = {
         "--scale ''": "Error: --scale '': unknown kind ''. Give ",
     },
     "traits": {
+        "--confidence nan": "'nan' is not a valid float.",
         "--height 1.7": "Error: Height 1.7 cm cannot be. Give it in cm.",
         "-o traits.xlsx": "Error: traits.xlsx: the suffix says what is written. Use .csv, .json or .html.",
         "--sex x": "Error: Sex 'x' is unknown. Give female (f, w) or male (m).",
@@ -54,6 +57,8 @@ WRONG = {
         "--age old": "Age 'old' is not an age.",
     },
     "train": {
+        "--alarm nan": "'nan' is not a valid float.",
+        "--error-rate inf": "inf is not in the range 0<x<1.",
         "--cost miss=x": "Error: --cost miss=x: miss=x is no cost.",
         "--positive c": "Error: --positive c: no photo has this label. The labels are a, b.",
         "--controls c": "Error: c: no photo has this label of healthy people. The labels are a, b.",
