@@ -31,7 +31,7 @@ from anthropo.face.detection import (
     upright,
     within,
 )
-from anthropo.face.frame import Floats, outer_canthal_distance
+from anthropo.face.frame import Floats, median, outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo
 from anthropo.face.lens import Distance, DistanceRequest, distance_of, pose_change
 from anthropo.face.pose import head_pose
@@ -519,7 +519,7 @@ def _landmarks(
 ) -> Face | None:
     """The face in a detected box, None when it is none after all; a FaceError when the border cuts it."""
     samples, chip = _aligned(photo, detection, predictor, jitter)
-    spread = float(np.median(np.hypot(*samples.std(0, ddof=1).T)))
+    spread = float(median(np.hypot(*samples.std(0, ddof=1).T)))
     unit = outer_canthal_distance(samples.mean(0))
     if not unit > 0 or spread / unit > (LANDMARK_SPREAD if detection.second_try else _NO_FACE):
         return None
