@@ -99,3 +99,4 @@ from .workflows.weights import models as models
 __version__: str
 from .workflows.manifest import record_run as record_run
 from .workflows.manifest import verify as verify
+from .workflows.run_methods import methods_of_run as methods_of_run

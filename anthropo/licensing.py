@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import AnthropoError, InputError, parameter
 from anthropo.files import packaged_table
-from anthropo.showing import brief
+from anthropo.showing import brief, count, html
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Environment variable of permissive runs; processes that a run starts inherit it.
 VARIABLE = "ANTHROPO_PERMISSIVE"
@@ -67,12 +70,33 @@ class Resource:
 
 
 @lru_cache(maxsize=1)
-def licences() -> tuple[Resource, ...]:
+class Licences(tuple[Resource, ...]):
+    """Resources in the order of `anthropo models`, as a tuple that shows itself."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        free = sum(one.permissive for one in self)
+        return brief(self, count(len(self), "resource"), f"{free} permissive")
+
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each resource."""
+        import pandas as pd
+
+        names = [field.name for field in fields(Resource)]
+        return pd.DataFrame([[getattr(one, name) for name in names] for one in self], columns=names)
+
+
+def licences() -> Licences:
     """The licences of everything that anthropo uses, in the order of `anthropo models`.
 
     Returns
     -------
-    tuple of Resource
+    Licences
+        A tuple of `Resource`.
 
     Examples
     --------
@@ -81,7 +105,7 @@ def licences() -> tuple[Resource, ...]:
     'iBUG 300-W: excludes commercial use'
     """
     rows: list[dict[str, Any]] = list(packaged_table("anthropo", "licences.csv"))
-    return tuple(Resource(**{**row, "permissive": row["permissive"] == "yes"}) for row in rows)
+    return Licences(Resource(**{**row, "permissive": row["permissive"] == "yes"}) for row in rows)
 
 
 def licence_of(name: str | None) -> Resource | None:

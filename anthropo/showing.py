@@ -121,7 +121,10 @@ def _default(field: Field[Any]) -> Any:
 
 def html(thing: object, drawn_by: str) -> str:
     """An object as part of a notebook's page, by a function of `anthropo.report.notebook`."""
-    return str(getattr(importlib.import_module("anthropo.report.notebook"), drawn_by)(thing))
+    room = importlib.import_module("anthropo.report.notebook")
+    if not hasattr(room, drawn_by):
+        room = importlib.import_module("anthropo.report.notebook_of_groups")
+    return str(getattr(room, drawn_by)(thing))
 
 
 def draw(thing: object, drawn_by: str, ax: Axes | None, **how: Any) -> Axes:

@@ -164,7 +164,7 @@ def _workbook(path: Path) -> Iterator[list[str]]:
     try:
         content = io.BytesIO(read_regular(path, most=MOST_TEXT))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file.") from None
+        raise InputError(f"{os.fspath(path) or 'An empty name'}: no such file.") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
     try:

@@ -192,7 +192,7 @@ def row(pairs: Sequence[Sequence[Change]]) -> str:
 # --------------------------------------------------------------------------------------- the web
 
 
-def portraits(folders: Sequence[Path]) -> list[dict[str, str]]:
+def portraits(folders: Sequence[Path], limit: int | None) -> list[dict[str, str]]:
     """Photos of people who are old enough, with age, sex and race."""
     rows = []
     for folder in folders:
@@ -201,7 +201,7 @@ def portraits(folders: Sequence[Path]) -> list[dict[str, str]]:
                 path = folder / (r.get("photo") or r["image"])
                 if path.is_file() and r["age"].isdigit() and int(r["age"]) >= YOUNGEST:
                     rows.append({**r, "photo": str(path), "sex": r["sex"][:1].lower()})
-    return rows
+    return rows[:limit]
 
 
 def identities(photos: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -248,9 +248,9 @@ def two_photos(rows: Sequence[Mapping[str, str]], keep: Path | None) -> list[tup
     return found
 
 
-def web(folders: Sequence[Path], keep: Path | None) -> None:
+def web(folders: Sequence[Path], keep: Path | None, limit: int | None) -> None:
     """One person in two portraits from the web."""
-    rows = portraits(folders)
+    rows = portraits(folders, limit)
     pairs = two_photos(rows, keep)
     looks = {
         i: look(face) for i in sorted({i for pair in pairs for i in pair}) if (face := seen(rows[i]["photo"]))
@@ -286,13 +286,13 @@ def main() -> None:
     parser.add_argument("--still", type=Path)
     parser.add_argument("--web", type=Path, nargs="+")
     parser.add_argument("--seen", type=Path, help="keep what faces are compared by in this .npz")
-    parser.add_argument("--limit", type=int)
+    parser.add_argument("--limit", type=int, help="people of a studio, or portraits of the web")
     arguments = parser.parse_args()
     smiles(arguments.folder, arguments.limit)
     still([arguments.folder, *([arguments.still] if arguments.still else [])], arguments.limit)
     synthetic(40)
     if arguments.web:
-        web(arguments.web, arguments.seen)
+        web(arguments.web, arguments.seen, arguments.limit)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """Adaptation between two sources of photographs: AUROC beside none, and how far apart the sources are.
 
-    python benchmarks/domains.py FOLDER FOLDER [--people 20 40 80] [--draws 5] [--encoder NAME] [--cache DIR]
+    python benchmarks/domains.py FOLDER FOLDER [--tell sex | expression] [--people 20 40 80] [--draws 5]
+        [--encoder NAME] [--cache DIR] [--whole]
 
-Each folder holds photographs and a labels.csv (photo or image; patient, age, sex). Models that tell the
-sex of adults are trained on the one source, all of it and draws of as many people of each sex, and judged
-on the other; then the other way round. What is adapted to are the judged photos, without their labels,
-or, in a table of its own, those of other people of that source: its people are dealt to halves, each
-judged by models that were adapted to the other half. Differences to no adaptation are of the same photos,
-with 95 % intervals from a bootstrap of the judged people.
+Each folder holds photographs and a labels.csv (photo or image; patient, age, sex, expression). Models that
+tell the sex or the expression (neutral, smiling) of adults are trained on the one source, all of it and
+draws of as many people of each label, and judged on the other; then the other way round. What is adapted to
+are the judged photos, without their labels, or, in a table of its own, those of other people of that source:
+its people are dealt to halves, each judged by models that were adapted to the other half (left out, and the
+draws, with --whole). Differences to no adaptation are of the same photos, with 95 % intervals from a
+bootstrap of the judged people.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from anthropo.learning.shift import shifts
 from anthropo.learning.training import fit_model
 
 ADULT = 18  # years
-LABELS = ("female", "male")
+#: The two labels of each column that is told.
+TOLD = {"sex": ("female", "male"), "expression": ("neutral", "smiling")}
 DECIDED = "decided"
 PARTS = {
     "hybrid": frozenset({"measurements", "regions"}),
@@ -38,21 +41,22 @@ PARTS = {
 }
 
 
-def adults(folder: Path, jobs: int, cache: Path | None, encoder: str) -> Features:
-    """The adults of a folder, labelled by their sex."""
+def adults(folder: Path, column: str, jobs: int, cache: Path | None, encoder: str) -> Features:
+    """The adults of a folder, labelled by their sex or expression."""
     features, rows = read(folder, jobs, cache, encoder=load_encoder(encoder))
-    sex = np.array([LABELS[row["sex"].upper().startswith("M")] for row in rows])
+    second = TOLD[column][1][0]
+    labels = np.array([TOLD[column][row[column].lower().startswith(second)] for row in rows])
     # where no age is stated, as of some in a set of adults, nobody is taken for a child
     years = np.array([float(row["age"]) if row["age"].replace(".", "").isdigit() else ADULT for row in rows])
-    return subset(replace(features, labels=sex), years >= ADULT)
+    return subset(replace(features, labels=labels), years >= ADULT)
 
 
 def drawn(features: Features, people: int, seed: int) -> Features:
-    """As many people of each sex, together `people`."""
+    """As many people of each label, together `people`."""
     random = np.random.default_rng(seed)
     kept = [
         name
-        for label in LABELS
+        for label in np.unique(features.labels)
         for name in random.choice(np.unique(features.patients[features.labels == label]), people // 2, False)
     ]
     return subset(features, np.isin(features.patients, kept))
@@ -65,7 +69,7 @@ def scores(train: Features, test: Features, target: Features, method: str) -> di
     with remembering():
         for name, parts in PARTS.items():
             answers = fit_model(learned, Options(parts=parts)).answer(table)
-            out[name] = answers.log_odds[:, answers.labels.index(LABELS[1])]
+            out[name] = answers.log_odds[:, 1]
             if name == "hybrid":
                 out[DECIDED] = answers.decision
     return out
@@ -74,8 +78,8 @@ def scores(train: Features, test: Features, target: Features, method: str) -> di
 def aurocs(labels: np.ndarray, said: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """AUROC (b,) of photos that count as often as `weights` (b, n) say."""
     order = np.argsort(said)
-    ours = weights[:, order] * (labels[order] == LABELS[1])
-    theirs = weights[:, order] * (labels[order] != LABELS[1])
+    second = labels[order] == max(labels)
+    ours, theirs = weights[:, order] * second, weights[:, order] * ~second
     return (ours * (theirs.cumsum(1) - theirs / 2)).sum(1) / (ours.sum(1) * theirs.sum(1))
 
 
@@ -119,7 +123,7 @@ def decisions(name: str, said: dict[str, list[dict[str, np.ndarray]]], test: Fea
     for method, draws in said.items():
         shares = []
         for label in (1, 0):
-            of = test.labels == LABELS[label]
+            of = test.labels == np.unique(test.labels)[label]
             shares.append(float(np.mean([(one[DECIDED][of] == label).mean() for one in draws])))
         silent = float(np.mean([(one[DECIDED] < 0).mean() for one in draws]))
         rows.append(f"| {name} | {method} | {shares[0]:.3f} | {shares[1]:.3f} | {silent:.3f} |")
@@ -149,6 +153,8 @@ def halves(train: Features, test: Features) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs=2)
+    parser.add_argument("--tell", choices=[*TOLD], default="sex")
+    parser.add_argument("--whole", action="store_true", help="all people of each source, adapted to all")
     parser.add_argument("--people", type=int, nargs="*", default=[20, 40, 80])
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--encoder", default="face-resnet")
@@ -156,18 +162,21 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
     asked = parser.parse_args()
-    first, second = (adults(folder, asked.jobs, asked.cache, asked.encoder) for folder in asked.folders)
+    first, second = (
+        adults(folder, asked.tell, asked.jobs, asked.cache, asked.encoder) for folder in asked.folders
+    )
+    labels = TOLD[asked.tell]
     both = ((asked.folders[0].name, first), (asked.folders[1].name, second))
     for name, of in both:
-        women = int((of.labels == LABELS[0]).sum())
-        print(f"{name}: {len(of)} photos of {len(set(of.patients.tolist()))} adults, {women} of women")
+        count = int((of.labels == labels[0]).sum())
+        print(f"{name}: {len(of)} photos of {len(set(of.patients.tolist()))} adults, {count} {labels[0]}")
     heads = [f"{kind} | less none" for kind in PARTS]
     print(f"\n| trained on → judged on, people | adaptation | {' | '.join(heads)} |")
     print("|---" * (2 + 2 * len(PARTS)) + "|")
     decided: list[str] = []
     for (here, train), (there, test) in (both, both[::-1]):
-        for people in (*asked.people, None):
-            fewest = min(len(np.unique(train.patients[train.labels == label])) for label in LABELS)
+        for people in (*(() if asked.whole else asked.people), None):
+            fewest = min(len(np.unique(train.patients[train.labels == label])) for label in labels)
             if people is not None and people // 2 > fewest:
                 continue
             times = asked.draws if people else 1
@@ -177,9 +186,10 @@ def main() -> None:
             name = f"{here} → {there}, {size}{f' × {times}' if times > 1 else ''}"
             table(name, said, test, asked.bootstrap)
             decided += decisions(name, said, test)
-    print("\n| trained on → judged on, people | adaptation | men found | women found | none of these |")
+    found = f"{labels[1]} found | {labels[0]} found"
+    print(f"\n| trained on → judged on, people | adaptation | {found} | none of these |")
     print("|---|---|---|---|---|", *decided, sep="\n", flush=True)
-    for (here, train), (there, test) in (both, both[::-1]):
+    for (here, train), (there, test) in () if asked.whole else (both, both[::-1]):
         print(f"\n{here} → {there}, adapted to other people of {there}\n")
         print(f"| adaptation | {' | '.join(PARTS)} |")
         print("|---" * (1 + len(PARTS)) + "|")

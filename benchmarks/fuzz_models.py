@@ -3,6 +3,7 @@
     python benchmarks/fuzz_models.py models --count 1000 --seed 1 [--keep FOLDER] [--only NUMBER]
     python benchmarks/fuzz_models.py networks --count 1000 --seed 1
     python benchmarks/fuzz_models.py translations --count 1000 --seed 1
+    python benchmarks/fuzz_models.py encoders --count 1000 --seed 1   (ONNX files: hostile_onnx.py)
 
 Good files are made first: models of every classifier and task, networks of every task, translations. A case
 damages one: values of the manifest of another type or at the edge of their range, parts that are missing,
@@ -12,7 +13,7 @@ again, as those of somebody who means it would, except where bytes are damaged.
 What `inspect` accepts has to work: a model classifies a photo, with probabilities that are some, or says that
 it is made for another installation, and one of five explains its answer; a network answers about noise, and
 one of five becomes an ONNX file whose answers are its own; a translation gives pictures of noise, the same
-ones twice.
+ones twice; an encoder finite embeddings of a face.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hostile_onnx
 import numpy as np
 from fuzzing import Case, Rng, command, parser_of, pick, run
 from PIL import Image
@@ -91,14 +93,14 @@ def _all_members(folder: Path, pattern: str) -> list[Members]:
     return [_members(path) for path in sorted(folder.glob(pattern))]
 
 
-def _folder() -> Path:
+def folder_of_good_files() -> Path:
     """Where the good files of this run lie, which its processes share."""
     return Path(os.environ.get("ANTHROPO_GOOD_FILES") or Path(os.environ["ANTHROPO_CACHE"]) / "good")
 
 
 def models(few: int | None = None) -> list[Members]:
     """Members of good models, of all or of so many."""
-    folder = _folder()
+    folder = folder_of_good_files()
     if not (folder / "models").exists():
         folder.mkdir(parents=True, exist_ok=True)
         rng, encoder, settings = np.random.default_rng(0), anthropo.load_encoder(), anthropo.Settings()
@@ -126,7 +128,7 @@ def models(few: int | None = None) -> list[Members]:
 
 def networks(few: int | None = None) -> list[Members]:
     """Members of good networks, of all or of so many."""
-    folder = _folder()
+    folder = folder_of_good_files()
     if not (folder / "networks").exists():
         from nets import network
 
@@ -147,7 +149,7 @@ def networks(few: int | None = None) -> list[Members]:
 
 def translations(few: int | None = None) -> list[Members]:
     """Members of good translations, of all or of so many."""
-    folder = _folder()
+    folder = folder_of_good_files()
     if not (folder / "translations").exists():
         from anthropo.translation.file import About, Side, Translation
         from anthropo.translation.networks import Generator
@@ -513,6 +515,7 @@ TARGETS = {
     "models": (_kinds(models, "m.anthropo"), use_model),
     "networks": (_kinds(networks, "net.anthropo"), use_network),
     "translations": (_kinds(translations, "ab.anthropo"), use_translation),
+    "encoders": hostile_onnx.TARGET,
 }
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Translation between a studio and the web, with landmarks held and not held, for the same number of steps.
 
-    python benchmarks/translation.py FRL UTKFACE OUT [--set OPTION=VALUE …] [--jobs 2]
+    python benchmarks/translation.py FRL UTKFACE OUT [--set OPTION=VALUE …] [--device cuda] [--jobs 2]
+        [--photos 30]
 
 FRL and UTKFACE are folders with labels.csv: photo, patient, sex; and image, age, sex. Of the second only
 adults are taken. OUT keeps the trained translations, their pages and checkpoints: the same command continues
@@ -72,18 +73,20 @@ def main() -> None:
     parser.add_argument("utkface", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--photos", type=int, help="of each folder, for a quick look")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    a = table(studio(arguments.frl), arguments.out / "studio.csv")
-    b = table(web(arguments.utkface), arguments.out / "web.csv")
+    a = table(studio(arguments.frl)[: arguments.photos], arguments.out / "studio.csv")
+    b = table(web(arguments.utkface)[: arguments.photos], arguments.out / "web.csv")
     trained: dict[str, TrainedTranslation] = {}
     for name, weight in (("not held", "0"), ("held", "15")):
         path = arguments.out / f"{name.replace(' ', '-')}.anthropo"
         request = anthropo.TranslationRequest(
             changes=(*OPTIONS, f"landmarks={weight}", *arguments.set),
             label="sex",
-            device="cpu",
+            device=arguments.device,
             reading=anthropo.PhotoReading(face="largest", jobs=arguments.jobs),
         )
         start = time.perf_counter()

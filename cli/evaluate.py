@@ -245,7 +245,7 @@ def _compare_attributes(
     request: TrainRequest,
     bootstrap: int,
 ) -> None:
-    from anthropo.report.relations import print_attributes, relations_figure, write_attributes
+    from anthropo.report.relations import print_attributes, write_attributes
     from anthropo.workflows.attributes import compare_attributes
 
     path = place_to_write(output, (".json", ".csv", ".html"), (cohort,)) if output else None
@@ -258,7 +258,7 @@ def _compare_attributes(
         write_attributes(path, made)
     if answers:
         _write_predictions(answers, made.predictions(names=names))
-    draw_to(folder, lambda: {"relations": relations_figure(made.relations, made.counts)})
+    draw_to(folder, lambda: figures_of(made))
     print_attributes(made)
     show_gate(material.features.gate_summary)
     if path:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import command_line, in_one_sentence, place_to_write, progress, show_findings
+from anthropo.cli.common import (
+    command_line,
+    draw_to,
+    figures_folder,
+    in_one_sentence,
+    place_to_write,
+    progress,
+    show_findings,
+)
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
@@ -58,6 +66,7 @@ def warm_start_option(metavar: str, choices: str) -> options.Decorator:
     "--recipe", type=click.Choice((*RECIPES, *FURTHER)), required=True, help="Which network, see above."
 )
 @options.output_option("NET", "Write the network to this file, such as net.anthropo.")
+@options.figures_option
 @recipe_options
 @options.flag("--show-parameters", "Print all options as a parameter file, and train nothing.")
 @warm_start_option(
@@ -98,6 +107,7 @@ def command(
     /,
     cohort: str | None,
     output: str | None,
+    figures: str | None,
     show_parameters: bool,
     request: FinetuneRequest,
 ) -> None:
@@ -161,7 +171,9 @@ def command(
         given = (cohort, request.parameters, request.pretrain, request.target)
         inputs = [str(path) for path in given if path]
         path = place_to_write(output, (".anthropo",), inputs)
+        drawn = figures_folder(figures)
         from anthropo.networks.checkpoints import folder_of
+        from anthropo.report.figure_files import figures_of
 
         prepared = prepare(cohort, request, progress=progress)
         show_gathered(prepared)
@@ -176,6 +188,7 @@ def command(
         for note in finetuned.notes:
             say(f"note: {note}", err=True)
         write_history(path, finetuned.network)
+        draw_to(drawn, lambda: figures_of(finetuned))
         shutil.rmtree(folder, ignore_errors=True)
         print_finetuned(finetuned)
         size = path.stat().st_size / 1e6

@@ -26,14 +26,19 @@ def command(model: str, as_card: bool, as_methods: bool) -> None:
     Nothing in the file is executed; a damaged, foreign or altered one is refused. --card prints the model
     card that is kept in it, with its limitations and how to cite and reproduce it.
 
+    MODEL may also be what a run left beside its output, OUTPUT.run.json. --methods then writes what a run of
+    `measure` or `traits` did: versions, photos, landmarks, photo gate, intervals and references. What only
+    you know, such as source and consent, stands in square brackets.
+
     \b
-    Exit code: 0, or 2 if the file is no model.
+    Exit code: 0, or 2 if the file is no model and no run.
 
     \b
     Examples:
       anthropo inspect m.anthropo
       anthropo inspect m.anthropo --card > card.md
       anthropo inspect m.anthropo --methods
+      anthropo inspect faces.csv.run.json --methods
     """
     with in_one_sentence("nothing was changed."):
         made = inspect(model)
@@ -43,8 +48,8 @@ def command(model: str, as_card: bool, as_methods: bool) -> None:
         if as_methods:
             if not made.methods:
                 raise InputError(
-                    f"{model}: a methods paragraph is written of classifiers that `anthropo train` made. "
-                    "Take the model card: --card."
+                    f"{model}: a methods paragraph is written of classifiers that `anthropo train` made, and "
+                    "of runs of measure and traits. Take the model card: --card."
                 )
             say(made.methods, nl=False)
             return

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import in_one_sentence, place_to_write, progress
+from anthropo.cli.common import (
+    FiniteRange,
+    draw_to,
+    figures_folder,
+    in_one_sentence,
+    place_to_write,
+    progress,
+)
 from anthropo.cli.sections import SectionedGroup
 from anthropo.plain import say
+from anthropo.report.figure_files import figures_of
 from anthropo.report.landmarks import print_evaluated, print_trained, write_evaluated
 from anthropo.workflows.landmarks import LandmarkTrainRequest, evaluate_landmarks, train_landmarks
 
@@ -58,7 +66,7 @@ def command() -> None:
 )
 @click.option(
     "--held-out",
-    type=click.FloatRange(0, 0.9, min_open=True),
+    type=FiniteRange(0, 0.9, min_open=True),
     default=0.2,
     help="Share of the people who are kept apart to judge by; in the end everybody is trained on.",
 )
@@ -113,6 +121,7 @@ def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
     "with anthropo]",
 )
 @options.output_option("FILE", "Write .csv, .json, or .html with a picture of the errors by point.")
+@options.figures_option
 @options.raw_option
 @unit_option
 @options.limits_options
@@ -123,6 +132,7 @@ def evaluate(
     annotated: str,
     landmark_model: str | None,
     output: str | None,
+    figures: str | None,
     unit: tuple[str, ...],
     max_megapixels: float,
     deadline: float,
@@ -147,6 +157,7 @@ def evaluate(
     with in_one_sentence("nothing was written."):
         inputs = [annotated, *filter(None, [landmark_model])]
         path = place_to_write(output, (".csv", ".json", ".html"), inputs) if output else None
+        folder = figures_folder(figures)
         judged = evaluate_landmarks(
             annotated,
             landmark_model,
@@ -159,6 +170,7 @@ def evaluate(
         )
         if path is not None:
             write_evaluated(path, judged)
+        draw_to(folder, lambda: figures_of(judged))
         print_evaluated(judged)
         if path is not None:
             say(f"{path}: written", err=True)

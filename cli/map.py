@@ -10,6 +10,7 @@ from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_NONE,
     EXIT_SOME,
+    FiniteRange,
     draw_to,
     fail,
     figures_folder,
@@ -21,7 +22,8 @@ from anthropo.cli.common import (
 from anthropo.cli.sections import Sectioned
 from anthropo.files import write
 from anthropo.plain import say
-from anthropo.report.map import WRITERS, map_figure, print_map
+from anthropo.report.figure_files import figures_of
+from anthropo.report.map import WRITERS, print_map
 from anthropo.workflows.map import MapRequest, map_faces
 
 
@@ -42,7 +44,7 @@ from anthropo.workflows.map import MapRequest, map_faces
 )
 @click.option(
     "--perplexity",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     help="How many neighbours t-SNE looks at, about.  [default: 30, or a third of the other photos]",
 )
 @options.flag("--thumbnails", "Draw the faces. Only then are pictures of people in the file.")
@@ -88,7 +90,7 @@ def command(cohort: str, output: str, figures: str | None, request: MapRequest) 
         if drawn is None:
             fail(f"{cohort}: no photo with a face. No map is drawn.", EXIT_NONE)
         write(path, WRITERS[path.suffix.lower()](drawn))
-        draw_to(folder, lambda: {"map": map_figure(drawn)})
+        draw_to(folder, lambda: figures_of(result))
         print_map(drawn)
         say(f"{path}: {len(drawn.ids)} of {len(drawn.ids) + left_out} photos drawn.", err=True)
         sys.exit(EXIT_SOME if left_out else 0)

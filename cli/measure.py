@@ -24,6 +24,7 @@ from anthropo.cli.common import (
     EXIT_USAGE,
     MOST_FAILURES,
     fail,
+    figures_folder,
     place_to_write,
     progress,
     show_first,
@@ -41,6 +42,7 @@ from anthropo.workflows.measuring import MeasuredPhotos, measure_items
 if TYPE_CHECKING:
     from anthropo.batch.run import Beside
     from anthropo.parallel import Runner
+    from anthropo.report.face_figures import FaceFigures
     from anthropo.report.measure import Page
 
 
@@ -60,6 +62,7 @@ _MANY_ON_A_PAGE = 1000  # photos; of each the page has a picture
 @click.option(
     "--overlay", metavar="FOLDER", help="Write each photo with its landmarks and measured lines to FOLDER."
 )
+@options.figures_option
 @click.option(
     "--save-landmarks",
     metavar="FILE.json|FOLDER",
@@ -90,6 +93,7 @@ def command(
     settings: Settings,
     output: str | None,
     overlay: str | None,
+    figures: str | None,
     save_landmarks: str | None,
     landmarks: str | None,
     patient: bool,
@@ -146,6 +150,8 @@ def command(
         if landmarks:
             settings = replace(settings, corrections=_corrections(landmarks, save_landmarks, items))
         beside = _beside(overlay, save_landmarks, items, settings)
+        drawn = _figures(figures, settings, patient)
+        beside += [drawn] if drawn else []
         if patient and settings.face == "all":
             raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
         if patient:
@@ -160,9 +166,11 @@ def command(
         named = str(place) if beside_photos else output  # which may end in a slash
         table = Output(named, settings) if named and place and not page else None
         measured = measure_items(
-            items, settings, jobs=jobs, runner=runner, table=table, beside=[*filter(None, [page]), *beside],
-            people=patient, progress=progress,
+            items, settings, jobs=jobs, runner=runner, table=table, people=patient, progress=progress,
+            beside=[*filter(None, [page]), *beside],
         )  # fmt: skip
+        if drawn and measured.people:
+            drawn.people(measured.people)
         if page:
             page.write(measured.people or measured.listed)
         elif place and not measured.interrupted:
@@ -223,6 +231,15 @@ def _beside(
             place_to_write(save_landmarks)
         beside.append(files)
     return beside
+
+
+def _figures(folder: str | None, settings: Settings, patient: bool) -> FaceFigures | None:
+    if folder is None:
+        return None
+    from anthropo.report.face_figures import FaceFigures
+
+    figures_folder(folder)
+    return FaceFigures(folder, settings, pooled=patient)
 
 
 def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:

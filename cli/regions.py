@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import in_one_sentence, place_to_write, progress, show_findings
+from anthropo.cli.common import (
+    draw_to,
+    figures_folder,
+    in_one_sentence,
+    place_to_write,
+    progress,
+    show_findings,
+)
 from anthropo.cli.sections import Sectioned
 from anthropo.files import write
 from anthropo.plain import say
@@ -16,12 +23,14 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 @options.cohort_argument
 @click.option("--label", metavar="LABEL", required=True, help="Whose people are compared with all others.")
 @options.output_option("FILE", "Write .html (a page), .png (the heatmaps) or .json (all figures).")
+@options.figures_option
 @click.option(
     "--people",
     type=click.IntRange(min=3),
     default=100,
-    help="Of each group at most so many have their heatmap made, which takes about half a second each; "
-    "measurements and regions are those of everybody.",
+    help="Of each group at most so many have their heatmap made, which takes about half a second each, and "
+    "with onnx:FILE, by occlusion, some 300 looks of the network; measurements and regions are those of "
+    "everybody.",
 )
 @click.option(
     "--permutations",
@@ -39,7 +48,9 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 @options.registry_option
 @options.permissive_option
 @options.passed_as("request", RegionsRequest)
-def command(cohort: str, label: str, output: str | None, request: RegionsRequest) -> None:
+def command(
+    cohort: str, label: str, output: str | None, figures: str | None, request: RegionsRequest
+) -> None:
     """Find what distinguishes the people of LABEL in COHORT from all others, wherever it is.
 
     COHORT is a table (.csv, .tsv, .xlsx) with the columns `photo` and `label`, and `patient` where somebody
@@ -68,12 +79,15 @@ def command(cohort: str, label: str, output: str | None, request: RegionsRequest
         "nothing is written. Finished photos are in the cache; run the command again to continue."
     ):
         path = place_to_write(output, (".html", ".png", ".json"), (cohort,)) if output else None
+        folder = figures_folder(figures)
         result = distinguish(cohort, label, request, progress=progress)
         show_findings(result.findings, result.left_out, err=True)
+        from anthropo.report.figure_files import figures_of
         from anthropo.report.regions import WRITERS, print_discovery
 
         if path:
             write(path, WRITERS[path.suffix.lower()](result))
+        draw_to(folder, lambda: figures_of(result))
         if result.matched:
             from anthropo.report.evaluation import print_balance
 

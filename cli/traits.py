@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import EXIT_NONE, EXIT_SOME, in_one_sentence, place_to_write, progress
+from anthropo.cli.common import (
+    EXIT_NONE,
+    EXIT_SOME,
+    FiniteRange,
+    draw_to,
+    figures_folder,
+    in_one_sentence,
+    place_to_write,
+    progress,
+)
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
 from anthropo.reference.growth import CHARTS
 from anthropo.reference.traits import CONFIDENCE
+from anthropo.report.figure_files import figures_of
 from anthropo.report.rendering import as_csv
 from anthropo.report.traits import Target, print_traits
 from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prepare
@@ -35,6 +45,7 @@ if TYPE_CHECKING:
     "Write .html (a page to read), .csv (the table), .json (one person as a GA4GH phenopacket) or, of "
     "several people, a folder (FOLDER/) with a phenopacket each.",
 )
+@options.figures_option
 @options.raw_option
 @options.per_person_option()
 @options.flag(
@@ -53,7 +64,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--confidence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     default=CONFIDENCE,
     help="Of the interval of z that decides. Of 50 healthy adults, 3 have some trait called present at 0.95, "
     "6 at 0.8 and 18 at 0.3; of changes of 4 SD, 73, 86 and 95 % are found.",
@@ -84,6 +95,7 @@ if TYPE_CHECKING:
 def command(
     photos: tuple[str, ...],
     output: str | None,
+    figures: str | None,
     everything: bool,
     identity: str | None,
     one_page: bool,
@@ -133,7 +145,9 @@ def command(
             raise InputError("--id names the person of a phenopacket: add -o FILE.json.")
         if one_page and not (target and target.kind == ".html"):
             raise InputError("--one-page is a page to read or print: add -o FILE.html.")
+        folder = figures_folder(figures)
         findings = call(task, jobs=jobs, runner=runner, progress=progress)
+        draw_to(folder, lambda: figures_of(findings))
         _show(findings, target, request.patient, everything)
         if not findings.measured:
             sys.exit(EXIT_NONE)

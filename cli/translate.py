@@ -13,6 +13,8 @@ from anthropo.cli.common import (
     EXIT_SOME,
     MOST_FAILURES,
     command_line,
+    draw_to,
+    figures_folder,
     in_one_sentence,
     place_to_write,
     progress,
@@ -42,6 +44,7 @@ def command() -> None:
 @click.argument("b", metavar="B", required=False)
 @options.output_option("AB", "Write the translation to this file, such as ab.anthropo.")
 @click.option("--report", metavar="FILE.html", help="Write what it does to faces as a page, with samples.")
+@options.figures_option
 @recipe_options
 @options.flag("--show-parameters", "Print all options as a parameter file, and train nothing.")
 @click.option(
@@ -70,6 +73,7 @@ def train(
     b: str | None,
     output: str | None,
     report: str | None,
+    figures: str | None,
     show_parameters: bool,
     request: TranslationRequest,
 ) -> None:
@@ -118,7 +122,9 @@ def train(
         inputs = [str(path) for path in (a, b, request.parameters) if path]
         path = place_to_write(output, (".anthropo",), inputs)
         page = place_to_write(report, (".html",), inputs) if report else None
+        drawn = figures_folder(figures)
         from anthropo.networks.checkpoints import folder_of
+        from anthropo.report.figure_files import figures_of
         from anthropo.report.translation import print_trained, write_history, write_page
 
         folder = folder_of(path)
@@ -134,6 +140,7 @@ def train(
         for note in trained.notes:
             say(f"note: {note}", err=True)
         write_history(path, trained.translation)
+        draw_to(drawn, lambda: figures_of(trained))
         print_trained(trained)
         if page is not None:
             write_page(page, trained)

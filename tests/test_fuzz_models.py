@@ -1,4 +1,4 @@
-"""A quick slice of benchmarks/fuzz_models.py: hostile models, networks, translations are refused, or work."""
+"""A quick slice of benchmarks/fuzz_models.py: hostile models, networks, translations, ONNX files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fuzz_models
+import hostile_onnx
 import pytest
 from fuzzing import rng_of
 
@@ -19,10 +20,13 @@ def good_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         fuzz_models.models(2)
         fuzz_models.networks(2)
         fuzz_models.translations(1)
+        hostile_onnx.encoders(1)
         yield
 
 
-@pytest.mark.parametrize(("target", "cases"), [("models", 32), ("networks", 16), ("translations", 16)])
+@pytest.mark.parametrize(
+    ("target", "cases"), [("models", 32), ("networks", 16), ("translations", 16), ("encoders", 16)]
+)
 def test_a_slice(tmp_path: Path, target: str, cases: int) -> None:
     kinds, use = fuzz_models.TARGETS[target]
     refused = 0

@@ -44,6 +44,17 @@ def test_every_public_name_is_on_the_page_of_a_task(api: Any) -> None:
         assert f"<anthropo.{name}>`" in pages["anthropo.rst"]
 
 
+def test_every_name_has_a_sentence(api: Any) -> None:
+    for room in api.rooms():
+        module = __import__(room, fromlist=["__all__"])
+        for name in module.__all__:
+            said = api.summary(getattr(module, name), room, name)
+            assert len(said) > 9, f"{room}.{name}"
+            assert "Built-in" not in said
+    assert "Every measurement, by id" in api.pages_of_tasks()["anthropo.rst"]
+    assert "What `align` can do." in api.page("anthropo.adaptation")
+
+
 def test_every_room_has_a_page_with_its_names(api: Any) -> None:
     for room in api.rooms()[1:]:
         page = api.page(room)

@@ -25,6 +25,7 @@ from anthropo.errors import InputError
 from anthropo.report import Disclosure, figures_of, write_figures
 from anthropo.report.explanation.pictures import case_figures
 from anthropo.workflows.explain import ExplainRequest, explain
+from anthropo.workflows.trait_calling import call, prepare
 
 READING = anthropo.PhotoReading(jitter=1, fine=False, cache="cache")
 PERSON = "person.jpg"
@@ -44,6 +45,9 @@ def results() -> dict[str, Any]:
     plain = anthropo.measure(PERSON, jitter=1, fine=False)
     answers = model.classify([PERSON, "gone.jpg"])
     changed = anthropo.change(PERSON, "cohort/synthetic-0007-1.jpg")
+    woman = anthropo.TraitsRequest(sex="female", age=31, jitter=1)
+    few = anthropo.RegionsRequest(people=3, permutations=100, folds=3, allow_duplicates=True, reading=READING)
+    small = anthropo.CompositeRequest(size=128, reading=READING)
     made = {
         "examination": person, "observation": person.observation, "face": person.face,
         "photo": person.photo, "record": person.record, "measurements": plain, "measurement": plain[0],
@@ -63,6 +67,11 @@ def results() -> dict[str, Any]:
         "inspection": anthropo.inspect("m.anthropo"), "models": anthropo.models(),
         "resource": anthropo.licences()[0],
         "entry": next(iter(anthropo.registry().values())), "entries": anthropo.registry(),
+        "findings": call(prepare(["cohort/synthetic-0001-1.jpg", "gone.jpg", PERSON], woman)),
+        "map": anthropo.map_faces("cohort/cohort.csv", anthropo.MapRequest(reading=READING)),
+        "regions": anthropo.distinguish("cohort/cohort.csv", "synthetic-A", few),
+        "composites": anthropo.composite("cohort/cohort.csv", small),
+        "installation": anthropo.doctor(),
     }  # fmt: skip
     assert isinstance(made["unanswered"].reason, str)
     return made
@@ -71,8 +80,9 @@ def results() -> dict[str, Any]:
 DRAWN = (
     "examination", "observation", "face", "measurements", "scored", "pooled", "traits", "case", "explanation",
     "explained", "prediction", "answers", "cohort", "evaluated", "evaluation", "change", "network's answers",
+    "findings", "map", "regions", "composites",
 )  # fmt: skip
-IN_NOTEBOOKS = (*DRAWN, "photo", "entries")
+IN_NOTEBOOKS = (*DRAWN, "photo", "entries", "inspection", "models", "installation")
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +169,11 @@ def test_kinds_of_pictures(shown: dict[str, Any]) -> None:
         assert shown["evaluated"].plot(kind).has_data()
     for kind in ("measurements", "traits", "explanation"):
         assert shown["examination"].plot(kind).has_data()
+    for kind in ("regions", "heatmap"):
+        assert shown["regions"].plot(kind).has_data()
+    assert shown["map"].plot("pca").get_title(loc="left").startswith("principal components")
+    assert "against control" in shown["composites"].plot().get_title(loc="left")
+    assert shown["composites"].plot("control").get_title(loc="left") == "control, composite of 6"
     assert shown["cohort"].plot("age").get_xlabel().startswith("age of the patients")
     labels = shown["cohort"].plot("sex").get_yticklabels()
     assert {label.get_text() for label in labels} == {"control", "synthetic-A"}
@@ -178,6 +193,9 @@ def test_kinds_of_pictures(shown: dict[str, Any]) -> None:
         (lambda of: of["evaluated"].plot(attribute="x"), "attribute='x': not judged."),
         (lambda of: of["examination"].plot("x"), "kind='x': no such picture. There are face, measurements"),
         (lambda of: of["cohort"].plot("shoe"), "column='shoe': no such column. There are age, sex"),
+        (lambda of: of["map"].plot("umap"), "view='umap': no such map. There are tsne, pca."),
+        (lambda of: of["regions"].plot("x"), "kind='x': no such picture. There are measurements, regions"),
+        (lambda of: of["composites"].plot("x"), "label='x': no composite. There are control, synthetic-A."),
         (lambda of: of["measurements"].plot(unit="mm"), "unit='mm': nothing is given in it. There are ex-ex"),
         (lambda of: of["case"].plot(label="x"), "label='x': not explained. There are synthetic-A"),
         (lambda of: anthropo.examine(PERSON).explanation, "Pass model='m.anthropo'"),
@@ -199,6 +217,11 @@ def test_figures_for_a_paper(shown: dict[str, Any], tmp_path: Path) -> None:
     assert list(every) == ["face", "heatmap-synthetic-A", *sums]
     assert "face" not in case_figures(case, Disclosure(anonymous=True))
     assert list(figures_of(shown["change"])) == ["differences"]
+    assert list(figures_of(shown["regions"])) == ["heatmaps", "regions", "measurements"]
+    whole = list(figures_of(shown["examination"]))
+    assert whole == ["face", "heatmap-synthetic-A", *sums, "z-scores", "traits"]
+    with pytest.raises(TypeError, match="result is of Cohort, of which there are no figures"):
+        figures_of(shown["cohort"])
     drawn = {name: figure for name, figure in every.items() if name in ("face", sums[-1])}
     once, again = (
         {file.name: file.read_bytes() for file in write_figures(tmp_path / name, drawn)}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.encoder.backends import Backend, Chips, Floats
-from anthropo.encoder.encoders import ONNX, UNKNOWN_LICENCE, ChipEncoder
+from anthropo.encoder.encoders import ONNX, UNKNOWN_LICENCE, ChipEncoder, digest_of
 from anthropo.encoder.onnx_file import FLOAT, UINT8, OnnxFile, look_through, shuffled_weights
 from anthropo.encoder.onnx_trial import try_out
 from anthropo.encoder.own import OnnxEncoder, finite, read_onnx, with_sidecar
@@ -32,6 +32,7 @@ from anthropo.errors import InputError, WeightsError
 from anthropo.face.landmarker import Face
 from anthropo.licensing import LicenceError, is_permissive_run, licence_of
 from anthropo.photo import Photo
+from anthropo.plain import visible
 
 #: Names of inputs and outputs, see `anthropo.networks.export`.
 PICTURES, METADATA, EMBEDDING = "pictures", "metadata", "embedding"
@@ -196,7 +197,8 @@ def load_onnx(path: str | os.PathLike[str], *, tried: bool = False) -> OnnxEncod
             f"({' '.join(str(error).split())[:100]}). Export the network again."
         ) from None
     if is_permissive_run() and not said.permissive:
-        raise LicenceError(f"A permissive run cannot use {where}: {said.licence}; trained on {said.data}.")
+        terms = visible(f"{said.licence}; trained on {said.data}")
+        raise LicenceError(f"A permissive run cannot use {where}: {terms}.")
     backend, depth, size = (
         ExportedBackend(data, file, said),
         1 if said.cases else len(said.view.names),
@@ -215,7 +217,7 @@ def load_onnx(path: str | os.PathLike[str], *, tried: bool = False) -> OnnxEncod
     described = {"version": _VERSION, "weights": sha256, "geometry": geometry_digest()}
     return ExportedEncoder(
         name=f"{ONNX}{path.name}",
-        digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
+        digest=digest_of(described),
         size=size,
         dimension=said.dimension,
         parameters=file.parameters,

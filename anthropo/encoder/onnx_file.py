@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from anthropo.errors import WeightsError
+from anthropo.plain import visible
 
 MOST_BYTES = 1 << 30  # of a file; the largest face networks have 0.3 GB
 _STANDARD = ("", "ai.onnx")
@@ -44,7 +45,7 @@ class Value:
 
     def __str__(self) -> str:
         sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
-        return f"{self.name}: {_TYPES.get(self.kind, 'unknown')} ({sizes})"
+        return f"{visible(self.name)}: {_TYPES.get(self.kind, 'unknown')} ({sizes})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ def look_through(data: bytes, where: str) -> OnnxFile:
     try:
         looked.model()
     except _Refuse as reason:
-        raise WeightsError(f"{where}: {reason}.") from None
+        raise WeightsError(f"{where}: {visible(str(reason))}.") from None
     except (_Strange, UnicodeDecodeError, OverflowError):
         raise WeightsError(
             f"{where}: not an ONNX file, damaged or incomplete. Export the network again, or copy it again."

@@ -21,6 +21,7 @@ import numpy as np
 from anthropo.encoder.runtime import open_session
 from anthropo.errors import WeightsError
 from anthropo.parallel.ended import CRASHES, signal_of
+from anthropo.plain import visible
 
 try:
     import resource
@@ -66,7 +67,7 @@ def try_out(data: bytes, feeds: dict[str, Any], output: str, where: str) -> tupl
     except ValueError:
         raise WeightsError(f"{where}: {_how(done.returncode)} when it is run once. {_ANOTHER}") from None
     if "fault" in answer:
-        raise WeightsError(f"{where}: {answer['fault']}")
+        raise WeightsError(f"{where}: {visible(answer['fault'])}")
     return tuple(answer["shape"])
 
 

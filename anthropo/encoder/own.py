@@ -7,7 +7,6 @@ How its pictures are made is said by a sidecar (`anthropo.encoder.sidecar`), or 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from anthropo.encoder.arcface import FACE, arcface_square
 from anthropo.encoder.backends import Backend, Chips, Floats
-from anthropo.encoder.encoders import ONNX, ChipEncoder, read_weights_file
+from anthropo.encoder.encoders import ONNX, ChipEncoder, digest_of, read_weights_file
 from anthropo.encoder.onnx_file import FLOAT, MOST_BYTES, OnnxFile, Value, look_through, shuffled_weights
 from anthropo.encoder.onnx_trial import try_out
 from anthropo.encoder.regions import IMAGE, Pixels, geometry_digest, middle_square, photo_square, warped
@@ -31,6 +30,7 @@ from anthropo.face.detection import power_of_two
 from anthropo.face.landmarker import Face
 from anthropo.licensing import LicenceError, is_permissive_run
 from anthropo.photo import LUMA, Photo
+from anthropo.plain import visible
 
 _VERSION = 1  # raise it when embeddings change in another way than by what the digest lists
 _MOST_NUMBERS = 1 << 15  # in an embedding
@@ -224,7 +224,7 @@ def with_sidecar(path: Path, data: bytes, file: OnnxFile, *, tried: bool = False
     }
     return OnnxEncoder(
         name=f"{ONNX}{path.name}",
-        digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
+        digest=digest_of(described),
         size=about.size,
         dimension=dimension,
         parameters=file.parameters,
@@ -279,7 +279,7 @@ def _picture(file: OnnxFile, about: Sidecar, where: str) -> Value:
 
 def _embedding(file: OnnxFile, about: Sidecar, where: str) -> Value:
     """The output that is the embedding."""
-    names = ", ".join(one.name for one in file.outputs[:8])
+    names = ", ".join(visible(one.name) for one in file.outputs[:8])
     if about.output is not None:
         chosen = next((one for one in file.outputs if one.name == about.output), None)
         if chosen is None:

@@ -15,6 +15,7 @@ from anthropo.encoder.backends import PerChannel
 from anthropo.encoder.encoders import UNKNOWN_LICENCE
 from anthropo.errors import InputError
 from anthropo.files import read_text
+from anthropo.plain import visible
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -107,7 +108,9 @@ def read_sidecar(path: Path) -> Sidecar:
     try:
         entries = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not valid TOML ({' '.join(str(error).split())[:100]}).") from None
+        raise InputError(
+            f"{where}: not valid TOML ({visible(' '.join(str(error).split())[:100])})."
+        ) from None
     for name in entries:
         if name not in OPTIONS:
             near = difflib.get_close_matches(name, OPTIONS, 1, 0.6)
@@ -133,7 +136,7 @@ def _checked(where: str, name: str, value: Any, colour: Any) -> Any:
     what, _ = OPTIONS[name]
 
     def wrong(why: str) -> InputError:
-        return InputError(f"{where}: {name} = {str(value)[:60]}: {why}.")
+        return InputError(f"{where}: {name} = {visible(str(value)[:60])}: {why}.")
 
     if name in ("mean", "scale"):
         return _per_channel(value, 1 if colour == "grey" else 3, name == "scale", wrong)

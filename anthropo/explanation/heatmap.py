@@ -76,6 +76,21 @@ def heatmaps(
         brought = (maps or {}).get(name)
         assert not isinstance(brought, Transported)  # of which a model file has none
         heads.append(Head.of(model, name, np.asarray(weights, dtype=np.float64), brought))
+    return heat_of_heads(encoder, photo, face, names, heads, judge=judge, seed=seed, jobs=jobs)
+
+
+def heat_of_heads(
+    encoder: AnyEncoder,
+    photo: Photo,
+    face: Face | None,
+    names: Sequence[str],
+    heads: Sequence[Head],
+    *,
+    judge: bool = True,
+    seed: int = 0,
+    jobs: int = 1,
+) -> FaceHeat:
+    """Like `heatmaps`, of what reads the embeddings of each region."""
     if isinstance(encoder, ChipEncoder) and encoder.backend.differentiable:
         chips = encoder.chips(photo, face, names)
         heat = heat_of_chips(encoder, chips, names, heads, judge=judge, seed=seed, jobs=jobs)

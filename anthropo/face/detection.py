@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
@@ -33,7 +33,7 @@ _SECOND_SHORT_SIDE = 864
 
 
 # The second detector sees faces of 12 to 300 px: large ones in the first reduction, small ones in the other.
-_NETWORK_SIDES = (320, 960)  # px, long side
+NETWORK_SIDES = (320, 960)  # px, long side
 _CROP = 128  # px of the picture in which a place is looked at again
 _CROP_SIDES = 2.2  # of the box seen there, side of that picture
 _STEP = 30  # deg between directions
@@ -120,11 +120,16 @@ def foreground(faces: list[_W]) -> list[_W]:
     return [f for f in faces if f.width >= _BACKGROUND * faces[0].width]
 
 
-def network_faces(photo: Photo, detector: Detector) -> tuple[Photo, list[Candidate]]:
-    """Where YuNet sees something like a face, the surest first; and the photo, decoded finer for it."""
+def network_faces(
+    photo: Photo, detector: Detector, sides: Sequence[int] = NETWORK_SIDES
+) -> tuple[Photo, list[Candidate]]:
+    """Where YuNet sees something like a face, the surest first; and the photo, decoded finer for it.
+
+    It looks at reductions to the long `sides`.
+    """
     longest = max(photo.full_size)
     seen: list[Candidate] = []
-    for side in _NETWORK_SIDES:
+    for side in sides:
         photo = photo.finer(power_of_two(longest / side))
         ratio = max(1.0, max(photo.pixels.shape[:2]) / side)
         height, width = (max(1, int(n / ratio)) for n in photo.pixels.shape[:2])
@@ -147,10 +152,11 @@ def upright(photo: Photo, detector: Detector, candidate: Candidate, mean_shape: 
     five = five_points(mean_shape)
     if not np.ptp(five, axis=0).all():  # a foreign landmark model's points on one line or spot
         return None
-    views = (_view(photo, detector, candidate, five, roll) for roll in range(0, 360, _STEP))
+    place = _Place(photo, candidate)
+    views = (_view(place, detector, five, roll) for roll in range(0, 360, _STEP))
     best = max(views, key=lambda view: view.score)
     for _ in range(2):
-        again = _view(photo, detector, candidate, five, best.roll)
+        again = _view(place, detector, five, best.roll)
         best = again if again.score > best.score - _WORSE else best
     if best.score < _SURE:
         return None
@@ -171,15 +177,39 @@ class _View(NamedTuple):
     points: Floats  # (5, 2) full-photo pixels
 
 
-def _view(photo: Photo, detector: Detector, candidate: Candidate, five: Floats, direction: float) -> _View:
+class _Place:
+    """The part of a photo that is looked at from every direction, its colours split once for all of them."""
+
+    def __init__(self, photo: Photo, candidate: Candidate) -> None:
+        self.photo, self.candidate = photo, candidate
+        self.middle = photo.to_decoded(candidate.centre)
+        self.size = (
+            _CROP_SIDES * candidate.side / photo.decode_scale / _CROP
+        )  # photo pixels for one of a view
+        # all that the engine looks at, with the blocks of pixels that it averages
+        reach = self.size * _CROP / math.sqrt(2) + 2 * max(1, int(self.size)) + 2
+        self.corner = np.maximum(np.floor(self.middle - reach), 0).astype(int)
+        right, bottom = np.ceil(self.middle + reach).astype(int) + 1
+        part = photo.pixels[self.corner[1] : max(bottom, 0), self.corner[0] : max(right, 0)]
+        self.planes = [np.ascontiguousarray(part[:, :, c]) for c in range(3)]
+
+    def turned(self, turn: Floats) -> tuple[NDArray[np.uint8], Floats]:
+        """The view (_CROP, _CROP, 3) by a turn (2, 2), and what brings its pixels to those of the photo."""
+        matrix = np.column_stack([turn, self.middle - turn @ np.full(2, (_CROP - 1) / 2)])
+        local = matrix - np.column_stack([np.zeros((2, 2)), self.corner])
+        if not self.planes[0].size:
+            return np.zeros((_CROP, _CROP, 3), np.uint8), matrix
+        return np.stack([_engine.warp(plane, local, _CROP, _CROP) for plane in self.planes], -1), matrix
+
+
+def _view(place: _Place, detector: Detector, five: Floats, direction: float) -> _View:
     """The surest face at the candidate's place, in a picture turned counter-clockwise by `direction`, deg."""
     cos, sin = np.cos(np.radians(direction)), np.sin(np.radians(direction))
-    size = _CROP_SIDES * candidate.side / photo.decode_scale / _CROP
-    turn = size * np.array([[cos, -sin], [sin, cos]])
-    middle = np.full(2, (_CROP - 1) / 2)
-    matrix = np.column_stack([turn, photo.to_decoded(candidate.centre) - turn @ middle])
-    for face in detector(in_colour(photo.pixels, matrix, _CROP, _CROP)):
-        points = photo.to_full(face.points @ turn.T + matrix[:, 2])
+    turn = place.size * np.array([[cos, -sin], [sin, cos]])
+    picture, matrix = place.turned(turn)
+    for face in detector(picture):
+        points = place.photo.to_full(face.points @ turn.T + matrix[:, 2])
+        candidate = place.candidate
         if np.linalg.norm(points.mean(0) - candidate.centre) < candidate.side / 2:
             to_photo = similarity(five, points)
             return _View(face.score, float(np.degrees(np.arctan2(to_photo[1, 0], to_photo[0, 0]))), points)

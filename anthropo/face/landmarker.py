@@ -16,6 +16,8 @@ from anthropo.errors import FaceError, WeightsError, not_installed, parameter
 from anthropo.face import _engine
 from anthropo.face.detection import (
     FIRST_SHORT_SIDE,
+    NETWORK_SIDES,
+    Candidate,
     Detection,
     Detector,
     Which,
@@ -29,7 +31,7 @@ from anthropo.face.detection import (
     upright,
     within,
 )
-from anthropo.face.frame import Floats, outer_canthal_distance
+from anthropo.face.frame import Floats, median, outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo
 from anthropo.face.lens import Distance, DistanceRequest, distance_of, pose_change
 from anthropo.face.pose import head_pose
@@ -52,6 +54,9 @@ _STEEP = 15.0  # deg of pitch, likewise
 # Mean distance of the second detector's five points from the landmarks' in outer-canthal distances: 0.06 on
 # faces (median; 99 % below 0.15), 0.2 and more where the landmarks are wrong.
 _APART = 0.25
+# Px, width of a face in the second detector's coarse picture: those in the foreground beside it have 0.6 of
+# it and more, and it sees faces from 12 px on.
+_SEEN_AT_ONCE = 48.0
 
 # Unsteadiness: how far landmarks spread over jittered boxes, in outer-canthal distances. A face's by
 # 0.006 (median; 99 % below 0.04), those of other things by 0.04 to 0.14. Above LANDMARK_SPREAD a face
@@ -338,7 +343,7 @@ class _Look:
         doubtful = [f for f in faces if _doubtful(f)]
         seen: list[Detection] = []
         if detector := second_detector(detector_model):
-            seen = self._network_faces(detector, sure)
+            seen = self._confirmed(detector, doubtful) or self._network_faces(detector, sure)
             doubtful = [f for f in doubtful if not _contradicted(f, seen)]
         elif not faces:
             seen = turned_faces(self.photo, (1, 2, 3), (FIRST_SHORT_SIDE, 2 * FIRST_SHORT_SIDE), 0.0)
@@ -357,14 +362,34 @@ class _Look:
             kept = foreground(sorted(kept, key=lambda f: -f.width))
         return _largest_first(kept)
 
+    def _confirmed(self, detector: Detector, doubtful: Sequence[Face]) -> list[Detection]:
+        """What the second detector sees in the coarse picture, if that is where dlib's one doubtful face is.
+
+        That picture then shows every face in the foreground, and the fine one, which takes ten times as long,
+        is not looked at. Nothing where it may show more.
+        """
+        least = _SEEN_AT_ONCE * max(self.photo.full_size) / NETWORK_SIDES[0]
+        if self.which == "all" or len(doubtful) != 1 or doubtful[0].width < least:
+            return []
+        photo, candidates = network_faces(self.photo, detector, NETWORK_SIDES[:1])
+        seen = self._upright(photo, detector, candidates, ())
+        is_it = len(seen) == 1 and _same(seen[0].box, doubtful[0].box) and seen[0].width >= least
+        return seen if is_it and not _contradicted(doubtful[0], seen) else []
+
     def _network_faces(self, detector: Detector, sure: Sequence[Face]) -> list[Detection]:
         """What the second detector sees beside the faces that are sure, largest first."""
         self.photo, candidates = network_faces(self.photo, detector)
+        return self._upright(self.photo, detector, candidates, sure)
+
+    def _upright(
+        self, photo: Photo, detector: Detector, candidates: Sequence[Candidate], sure: Sequence[Face]
+    ) -> list[Detection]:
+        """Those candidates beside the faces that are sure which are faces, largest first."""
         found: list[Detection] = []
         known = [np.array(f.box) for f in sure]
         for candidate in candidates:
             if not any(within(candidate.centre, box) for box in known):
-                one = upright(self.photo, detector, candidate, self.model.predictor.mean_shape)
+                one = upright(photo, detector, candidate, self.model.predictor.mean_shape)
                 if one and not any(_same(one.box, box) for box in known):
                     found.append(one)
                     known.append(one.box)
@@ -494,7 +519,7 @@ def _landmarks(
 ) -> Face | None:
     """The face in a detected box, None when it is none after all; a FaceError when the border cuts it."""
     samples, chip = _aligned(photo, detection, predictor, jitter)
-    spread = float(np.median(np.hypot(*samples.std(0, ddof=1).T)))
+    spread = float(median(np.hypot(*samples.std(0, ddof=1).T)))
     unit = outer_canthal_distance(samples.mean(0))
     if not unit > 0 or spread / unit > (LANDMARK_SPREAD if detection.second_try else _NO_FACE):
         return None

@@ -29,6 +29,8 @@ from anthropo.photo import Photo
 #: Side of the upright face that the network sees, outer-canthal distances.
 EXTENT = 2.0
 _DISC = 0.02  # outer-canthal distances about a point: mean of what is seen there
+_OUTLINE = slice(0, 17)
+_INWARDS = 0.08  # outer-canthal distances from the outline to the part of the face that it bounds
 _RIM, _FILL = 0.03, 0.25  # outer-canthal distances: painted beyond what is hidden; SD of the smoothing
 _MARGIN = 8  # px of the photo around what is seen, so that blocks of pixels are whole
 
@@ -62,10 +64,19 @@ class Cover:
         """How probably each of the 68 landmarks, photo pixels, is seen. (68,)
 
         Whatever hides a part pushes landmarks aside, on to what is seen: one that is hidden at either
-        place counts as hidden.
+        place counts as hidden. So does a point of the outline that bounds what is hidden: the edge is that
+        of a mask or a scarf, however clearly it stands out.
         """
-        seen = self.at(landmarks)
-        return seen if self.again is None else np.minimum(seen, self.at(self.again))
+        seen = self._of(landmarks)
+        return seen if self.again is None else np.minimum(seen, self._of(self.again))
+
+    def _of(self, landmarks: Floats) -> Floats:
+        outline, rest = landmarks[_OUTLINE], landmarks[_OUTLINE.stop :]
+        towards = rest.mean(0) - outline
+        towards *= _INWARDS * outer_canthal_distance(landmarks) / np.hypot(*towards.T)[:, None]
+        seen = self.at(np.concatenate([landmarks, outline + towards]))
+        seen[_OUTLINE] = np.minimum(seen[_OUTLINE], seen[len(landmarks) :])
+        return seen[: len(landmarks)]
 
     def at(self, points: Floats) -> Floats:
         """How probably each point (P, 2), photo pixels, is seen; beyond the map as at its border. (P,)"""
@@ -187,14 +198,15 @@ def painted_over(photo: Photo, cover: Cover) -> Photo:
     part = photo.pixels[top:bottom, left:right]
     height, width = part.shape[:2]
 
-    y, x = np.mgrid[top:bottom, left:right]
-    at = photo.to_full(np.column_stack([x.ravel(), y.ravel()]).astype(np.float64))
-    at = at @ cover.there[:, :2].T + cover.there[:, 2]
-    inside = ((at >= 0) & (at <= side - 1)).all(1)
-    column, row = np.clip(np.rint(at), 0, side - 1).astype(int).T
-    hidden = (inside & (cover.seen[row, column] < cover.threshold)).reshape(height, width)
+    x, y = (photo.to_full(np.arange(*ends, dtype=np.float64)) for ends in ((left, right), (top, bottom)))
+    column, row = (along * x + (down * y + first)[:, None] for along, down, first in cover.there)
+    hidden = (column >= 0) & (column <= side - 1) & (row >= 0) & (row <= side - 1)
+    column, row = (np.rint(at[hidden]).astype(np.intp) for at in (column, row))
+    hidden[hidden] = cover.seen[row, column] < cover.threshold
     for _ in range(max(1, round(_RIM * unit))):
         hidden = _grown(hidden)
+    if not hidden.any():
+        return photo
     seen = 1 - hidden.astype(np.float32)
 
     # what is smooth is worked out on means of blocks, an eighth as wide as it is smooth
@@ -204,17 +216,24 @@ def painted_over(photo: Photo, cover: Cover) -> Photo:
         blurring(-(-n // block), sigma, math.ceil(4 * sigma)).astype(np.float32) for n in (height, width)
     )
 
+    # and filled in where anything is hidden
+    (up, low), (near, far) = (
+        (ends[0], ends[-1] + 1) for ends in (hidden.any(n).nonzero()[0] for n in (1, 0))
+    )
+    where = hidden[up:low, near:far]
+
     def smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
         means = np.asarray(Image.fromarray(values).reduce(block))
         small = Image.fromarray(rows @ means @ columns.T)
-        box = (0, 0, width / block, height / block)
-        return np.asarray(small.resize((width, height), Image.Resampling.BILINEAR, box=box))
+        box = (near / block, up / block, far / block, low / block)
+        inner = np.asarray(small.resize(where.shape[::-1], Image.Resampling.BILINEAR, box=box))
+        return np.asarray(inner[where])
 
     weight = smooth(seen) + 1e-3
     pixels = photo.pixels.copy()
     for k in range(3):
         filled = np.clip(smooth(part[..., k] * seen) / weight, 0, 255)
-        pixels[top:bottom, left:right, k] = np.where(hidden, filled, part[..., k])
+        pixels[top + up : top + low, left + near : left + far, k][where] = filled
     return replace(photo, pixels=pixels)
 
 

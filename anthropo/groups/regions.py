@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anthropo.encoder.regions import crops
 from anthropo.errors import InputError, parameter
 from anthropo.explanation.heads import Head
-from anthropo.explanation.heatmap import heat_of_chips
+from anthropo.explanation.heatmap import heat_of_heads
 from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.features import Features, feature_frame
 from anthropo.learning.hybrid import HybridClassifier
@@ -25,7 +24,7 @@ from anthropo.showing import brief, count, fielded, word
 if TYPE_CHECKING:
     import pandas as pd
 
-    from anthropo.encoder.encoders import ChipEncoder
+    from anthropo.encoder.several import AnyEncoder
 
 Floats = NDArray[np.float64]
 Masks = NDArray[np.bool_]
@@ -128,7 +127,7 @@ def _learn_out_of_fold(
 class _Heatmap:
     """The work on one photo."""
 
-    encoder: ChipEncoder
+    encoder: AnyEncoder
     settings: Settings
     regions: tuple[str, ...]
     heads: tuple[dict[str, Head], ...]  # by fold
@@ -141,15 +140,15 @@ class _Heatmap:
         """Log-odds per pixel of a photo's face, by the models of the fold that has not seen it."""
         path, fold = asked
         seen = observe(path, self.settings)
-        chips = crops(seen.photo, seen.face, self.regions, self.encoder.size)
         readers = [self.heads[fold][region] for region in self.regions]
-        return heat_of_chips(self.encoder, chips, self.regions, readers, judge=False).whole.values
+        heat = heat_of_heads(self.encoder, seen.photo, seen.face, self.regions, readers, judge=False)
+        return heat.whole.values
 
 
 def discover(
     features: Features,
     label: str,
-    encoder: ChipEncoder,
+    encoder: AnyEncoder,
     settings: Settings,
     *,
     regions: Sequence[str],
@@ -203,11 +202,11 @@ def discover(
     drawn = [random.permutation(np.sort(first[group == side]))[:most] for side in (True, False)]
     chosen = np.sort(np.concatenate(drawn))
 
-    maps = np.empty((len(chosen), encoder.size, encoder.size))
+    maps: list[Floats] = []
     work = _Heatmap(encoder, settings, tuple(regions), tuple(heads))
     asked = [(str(features.photos[row]), int(dealt.index[row])) for row in chosen]
-    for i, values in enumerate(choose(jobs, len(asked), runner).in_order(work, asked)):
-        maps[i] = unless_lost(values, asked[i][0])
+    for values, (path, _) in zip(choose(jobs, len(asked), runner).in_order(work, asked), asked, strict=True):
+        maps.append(unless_lost(values, path))
         if on_progress:
             on_progress()
     return Discovery(
@@ -215,10 +214,16 @@ def discover(
         _effects("measurement", features.measurement_ids, features.measurements, units, group),
         _effects("region", list(scores), np.column_stack(list(scores.values())), units, group),
         _metadata_effects(frame, columns, units, group),
-        compare_maps(maps, inside[chosen], dealt.index[chosen], permutations, seed),
+        compare_maps(_alike(maps), inside[chosen], dealt.index[chosen], permutations, seed),
         float(roc_auc_score(group, np.bincount(units, total) / np.bincount(units))),
         dealt.number,
     )
+
+
+def _alike(maps: Sequence[Floats]) -> Floats:
+    """Maps as one array (n, size, size); one in which no region has a say is empty, whatever its size."""
+    size = next((len(one) for one in maps if one.any()), len(maps[0]))
+    return np.stack([one if len(one) == size else np.zeros((size, size)) for one in maps])
 
 
 def pictures(features: Features, label: str, most: int = 100) -> int:

@@ -78,7 +78,12 @@ def _on_sphere(embeddings: NDArray[np.floating], centre: Floats) -> Floats:
 
 def _fourier(sphere: Floats, frequencies: Floats) -> Floats:
     phase = sphere @ frequencies.T
-    return np.asarray(np.hstack([np.cos(phase), np.sin(phase)]) / np.sqrt(len(frequencies)))
+    f = len(frequencies)
+    out = np.empty((len(phase), 2 * f))
+    np.cos(phase, out=out[:, :f])
+    np.sin(phase, out=out[:, f:])
+    out /= np.sqrt(f)
+    return out
 
 
 def _dual(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:

@@ -27,7 +27,7 @@ from anthropo.learning.duplicates import face_print, image_print
 from anthropo.learning.entries import complete, kept_reason, measurement_ids, shapes_of
 from anthropo.learning.identity import IDENTITY_REGION, face_identity, knows_people
 from anthropo.learning.rows import FeatureRows
-from anthropo.measurement.compute import measure_face
+from anthropo.measurement.compute import measured_values
 from anthropo.memory import memory
 from anthropo.observation import Observation, observe
 from anthropo.parallel.runner import Lost, Runner, choose
@@ -257,7 +257,7 @@ class _Look:
         distance = "" if of_case.no_face else case.distance
         if distance:
             try:
-                parse_distance(distance)
+                parse_distance(distance, named="Column `distance`")
             except InputError as error:
                 return _Extract(reason=f"{case.photo}: {error}")
             of_case = replace(of_case, distance=distance)
@@ -380,7 +380,7 @@ def _face(
 ) -> list[dict[str, NDArray[Any]]]:
     """A face, measured and encoded."""
     photo, face = seen.photo, seen.face
-    value = {m.id: m.value for m in measure_face(face, photo, force=settings.force)}
+    value = measured_values(face, photo, force=settings.force)
     pixels, shape = portrait(photo, face)
     common: dict[str, NDArray[Any]] = {
         "measurements": np.array([value[name] for name in measurement_ids()]),

@@ -141,7 +141,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         rows = kept[drawn]
         counts = counts[rows] / counts[kept].mean()
         table, y_ = table.iloc[rows].reset_index(drop=True), labels[rows].astype(np.int64)
-        folds = split([str(c) for c in y_], [str(p) for p in patients[rows]], self.folds, seed).index
+        names = [str(p) for p in patients[rows]]
+        folds = remembered(split, [str(c) for c in y_], names, self.folds, seed).index
         # what the cohort can show is limited by people, not by photos
         known = {(c, p) for c, p in zip(y_.tolist(), patients[rows].tolist(), strict=True)}
         people = np.bincount([c for c, _ in known], minlength=len(self.classes_)).astype(np.float64)
@@ -181,7 +182,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         controls = None if self.controls is None else np.asarray(self.classes_[of.y] == self.controls)
         self.scaler_ = Scaler.fit(table, self.columns_, controls)
         numbers = self.scaler_.transform(table)
-        self.imputer_ = Imputer.fit(numbers)
+        self.imputer_ = remembered(Imputer.fit, numbers)
         self.measured_ = None
         margins: list[Floats] = []
         if numbers.shape[1]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import InputError, parameter
+from anthropo.errors import AnthropoError, InputError, parameter
 from anthropo.learning.attributes import ABSENT, PRESENT
 from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.domains import adapted, marked
@@ -36,10 +36,15 @@ from anthropo.learning.repeats import repeats_for
 from anthropo.learning.splits import Folds, by_value, split
 from anthropo.learning.trained import Model, Trained
 from anthropo.learning.training import fit_model
+from anthropo.parallel.runner import Lost, choose
+from anthropo.parallel.threads import Threads
 from anthropo.showing import fielded
 
 GATE = "gate"
 UNADAPTED = "unadapted"
+#: Photos from which on processes are worth their start: of threads only one at a time does what is not
+#: compiled, half of a fit.
+_ENOUGH = 300
 _FEWEST = 3  # patients of a label that is trained: without one fold's there must be two
 
 
@@ -130,7 +135,7 @@ def cross_validate(
     keep_refits : bool
         Keep of each fold's model what ranges of contributions are made of; not of a distance to normal.
     jobs : int
-        Threads; the result does not depend on them.
+        Folds that are worked on at once; the result does not depend on them.
     on_progress : callable, optional
         Called `steps` times.
 
@@ -181,7 +186,7 @@ def cross_validate(
     keep = keep_refits and leave_out is None
     if any(chosen.adapt != "none" for chosen in options_of.values()):
         features = marked(features)
-    to = None if leave_out is not None else _Target(target)
+    to = None if leave_out is not None else _Target(target if target is None else _learned_from(target))
     answered, refits = _answered(features, options_of, task, dealt, to, shares, keep, jobs, on_progress)
     (rows,) = np.nonzero(dealt[0].index >= 0)
     tested = features if len(rows) == len(features) else subset(features, rows)
@@ -211,59 +216,86 @@ def _answered(
     keep: bool,
     jobs: int,
     on_progress: Callable[[], None] | None,
-) -> tuple[dict[str, list[_Folds]], list[list[Kept | None]]]:
+) -> tuple[dict[str, list[list[_Fold]]], list[list[Kept | None]]]:
     """Answers of each model, by dealing and fold, and what is kept of the first one.
 
     Photos are brought `to` a target's, or if it is None to those of each fold, of which they are then.
     """
+    folds = [(at, fold) for at, one in enumerate(dealt) for fold in range(one.number)]
+    judge = _Judge(
+        features=_learned_from(features), options_of=options_of, task=task, dealt=dealt, to=to, shares=shares,
+        keep=keep,
+    )  # fmt: skip
+    workers = min(jobs, len(folds))
+    runner = choose(workers, len(features)) if len(features) >= _ENOUGH else Threads(workers)
+    models: dict[str, list[list[_Fold]]] = {name: [[] for _ in dealt] for name in options_of}
+    refits: list[list[Kept | None]] = [[] for _ in dealt]
+    with contextlib.closing(runner.in_order(judge, folds)) as results:
+        for (at, _), made in zip(folds, results, strict=True):
+            if isinstance(made, Lost):
+                raise AnthropoError(
+                    f"The models cannot be judged: {made.why}, twice. Use fewer {parameter('jobs')} if "
+                    "memory is short."
+                )
+            answers, kept = made
+            for name, of in models.items():
+                of[at].append(answers[name])
+            refits[at].append(kept)
+            for _ in options_of if on_progress else ():
+                on_progress()  # type: ignore[misc]
+    return models, refits
 
-    (judged,) = np.nonzero(dealt[0].index >= 0)
-    main = next(iter(options_of))
 
-    def answered(at: int, fold: int) -> tuple[dict[str, tuple[NDArray[np.intp], Answers]], Kept | None]:
-        out = dealt[at].index == fold
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Judge:
+    """The work on one fold of one dealing: models are fitted to the others, and answer on it."""
+
+    features: Features
+    options_of: dict[str, Options]
+    task: Task
+    dealt: Sequence[Folds]
+    to: _Target | None
+    shares: Mapping[str, float] | None
+    keep: bool
+
+    def prepare(self) -> None:
+        """Load what every fit needs."""
+        import xgboost  # noqa: F401
+
+        import anthropo.learning.hybrid  # noqa: F401
+
+    def __call__(self, which: tuple[int, int]) -> tuple[dict[str, _Fold], Kept | None]:
+        at, fold = which
+        features, task = self.features, self.task
+        out = self.dealt[at].index == fold
         # a patient may have been at two sites
         others = ~np.isin(features.patients, features.patients[out])
         train, test = subset(features, others), subset(features, out)
-        rows = np.searchsorted(judged, np.flatnonzero(out))
-        target = test if to is None else to.features
+        rows = np.searchsorted(np.flatnonzero(self.dealt[0].index >= 0), np.flatnonzero(out))
+        target = test if self.to is None else self.to.features
         read = {  # by method
-            method: adapted(train, replace(test, sites=None) if to is None else test, method, target)
-            for method in {chosen.adapt for chosen in options_of.values()}
+            method: adapted(train, replace(test, sites=None) if self.to is None else test, method, target)
+            for method in {chosen.adapt for chosen in self.options_of.values()}
         }
-
+        main = next(iter(self.options_of))
         kept: list[Kept | None] = [None]
 
         def alone(name: str, chosen: Options) -> Answers:
             seen, asked = (gate_alone(train), gate_alone(test)) if name == GATE else read[chosen.adapt]
             model = fit_model(seen, chosen, task)
-            if keep and name == main and not isinstance(model, NormalityModel):
+            if self.keep and name == main and not isinstance(model, NormalityModel):
                 kept[0] = _without(model.kept(), features, train)
-            return _decided(model, feature_frame(asked, chosen.metadata), shares)
+            return _decided(model, feature_frame(asked, chosen.metadata), self.shares)
 
         with remembering():  # the halves are parts of the hybrid as well
-            answers = {name: (rows, alone(name, chosen)) for name, chosen in options_of.items()}
+            answers = {name: (rows, alone(name, chosen)) for name, chosen in self.options_of.items()}
         return answers, kept[0]
 
-    models: dict[str, list[_Folds]] = {name: [] for name in options_of}
-    refits: list[list[Kept | None]] = []
-    pool = ThreadPoolExecutor(max(1, jobs))
-    try:
-        begun = [
-            [pool.submit(answered, at, fold) for fold in range(one.number)] for at, one in enumerate(dealt)
-        ]
-        for futures in begun:
-            made = []
-            for future in futures:
-                made.append(future.result())
-                for _ in options_of if on_progress else ():
-                    on_progress()  # type: ignore[misc]
-            for name, of in models.items():
-                of.append([fold[name] for fold, _ in made])
-            refits.append([kept for _, kept in made])
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return models, refits
+
+def _learned_from(features: Features) -> Features:
+    """The features without pictures and prints, which no model reads."""
+    prints = np.zeros((len(features), 0), np.float32)
+    return replace(features, portraits=None, shapes=None, identities=None, prints=prints)
 
 
 def _without(kept: Kept | None, features: Features, train: Features) -> Kept | None:
@@ -405,7 +437,8 @@ class _Target:
     features: Features | None
 
 
-_Folds = Sequence[tuple[NDArray[np.intp], Answers]]  # rows, and the answers on them
+_Fold = tuple[NDArray[np.intp], Answers]  # rows, and the answers on them
+_Folds = Sequence[_Fold]
 
 
 def _judged(
@@ -441,12 +474,12 @@ def _judged_labels(
         decision[rows] = np.where(a.decision >= 0, place[np.maximum(a.decision, 0)], -1)
         typicality[rows] = a.typicality
     return Judged(
-        tuple(names), truth, proba, features.patients, decision, sets, task == "normality", _fold(folds, n),
-        typicality, features.photos,
+        tuple(names), truth, proba, features.patients, decision, sets, task == "normality",
+        _fold_of(folds, n), typicality, features.photos,
     )  # fmt: skip
 
 
-def _fold(folds: _Folds, n: int) -> NDArray[np.int64] | None:
+def _fold_of(folds: _Folds, n: int) -> NDArray[np.int64] | None:
     """The fold of each photo (n,); None where one model answered on all."""
     index = np.zeros(n, dtype=np.int64)
     for fold, (rows, _) in enumerate(folds):
@@ -469,7 +502,7 @@ def _judged_attribute(name: str, dealt: Sequence[_Folds], features: Features) ->
     first, *again = (
         Judged(
             (ABSENT, PRESENT), truth[seen], np.column_stack([1 - p[seen], p[seen]]), features.patients[seen],
-            d[seen], i[seen], fold=None if (fold := _fold(folds, n)) is None else fold[seen],
+            d[seen], i[seen], fold=None if (fold := _fold_of(folds, n)) is None else fold[seen],
             photos=features.photos[seen],
         )
         for p, d, i, folds in zip(probability, decided, inside, dealt, strict=True)

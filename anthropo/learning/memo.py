@@ -28,7 +28,8 @@ def remembering() -> Iterator[None]:
 def remembered(function: Callable[..., T], *arguments: Any) -> T:
     """``function(*arguments)``, or what it returned to equal arguments before, within `remembering`.
 
-    Arguments are arrays, numbers, words, None and random states; a random state is moved on as the call did.
+    Arguments are arrays, numbers, words, lists of these, None and random states; a random state is moved on
+    as the call did.
 
     Examples
     --------

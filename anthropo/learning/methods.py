@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import math
 
+from anthropo.learning.citing import Works, joined
 from anthropo.learning.intervals import Interval
 from anthropo.learning.manifest import Manifest
 
-_KING = "King DE (2009). Dlib-ml: a machine learning toolkit. J Mach Learn Res 10:1755-1758."
-_KAZEMI = (
-    "Kazemi V, Sullivan J (2014). One millisecond face alignment with an ensemble of regression trees. CVPR."
-)
-_SAGONAS = "Sagonas C et al. (2013). 300 Faces in-the-Wild challenge. ICCV Workshops."
-_LONDON = (
-    "DeBruine L, Jones B (2017). Face Research Lab London Set. figshare, doi:10.6084/m9.figshare.5047666."
-)
-_YOUNG = "DeBruine L, Jones B. Young Adult White Faces. figshare, 4220517."
 _SKLEARN = (
     "Pedregosa F et al. (2011). Scikit-learn: machine learning in Python. J Mach Learn Res 12:2825-2830."
 )
@@ -60,24 +52,18 @@ def methods(manifest: Manifest) -> str:
     """
     if manifest.task not in ("binary", "multiclass", "one-vs-rest") or not manifest.classifier:
         return ""
-    works: list[str] = []
-
-    def cite(*named: str) -> str:
-        works.extend(name for name in named if name not in works)
-        return f"[{', '.join(str(works.index(name) + 1) for name in named)}]"
-
+    works = Works()
     version = manifest.anthropo or "[version]"
-    own = cite(f"anthropo {version} [the repository's address].")
-    sentences = [f"Photographs were analysed with anthropo {version} {own}.", _people(manifest)]
+    sentences = [
+        f"Photographs were analysed with anthropo {version} {works.own(version)}.",
+        _people(manifest),
+    ]
     if manifest.settings.no_face:
         sentences.append("The middle square of each photograph was used; no face was looked for.")
     else:
-        refined = ", refined in high-resolution patches" if manifest.settings.fine else ""
+        found = works.landmarks(jitter=manifest.settings.jitter or 16, fine=bool(manifest.settings.fine))
         sentences.append(
-            "Sixty-eight landmarks were placed by a cascade of regression trees "
-            f"{cite(_KING, _KAZEMI, _SAGONAS)}, as the mean of {manifest.settings.jitter or 16} evaluations "
-            f"on jittered and mirrored crops{refined}, and corrected to anatomical places "
-            f"{cite(_LONDON, _YOUNG)}. From them {len(manifest.measurements)} measurements were taken; those "
+            f"{found} From them {len(manifest.measurements)} measurements were taken; those "
             "that pose, expression, occlusion or poor quality would spoil were voided before analysis and "
             "carried no evidence."
         )
@@ -93,16 +79,16 @@ def methods(manifest: Manifest) -> str:
     taught = " and ".join(
         filter(None, ["scores of regions", "measurements" * bool(manifest.measurements)])
     ) + (f", with {', '.join(manifest.metadata)}" if manifest.metadata else "")
+    kind = _CLASSIFIERS.get(manifest.classifier, manifest.classifier)
     sentences.append(
-        f"{taught.capitalize()} entered one calibrated classifier "
-        f"({_CLASSIFIERS.get(manifest.classifier, manifest.classifier)}) {cite(_SKLEARN, *boosted)}; classes "
-        f"were balanced by {manifest.balance or '[how]'}, and decisions were those of least expected cost."
+        f"{taught.capitalize()} entered one calibrated classifier ({kind}) "
+        f"{works.cite(_SKLEARN, *boosted)}; classes were balanced by "
+        f"{manifest.balance or '[how]'}, and decisions were those of least expected cost."
     )
     sentences += _judged(manifest)
     libraries = ", ".join(f"{name} {of}" for name, of in manifest.libraries.items())
     sentences.append(f"Random seed {manifest.seed}; Python {manifest.python}; {libraries}.")
-    listed = "\n".join(f"{k}. {work}" for k, work in enumerate(works, 1))
-    return f"{' '.join(filter(None, sentences))}\n\n{listed}\n"
+    return works.text(sentences)
 
 
 def _people(manifest: Manifest) -> str:
@@ -141,19 +127,15 @@ def _judged(manifest: Manifest) -> list[str]:
     ]
     if figures:
         whose = f"For {manifest.positive} it" if manifest.positive else "It"
-        found.append(f"{whose} reached {_listed(figures)}.")
+        found.append(f"{whose} reached {joined(figures)}.")
     alone = [
         f"{_figure(of.models[name]['auroc'])} from {words} alone"
         for name, words in _ALONE.items()
         if name in of.models and "auroc" in of.models[name] and of.models[name]["auroc"].known
     ]
     if alone:
-        found.append(f"For comparison, AUROC was {_listed(alone)}.")
+        found.append(f"For comparison, AUROC was {joined(alone)}.")
     return found
-
-
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _figure(figure: Interval) -> str:

@@ -44,7 +44,7 @@ class Novelty:
         names = [str(p) for p in patients]
         # no labels here: people are dealt to two made-up ones, which only spreads them evenly
         side = {p: str(i % 2) for i, p in enumerate(dict.fromkeys(names))}
-        folds = split([side[p] for p in names], names, 5, seed).index
+        folds = remembered(split, [side[p] for p in names], names, 5, seed).index
         parts, medians = {}, {}
         total = np.zeros(len(table))
         for name, values in _parts(table, columns, scaler).items():

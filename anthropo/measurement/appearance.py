@@ -71,17 +71,22 @@ def rings_of(name: str) -> tuple[tuple[float, float], ...]:
 
 
 def appearance(
-    photo: Photo, points: Floats, samples: Floats | None = None, cover: Cover | None = None
+    photo: Photo,
+    points: Floats,
+    samples: Floats | None = None,
+    cover: Cover | None = None,
+    *,
+    errors: bool = True,
 ) -> dict[str, Appearance]:
     """The readings of `COLOUR`, `EYE` and `TEXTURE`, always all of them, by id.
 
     From landmarks (68, 2) in full-photo pixels; jittered evaluations of them (K, 68, 2) give the standard
-    errors, and `cover` says what is hidden. The registry says what each is. Their sources: redness as log10
-    of R/G, the absorbance of haemoglobin (Takiwaki 1998, J Med Invest 44:121; Yamamoto 2008, Skin Res
-    Technol 14:26); yellowness as log10 of G/B, sclera against bilirubin (Leung 2015, Biomed Opt Express
-    6:4529; here skin takes the place of a colour chart). Corneal haze is the L* of the darkest fifth of the
-    middle of the iris disc: a clear pupil is black whatever the colour of the iris; a haze in front of it
-    scatters light.
+    errors, unless these are not wanted, and `cover` says what is hidden. The registry says what each is.
+    Their sources: redness as log10 of R/G, the absorbance of haemoglobin (Takiwaki 1998, J Med Invest 44:121;
+    Yamamoto 2008, Skin Res Technol 14:26); yellowness as log10 of G/B, sclera against bilirubin (Leung 2015,
+    Biomed Opt Express 6:4529; here skin takes the place of a colour chart). Corneal haze is the L* of the
+    darkest fifth of the middle of the iris disc: a clear pupil is black whatever the colour of the iris; a
+    haze in front of it scatters light.
     """
     jitter = np.empty((0, 68, 2)) if samples is None else np.asarray(samples, dtype=np.float64)
     if len(jitter) > _JITTERED:
@@ -90,15 +95,16 @@ def appearance(
     unit = outer_canthal_distance(faces[0])
     small = "" if unit >= LEAST else f"{unit:.0f} px between the outer canthi, {LEAST:.0f} needed"
     window = Window.of(photo, faces)
-    face = window.faces[0]
-    seen = Samples.read(window.pixels, weights() @ window.faces)
+    looked = window.faces if errors else window.faces[:1]
+    face = looked[0]
+    seen = Samples.read(window.pixels, weights() @ looked)
     red_green_blue = seen.levels[0].T.astype(np.int16)
     grey = bool((red_green_blue.max(0) - red_green_blue.min(0) <= _GREY).all())
 
     regions = {name: Region.of_skin(name.split("_")[0], seen.of(name)) for name in _SKIN}
     hidden = _hidden(cover, weights() @ faces[0])
     _void(regions, {name: reason for name, reason in hidden.items() if name in regions})
-    shading = (seen.of("philtrum").light @ LUMINANCE).reshape(len(faces), *PHILTRUM)
+    shading = (seen.of("philtrum").light @ LUMINANCE).reshape(len(looked), *PHILTRUM)
     relief = np.concatenate([philtrum_relief(shading), np.full(SUBSETS, np.nan)])
     readings: dict[str, Reading] = {}
     grids = [EyeGrid.of(window.pixels, face, side) for side in SIDES]
@@ -111,8 +117,9 @@ def appearance(
     readings["philtrum_relief"] = Reading(relief, regions.pop("philtrum").reason)
     doubt = photo.colour_doubt or small
     dull = doubt or ("grey photo" if grey else "")
-    result = {name: estimate(reading, len(jitter), dull) for name, reading in colours(regions).items()}
-    result |= {name: estimate(reading, len(jitter), doubt) for name, reading in readings.items()}
+    jittered = len(looked) - 1
+    result = {name: estimate(reading, jittered, dull) for name, reading in colours(regions).items()}
+    result |= {name: estimate(reading, jittered, doubt) for name, reading in readings.items()}
     return {name: result[name] for name in (*COLOUR, *EYE, *TEXTURE)}
 
 

@@ -20,7 +20,7 @@ from anthropo.measurement import anatomy
 from anthropo.measurement.appearance import appearance
 from anthropo.measurement.geometry import functions
 from anthropo.measurement.hidden import hidden_reason
-from anthropo.measurement.perspective import bring, head_spread, lens_variance
+from anthropo.measurement.perspective import Brought, bring, head_spread, lens_variance
 from anthropo.measurement.registry import (
     AREA_UNIT,
     LENGTH_UNIT,
@@ -349,6 +349,45 @@ def measure_face(
     return Measurements(result)
 
 
+def measured_values(face: Face, photo: Photo, *, force: bool = False) -> dict[str, float]:
+    """The values of `measure_face` by id, without intervals and reasons, in half of its time.
+
+    Parameters
+    ----------
+    face, photo, force
+        As for `measure_face`.
+
+    Returns
+    -------
+    dict of str to float
+        NaN where there is no value.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.measurement.compute import measured_values
+    >>> seen = anthropo.observe(anthropo.example_photo())
+    >>> round(measured_values(seen.face, seen.photo)["intercanthal_width"], 2)
+    0.35
+    """
+    seen = _brought(face, anatomy.instrument(anatomy.stage_of(face)), *_pose(face))
+    free = [e for e in geometry() if not e.needs_mm]
+    shapes = evaluate(seen.points[:1], free, _between(seen.between[:1]))[0].tolist()
+    known = {entry.id: value for entry, value in zip(free, shapes, strict=True)}
+    pixels = appearance(photo, face.landmarks, face.samples, face.cover, errors=False)
+    known |= {name: one.value for name, one in pixels.items()}
+    hidden, outside = face.hidden, beyond_border(face.landmarks, face.size)
+    failed = {check.name for check in face.gate if not check.ok}
+    for entry in registry().values():
+        missing = entry.kind not in PIXELS and bool(_missing(entry, face, outside, None))
+        void = not (force or failed.isdisjoint(entry.voids)) or (
+            not force and bool(hidden_reason(entry, hidden, face.by_hand))
+        )
+        if missing or void:
+            known[entry.id] = math.nan
+    return known
+
+
 def _missing(entry: Entry, face: Face, outside: NDArray[np.bool_], scale: Scale | None) -> str:
     """What an entry lacks, or an empty string."""
     if entry.kind in PIXELS:
@@ -366,19 +405,17 @@ def _geometry_values(
     face: Face, instrument: anatomy.Instrument, scale: Scale | None
 ) -> tuple[dict[str, Bounds], dict[str, Bounds]]:
     """Values and bounds of geometry by id, in the entries' units and, with a scale, in millimetres."""
-    points, middle = anatomy.place(face, instrument.correction)
     axes = face_axes(face.landmarks)
     off, off_between = anatomy.errors_of(face, instrument, error_growth(face))
     yaw, pitch = _pose(face)
-    turned = rotation(yaw[0], pitch[0], 0.0)
-    seen = bring(points, middle, face.distance, turned, by_hand=face.by_hand)
+    seen = _brought(face, instrument, yaw, pitch)
     points, middle = seen.points[0], seen.between[0]
     views = _views(points, yaw, pitch)
     many = np.concatenate([points[None], points + off @ axes, views, seen.points])
     between = np.concatenate(
         [middle[None], middle + off_between @ axes, anatomy.between(views), seen.between]
     )
-    names = {code: between[:, i] for i, code in enumerate(anatomy.BETWEEN)}
+    names = _between(between)
     free = [e for e in geometry() if not e.needs_mm]
     bare, unit = _bare(many, free, names)
     power = np.array([e.power for e in free])
@@ -426,6 +463,20 @@ def _geometry_values(
             length = np.array([e.unit == MM_UNIT for e in needing])
             numbers |= numbers_of(needing, scaled, error * length, np.where(length, k[0] * unit[0], 1.0))
     return numbers, in_mm
+
+
+def _brought(
+    face: Face, instrument: anatomy.Instrument, yaw: tuple[float, float], pitch: tuple[float, float]
+) -> Brought:
+    """The landmarks at their anatomical places, as seen from the reference distance."""
+    points, middle = anatomy.place(face, instrument.correction)
+    turned = rotation(yaw[0], pitch[0], 0.0)
+    return bring(points, middle, face.distance, turned, by_hand=face.by_hand)
+
+
+def _between(places: Floats) -> dict[str, Floats]:
+    """Landmarks that are no mean of the 68 points, by name, of many faces (N, 6, 2)."""
+    return {code: places[:, i] for i, code in enumerate(anatomy.BETWEEN)}
 
 
 def _within_photo(values: Floats) -> tuple[Floats, Floats, Floats]:

@@ -25,10 +25,11 @@ from anthropo.networks.training_set import TrainingSet, view_of
 from anthropo.networks.units import TEST
 from anthropo.networks.verification import Floats, Verification, area, pairs_between, similarity, verify
 from anthropo.parallel.threads import network_threads
-from anthropo.showing import fielded
+from anthropo.showing import draw, fielded, html
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,6 +56,25 @@ class Finetuned:
     verification: Verification | None = None  # of pairs
 
     __repr__ = fielded
+
+    def _repr_html_(self) -> str:
+        return html(self, "finetuned")
+
+    def plot(self, kind: str = "loss", ax: Axes | None = None) -> Axes:
+        """Draw how the training went over its epochs.
+
+        Parameters
+        ----------
+        kind : {"loss", "metric"}
+            The loss, or what is watched on people who are not trained on.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "finetuned", ax, kind=kind)
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each label or attribute: every figure with its interval."""

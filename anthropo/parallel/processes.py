@@ -69,7 +69,8 @@ class Processes:
     """Works on items by so many processes, each of one thread; by threads where none can be started.
 
     The caller's program is not run again in them, and what is defined in it (`__main__`) cannot be sent to
-    them: work that needs it is done by threads as well.
+    them: work that needs it is done by threads as well. With `behind`, they take the time that other programs
+    leave them.
 
     Examples
     --------
@@ -79,12 +80,13 @@ class Processes:
     """
 
     jobs: int
+    behind: bool = False
 
     def completed(
         self, work: Callable[[T], R], items: Iterable[T]
     ) -> Generator[tuple[int, R | Lost], None, None]:
         """Results with the index of their item, as they come."""
-        with _started(work, self.jobs) as pool:
+        with _started(work, self.jobs, self.behind) as pool:
             if pool is None:
                 yield from Threads(self.jobs).completed(work, items)
             else:
@@ -92,7 +94,7 @@ class Processes:
 
     def in_order(self, work: Callable[[T], R], items: Iterable[T]) -> Generator[R | Lost, None, None]:
         """Results in the order of the items."""
-        with _started(work, self.jobs) as pool:
+        with _started(work, self.jobs, self.behind) as pool:
             if pool is None:
                 yield from Threads(self.jobs).in_order(work, items)
                 return
@@ -129,14 +131,14 @@ def _is_copied_safely() -> bool:
 
 
 @contextlib.contextmanager
-def _started(work: Callable[[T], R], jobs: int) -> Iterator[_Pool[T, R] | None]:
+def _started(work: Callable[[T], R], jobs: int, behind: bool) -> Iterator[_Pool[T, R] | None]:
     """Processes for the work, which end with the block; None where there can be none."""
     data = sendable(work)
     pool: _Pool[T, R] | None = None
     try:
         if data is not None:
             with contextlib.suppress(UnstartableError, OSError):
-                pool = _Pool(data, jobs)
+                pool = _Pool(data, jobs, behind)
                 pool.start()
         yield pool if pool and pool.workers else None
     finally:
@@ -155,10 +157,11 @@ class _Worker(Generic[T]):
 class _Pool(Generic[T, R]):
     """The processes of one piece of work."""
 
-    def __init__(self, work: bytes, jobs: int) -> None:
+    def __init__(self, work: bytes, jobs: int, behind: bool = False) -> None:
         self.workers: list[_Worker[T]] = []
         self._work = work
         self._jobs = jobs
+        self._behind = behind
         self._template: tuple[_Process, Link] | None = None  # that is forked
         self._selector = selectors.DefaultSelector()
         self._again: deque[tuple[int, T, int]] = deque()  # items whose worker ended
@@ -201,7 +204,8 @@ class _Pool(Generic[T, R]):
         if self._template is None:
             mine, its = socket.socketpair()
             try:
-                process = self._copy(its) if _is_copied_safely() else self._program(its)
+                copied = not self._behind and _is_copied_safely()  # a copy would be as urgent as this one
+                process = self._copy(its) if copied else self._program(its)
                 self._template = process, Link(mine)
             except BaseException:
                 mine.close()
@@ -238,7 +242,8 @@ class _Pool(Generic[T, R]):
         passed = [descriptor] if descriptor is not None else []
         if self._lock:
             passed.append(self._lock.fileno())
-        program = (
+        program = "import os; os.nice(19); " if self._behind and os.name == "posix" else ""
+        program += (
             f"import sys; sys.path[:] = {places!r}; from anthropo.parallel.worker import connected, serve; "
             f"serve(connected({descriptor}), {_FORKS})"
         )
@@ -249,6 +254,7 @@ class _Pool(Generic[T, R]):
             stderr=subprocess.DEVNULL,
             env={**os.environ, **ONE_THREAD},
             pass_fds=passed,
+            creationflags=getattr(subprocess, "IDLE_PRIORITY_CLASS", 0) if self._behind else 0,
             start_new_session=True,  # Ctrl-C is for this process alone
         )
         if descriptor is None:

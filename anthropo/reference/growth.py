@@ -23,6 +23,7 @@ from anthropo.files import packaged_table, read_text
 from anthropo.measurement.compute import Measurement
 from anthropo.reference.person import DAYS, MONTHS, age_basis, born_early
 from anthropo.reference.zscore import ZScore
+from anthropo.showing import brief, with_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,10 @@ class Growth:
     assumption: str = ""  # what the z takes for granted
     sex: str = ""
     ages: tuple[float, float] = (math.nan, math.nan)  # years from where the chart counts, as z has them
+
+    def __repr__(self) -> str:
+        z = self.reason or f"z {with_interval(self.z, self.z_lo, self.z_hi, '+')}"
+        return brief(self, f"{self.id.replace('_', ' ')} {self.value:g} {self.unit}", self.chart, z)
 
     @property
     def age(self) -> float:

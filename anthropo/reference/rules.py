@@ -22,6 +22,7 @@ from anthropo.measurement.registry import registry, unavailable
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.hpo import hpo_release, hpo_terms
 from anthropo.reference.tables import checked_lines
+from anthropo.showing import brief
 
 OBJECTIVE, SUBJECTIVE = KINDS = ("objective", "subjective")
 SIDES = ("mid", "each")  # each: the subject's right and left, called one by one
@@ -68,6 +69,9 @@ class Rule:
     text: str  # the conditions as they are written
     supports: tuple[str, ...] = ()  # measurements that point to the same term and do not decide
     source: str = ""
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.hpo_id} {self.label}", self.kind, self.text)
 
     def asks(self, measurement: str) -> Condition:
         """The condition for one of its measurements, with or without its side."""

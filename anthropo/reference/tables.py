@@ -20,6 +20,7 @@ from typing import NamedTuple
 from anthropo.errors import InputError, parameter
 from anthropo.files import file_sha256, read_text, write
 from anthropo.measurement.registry import Entry, registry
+from anthropo.showing import brief, count, listed
 
 #: The shipped tables of which one is chosen for each person where none is named, and the word for that.
 STUDIO_REFERENCE, REFERENCE_OF_ALL_AGES = "frl-adults", "web-all-ages"
@@ -34,6 +35,11 @@ COLUMNS = (
     "measurement", "unit", "sex", "age_lo", "age_hi", "n", "mean", "sd", "grade", "source", "instrument",
     "error_sd",
 )  # fmt: skip
+
+
+def lacks(reference: str, measurement: str) -> str:
+    """Why there is no z under a reference that does not have a measurement at all."""
+    return f"{reference} has no {measurement}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,15 @@ class ReferenceRow:
     error_sd: float  # 1 SD, in the unit: what the table's instrument differs from anthropo's
     skew: float = 0.0  # of a curve, whose `mean` is the median: see `anthropo.reference.curves.standardise`
     of_people: bool = False  # sd is that of people alone: each photo's own error comes on top
+
+    def __repr__(self) -> str:
+        ages = (
+            f"{self.age_lo:g} to {self.age_hi:g} years" if self.age_lo < self.age_hi else f"{self.age_lo:g}"
+        )
+        values = f"{self.mean:.4g} ± {self.sd:.3g} {self.unit}"
+        return brief(
+            self, self.measurement, f"{self.sex} {ages}", values, f"n {self.n}", f"grade {self.grade}"
+        )
 
     @property
     def same_instrument(self) -> bool:
@@ -85,6 +100,10 @@ class Reference(ABC):
     sha256: str
     groups: tuple[str, ...]  # of ancestry, that it tells apart; none of most tables
     of_curves = False  # over age, in place of bands of age
+
+    def __repr__(self) -> str:
+        groups = f"groups {listed(self.groups)}" if self.groups else ""
+        return brief(self, self.name, count(len(self.measurements), "measurement"), self.ages, groups)
 
     @property
     @abstractmethod
@@ -161,7 +180,7 @@ class Reference(ABC):
         """
         known = self.sexes_of(measurement)
         if not known:
-            return None, f"{self.name} has no {measurement}"
+            return None, lacks(self.name, measurement)
         # a row of the person's own sex comes before one for everybody
         sexes = [one for one in (sex, "both") if one in known]
         if not sexes and sex is None:
@@ -186,6 +205,8 @@ class Bands(Reference):
     sha256: str
     _by_measurement: Mapping[str, tuple[ReferenceRow, ...]] = field(repr=False, compare=False)
     groups: tuple[str, ...] = ()
+
+    __repr__ = Reference.__repr__
 
     @property
     def measurements(self) -> tuple[str, ...]:

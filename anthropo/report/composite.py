@@ -19,11 +19,14 @@ from anthropo.files import is_device_name
 from anthropo.groups.composite import POINT_CODES, Displacement, LabelShapes, placed, unit, within
 from anthropo.photo import LUMA
 from anthropo.report.heat import FACE_LINES
+from anthropo.report.plots import Plot
 from anthropo.report.rendering import INK, NOTE, SOFT, as_csv, as_json, drawable, png, print_table
 from anthropo.workflows.composites import PERMUTATIONS, CompositeResult
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -42,6 +45,7 @@ _COLOURS = "YlOrBr"  # light to dark with every colour vision, and in grey
 _OPACITY = 0.75
 _LONGER = (1, 2, 3, 5, 10, 20)  # how much longer than they are arrows are drawn
 _LONGEST = 0.3  # outer-canthal distances, of an arrow as drawn
+_SCALE = "displacement of the mean face, outer-canthal distances"
 _LEAST_SCALE = 0.02  # outer-canthal distances, of the colours' end: no noise looks like a finding
 
 
@@ -154,10 +158,53 @@ def displacement_figure(
     """
     from matplotlib.figure import Figure
 
-    size = face.shape[0]
-    end = max(_LEAST_SCALE, *(float(np.nanmax(f)) for f in fields.values()))
     figure = Figure(figsize=(6.4, 7.4), layout="constrained", dpi=110)
     axes = figure.subplots()
+    shown = _draw_displacement(axes, moved, group, controls, face, fields)
+    bar = figure.colorbar(shown, ax=axes, location="bottom", fraction=0.045, pad=0.01, aspect=38)
+    bar.set_label(_SCALE, fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    longer, sure = arrow_factor(moved), moved.p_adjusted < SIGNIFICANT
+    stretched = "" if longer == 1 else f", {longer} × as long as they are,"
+    figure.supxlabel(
+        f"{count(group)} against {count(controls)}. Arrows{stretched} from {drawable(controls.label, 28)}.\n"
+        f"Blue, filled: differs (p < {SIGNIFICANT:g}, permutation of people, all landmarks together): "
+        f"{int(sure.sum())} of {len(sure)}.\n{NOTE}",
+        fontsize=8.5, color=SOFT, x=0.02, ha="left",
+    )  # fmt: skip
+    return figure
+
+
+def displacement_plot(result: CompositeResult, label: str) -> Plot:
+    """The map of displacement of a label, alone on axes."""
+    fields = _fields(result)
+    controls = result.controls
+    assert controls is not None  # whoever has displacements has them
+    moved = next(one for one in result.displacements if one.label == label)
+    group = next(group for group in result.groups if group.label == label)
+
+    def draw(axes: Axes) -> None:
+        face = result.averages[controls.label]
+        shown = _draw_displacement(axes, moved, group, controls, face, fields)
+        inside = axes.inset_axes((0.0, -0.05, 1.0, 0.03))
+        axes.get_figure().colorbar(shown, cax=inside, orientation="horizontal")  # type: ignore[union-attr]
+        inside.set_xlabel(_SCALE, fontsize=8)
+        inside.tick_params(labelsize=7)
+
+    return Plot((5.0, 6.2), draw)
+
+
+def _draw_displacement(
+    axes: Axes,
+    moved: Displacement,
+    group: LabelShapes,
+    controls: LabelShapes,
+    face: Pixels,
+    fields: Mapping[str, Floats],
+) -> AxesImage:
+    """The controls' face, how far each place of it moves, and the arrows; what the colours are of."""
+    size = face.shape[0]
+    end = max(_LEAST_SCALE, *(float(np.nanmax(f)) for f in fields.values()))
     # a pale grey face under the colours
     grey = face.astype(np.float64) @ LUMA
     axes.imshow(128 + grey / 2, cmap="gray", vmin=0, vmax=255)
@@ -183,17 +230,7 @@ def displacement_figure(
     axes.set_axis_off()
     title = f"{drawable(group.label, 28)} against {drawable(controls.label, 28)}"
     axes.set_title(title, fontsize=13, loc="left")
-    bar = figure.colorbar(shown, ax=axes, location="bottom", fraction=0.045, pad=0.01, aspect=38)
-    bar.set_label("displacement of the mean face, outer-canthal distances", fontsize=9)
-    bar.ax.tick_params(labelsize=8)
-    stretched = "" if longer == 1 else f", {longer} × as long as they are,"
-    figure.supxlabel(
-        f"{count(group)} against {count(controls)}. Arrows{stretched} from {drawable(controls.label, 28)}.\n"
-        f"Blue, filled: differs (p < {SIGNIFICANT:g}, permutation of people, all landmarks together): "
-        f"{int(sure.sum())} of {len(sure)}.\n{NOTE}",
-        fontsize=8.5, color=SOFT, x=0.02, ha="left",
-    )  # fmt: skip
-    return figure
+    return shown
 
 
 def arrow_factor(moved: Displacement) -> int:
@@ -225,13 +262,21 @@ def displacement_figures(result: CompositeResult) -> dict[str, Figure]:
     if controls is None:
         return {}
     moved = {one.label: one for one in result.displacements}
-    fields = {label: field(one, controls.mean, result.request.size) for label, one in moved.items()}
+    fields = _fields(result)
     face = result.averages[controls.label]
     return {
         group.label: displacement_figure(moved[group.label], group, controls, face, fields)
         for group in result.groups
         if group.label in moved
     }
+
+
+def _fields(result: CompositeResult) -> dict[str, Floats]:
+    """The `field` of every label that is compared with the controls."""
+    if result.controls is None:
+        return {}
+    mean, size = result.controls.mean, result.request.size
+    return {one.label: field(one, mean, size) for one in result.displacements}
 
 
 def _pictures(result: CompositeResult, names: Mapping[str, str]) -> dict[str, bytes]:
@@ -290,7 +335,7 @@ def print_composites(result: CompositeResult) -> None:
     rows = [
         [
             *(group.label, str(group.patients), str(group.photos)),
-            *(_farthest(moved.get(group.label)) if moved else ()),
+            *(farthest_of(moved.get(group.label)) if moved else ()),
             f"{names[group.label]}.png",
         ]
         for group in result.groups
@@ -299,7 +344,7 @@ def print_composites(result: CompositeResult) -> None:
     print(f"Distances: outer-canthal distances. Differs: p < {SIGNIFICANT:g}, all landmarks together. {NOTE}")
 
 
-def _farthest(moved: Displacement | None) -> tuple[str, str]:
+def farthest_of(moved: Displacement | None) -> tuple[str, str]:
     """How many landmarks differ, and which one moves farthest."""
     if moved is None:
         return "", ""

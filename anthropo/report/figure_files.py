@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from anthropo.errors import InputError
 from anthropo.files import portable_name, write
-from anthropo.report.composite import displacement_figures
-from anthropo.report.evaluation_figures import figures
-from anthropo.report.explanation.document import EVERYTHING
-from anthropo.report.explanation.pictures import case_figures
-from anthropo.report.map import map_figure
-from anthropo.report.plots import as_figure, change_result, cohort_change
+from anthropo.report.plots import Plot, as_figure
 from anthropo.report.rendering import pdf, svg
-from anthropo.workflows.change import ChangeResult
-from anthropo.workflows.change_cohort import CohortChange
-from anthropo.workflows.composites import CompositeResult
-from anthropo.workflows.evaluate_result import EvaluateResult
-from anthropo.workflows.explain import Case
-from anthropo.workflows.map import MapResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from anthropo.networks.finetuning import Finetuned
+    from anthropo.workflows.attributes import ComparedAttributes
+    from anthropo.workflows.change import ChangeResult
+    from anthropo.workflows.change_cohort import CohortChange
+    from anthropo.workflows.composites import CompositeResult
+    from anthropo.workflows.evaluate_result import EvaluateResult
+    from anthropo.workflows.examining import Examination
+    from anthropo.workflows.explain import Case
+    from anthropo.workflows.landmarks import LandmarkEvaluation
+    from anthropo.workflows.map import MapResult
+    from anthropo.workflows.regions import RegionsResult
+    from anthropo.workflows.trait_calling import Findings, PersonTraits
+    from anthropo.workflows.translation import TrainedTranslation
+
+    Result: TypeAlias = (
+        EvaluateResult | Case | ChangeResult | CohortChange | ComparedAttributes | CompositeResult
+        | Examination | Findings | Finetuned | LandmarkEvaluation | MapResult | PersonTraits | RegionsResult
+        | TrainedTranslation
+    )  # fmt: skip
+
+Figures = dict[str, "Figure"]
 
 _LONGEST = 200  # bytes of a name: file systems take 255, with what is added to it
 
@@ -89,21 +100,24 @@ def write_figures(folder: Path, drawn: Mapping[str, Figure]) -> list[Path]:
     return written
 
 
-Result = EvaluateResult | Case | ChangeResult | CohortChange | CompositeResult | MapResult
-
-
-def figures_of(result: Result) -> dict[str, Figure]:
-    """All figures of a result, by name.
+def figures_of(result: Result) -> Figures:
+    """All figures of a result, by name: what `--figures` of the commands writes.
 
     Parameters
     ----------
-    result : anthropo.EvaluateResult, Case, ChangeResult, CohortChange, CompositeResult or MapResult
+    result : EvaluateResult, Case, Examination, PersonTraits, ChangeResult, CompositeResult or another
+        Whatever a function of `anthropo` returns that can be drawn.
 
     Returns
     -------
     dict of str to matplotlib.figure.Figure
         Such as ``"roc"``, ``"precision-recall"``, ``"calibration"``, ``"confusion"``, ``"subgroups"``; of
-        several attributes each name begins with the attribute.
+        several attributes each name begins with the attribute, of several people with the person.
+
+    Raises
+    ------
+    TypeError
+        If there are no figures of such a result.
 
     Examples
     --------
@@ -112,19 +126,163 @@ def figures_of(result: Result) -> dict[str, Figure]:
     >>> result = anthropo.load_model("m.anthropo").evaluate("cohort/cohort.csv", allow_duplicates=True)
     >>> [*figures_of(result)][:3]
     ['roc', 'precision-recall', 'calibration']
+    >>> [*figures_of(anthropo.traits(anthropo.example_photo(), sex="female", age=3, height=98))]
+    ['traits', 'growth-height']
     """
-    if isinstance(result, Case):
-        return case_figures(result, EVERYTHING)
-    if isinstance(result, ChangeResult):
-        return {"differences": as_figure(change_result(result))}
-    if isinstance(result, CohortChange):
-        return {"differences": as_figure(cohort_change(result))}
-    if isinstance(result, CompositeResult):
-        return {f"{label}-displacement": of for label, of in displacement_figures(result).items()}
-    if isinstance(result, MapResult):
-        return {} if result.drawn is None else {"map": map_figure(result.drawn)}
+    draw = _DRAWN.get(type(result).__name__)
+    if draw is None:
+        raise TypeError(f"result is of {type(result).__name__}, of which there are no figures.")
+    return draw(result)
+
+
+def _evaluate(result: EvaluateResult) -> Figures:
+    from anthropo.report.evaluation_figures import figures
+
     return {
         (f"{made.attribute}-" if made.attribute else "") + name.replace("_", "-"): figure
         for made in result.evaluations
         for name, figure in figures(made).items()
     }
+
+
+def _case(case: Case) -> Figures:
+    from anthropo.report.explanation.document import EVERYTHING
+    from anthropo.report.explanation.pictures import case_figures
+
+    return case_figures(case, EVERYTHING)
+
+
+def _change(result: ChangeResult) -> Figures:
+    from anthropo.report.plots import change_result
+
+    return {"differences": as_figure(change_result(result))}
+
+
+def _cohort_change(result: CohortChange) -> Figures:
+    from anthropo.report.plots import cohort_change
+
+    return {"differences": as_figure(cohort_change(result))}
+
+
+def _composite(result: CompositeResult) -> Figures:
+    from anthropo.report.composite import displacement_figures
+
+    return {f"{label}-displacement": of for label, of in displacement_figures(result).items()}
+
+
+def _map(result: MapResult) -> Figures:
+    from anthropo.report.map import map_figure
+
+    return {} if result.drawn is None else {"map": map_figure(result.drawn)}
+
+
+def _attributes(made: ComparedAttributes) -> Figures:
+    from anthropo.report.relations import relations_figure
+
+    return {"relations": relations_figure(made.relations, made.counts)}
+
+
+def _regions(result: RegionsResult) -> Figures:
+    from anthropo.report.plots_of_groups import regions_result
+    from anthropo.report.regions import heatmap_figure
+
+    made = {"heatmaps": heatmap_figure(result)}
+    return made | _possible({kind: partial(regions_result, result, kind) for kind in _EFFECTS})
+
+
+_EFFECTS = ("regions", "measurements")
+
+
+def _possible(plots: Mapping[str, Callable[[], Plot]]) -> Figures:
+    """Those figures that there is something to draw for."""
+
+    def drawn() -> Iterator[tuple[str, Figure]]:
+        for name, plot in plots.items():
+            try:
+                yield name, as_figure(plot())
+            except InputError:
+                continue
+
+    return dict(drawn())
+
+
+def _examination(made: Examination) -> Figures:
+    from anthropo.report.face_figures import values_figure
+    from anthropo.report.plots import observation
+    from anthropo.workflows.explain import Case
+
+    drawn = {"face": as_figure(observation(made.observation))}
+    drawn |= values_figure(made.record) | _person(made.traits)
+    case = made.explanation if made.has_model else None
+    return {**_case(case), **drawn} if isinstance(case, Case) else drawn
+
+
+def _person(person: PersonTraits) -> Figures:
+    from anthropo.report.growth_chart import growth_plot
+    from anthropo.report.plots import person_traits
+
+    plots: dict[str, Callable[[], Plot]] = {"traits": lambda: person_traits(person)}
+    plots |= {f"growth-{of.id.replace('_', '-')}": partial(growth_plot, of) for of in person.growth}
+    return _possible(plots)
+
+
+def _findings(of: Findings) -> Figures:
+    people = [person for person in of.people if person.record.ok]
+    if len(people) == 1:
+        return _person(people[0])
+    made: Figures = {}
+    for at, person in enumerate(people, 1):
+        name = person.record.columns.get("patient") or Path(person.item.path).stem
+        for kind, figure in _person(person).items():
+            stem = f"{name}-{kind}"
+            made[stem if stem not in made else f"{name}-{at}-{kind}"] = figure
+    return made | _possible({"all": lambda: _all(of)})
+
+
+def _all(of: Findings) -> Plot:
+    from anthropo.report.plots_of_groups import findings
+
+    return findings(of)
+
+
+def _finetuned(made: Finetuned) -> Figures:
+    from anthropo.report.plots_of_training import finetuned
+
+    return {kind: as_figure(finetuned(made, kind)) for kind in ("loss", "metric")}
+
+
+def _landmarks(judged: LandmarkEvaluation) -> Figures:
+    from anthropo.report.landmarks import error_figure
+
+    return {"errors": error_figure(judged)}
+
+
+def _translation(made: TrainedTranslation) -> Figures:
+    from anthropo.report.plots_of_groups import of_image
+    from anthropo.report.translation import history_figure, moved_figure, samples
+
+    drawn = {"loss": history_figure(made.translation)}
+    for one in made.judgement.directions:
+        drawn[f"moved-to-{one.to}"] = moved_figure(one)
+        for at, sheet in enumerate(samples(one), 1):
+            drawn[f"samples-to-{one.to}-{at}"] = as_figure(of_image(sheet))
+    return drawn
+
+
+#: What draws a result, by the name of its class: importing all classes would take seconds.
+_DRAWN: Mapping[str, Callable[[Any], Figures]] = {
+    "EvaluateResult": _evaluate,
+    "Case": _case,
+    "ChangeResult": _change,
+    "CohortChange": _cohort_change,
+    "ComparedAttributes": _attributes,
+    "CompositeResult": _composite,
+    "Examination": _examination,
+    "Findings": _findings,
+    "Finetuned": _finetuned,
+    "LandmarkEvaluation": _landmarks,
+    "MapResult": _map,
+    "PersonTraits": _person,
+    "RegionsResult": _regions,
+    "TrainedTranslation": _translation,
+}

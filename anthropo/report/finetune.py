@@ -18,6 +18,7 @@ from anthropo.report.evaluation import METRIC_NAMES
 from anthropo.report.rendering import SERIES, png, print_table
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from anthropo.networks.description import Epoch
@@ -83,36 +84,60 @@ def _print_verification(made: Verification) -> None:
     print(f"AUROC gained: {made.gained}")
 
 
-def history_figure(history: Mapping[str, Sequence[Epoch]], metric: str) -> Figure:
+History = Mapping[str, Sequence["Epoch"]]  # by view
+
+
+def history_figure(history: History, metric: str) -> Figure:
     """Loss and the validation metric (named `metric`) over the epochs, one colour per view."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
+    draw_loss(left, history)
+    draw_metric(right, history, metric)
+    return figure
+
+
+def draw_loss(axes: Axes, history: History) -> None:
+    """Loss over the epochs, in training and in validation."""
     for colour, (view, epochs) in zip(SERIES, history.items(), strict=False):
         x = range(1, len(epochs) + 1)
         # as floats, in which None, a figure that cannot be computed, is NaN
-        left.plot(x, np.array([e.loss for e in epochs], float), color=colour, label=f"{view}, training")
+        axes.plot(x, np.array([e.loss for e in epochs], float), color=colour, label=f"{view}, training")
         held = np.array([e.validation for e in epochs], float)
+        axes.plot(x, held, color=colour, linestyle=(0, (4, 1.5)), label=f"{view}, validation")
+    _over_epochs(axes, "loss")
+
+
+def draw_metric(axes: Axes, history: History, metric: str) -> None:
+    """The validation metric over the epochs."""
+    for colour, (view, epochs) in zip(SERIES, history.items(), strict=False):
         reached = np.array([e.metric for e in epochs], float)
-        left.plot(x, held, color=colour, linestyle=(0, (4, 1.5)), label=f"{view}, validation")
-        right.plot(x, reached, color=colour, marker=".", label=view)
-    for axes, label in ((left, "loss"), (right, f"{metric}, validation")):
-        axes.set(xlabel="epoch", ylabel=label)
-        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.plot(range(1, len(epochs) + 1), reached, color=colour, marker=".", label=view)
+    _over_epochs(axes, f"{metric}, validation")
+
+
+def _over_epochs(axes: Axes, label: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set(xlabel="epoch", ylabel=label)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    axes.spines[["top", "right"]].set_visible(False)
+    if axes.lines:
         axes.legend(frameon=False, fontsize="x-small")
-    return figure
+
+
+def metric_of(network: Network) -> str:
+    """The name of the validation metric."""
+    from anthropo.networks.objective import MONITORED
+    from anthropo.networks.pair_losses import PAIR_LOSSES
+
+    return MONITORED["pairs" if network.about.parameters.loss in PAIR_LOSSES else network.task]
 
 
 def write_history(path: Path, network: Network) -> None:
     """Loss curves beside a network's file, as .history.png and .history.json."""
-    from anthropo.networks.objective import MONITORED
-    from anthropo.networks.pair_losses import PAIR_LOSSES
-
-    history = network.about.history
-    metric = MONITORED["pairs" if network.about.parameters.loss in PAIR_LOSSES else network.task]
+    history, metric = network.about.history, metric_of(network)
     picture = png(history_figure(history, metric), 150)
     document = {"metric": metric, "views": as_written(history)}
     text = json.dumps(stamped(document), indent=1).encode() + b"\n"

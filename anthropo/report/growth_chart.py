@@ -5,9 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
+from anthropo.errors import InputError
 from anthropo.reference.growth import MEASURES, Growth, growth_curves
+from anthropo.reference.zscore import signed
+from anthropo.report.plots import Plot, plain
 from anthropo.report.rendering import COLOURS, INK, LINE, SOFT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _WIDTH, _HEIGHT = 320, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 296, 24, 190
@@ -81,6 +88,53 @@ def growth_chart(of: Growth) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'font-family="system-ui, sans-serif" font-size="10" fill="{SOFT}">{"".join(parts)}</svg>'
     )
+
+
+def growth_plot(of: Growth) -> Plot:
+    """The same chart on matplotlib's axes; an InputError where there is none.
+
+    Parameters
+    ----------
+    of : Growth
+        From `anthropo.reference.grow`.
+
+    Returns
+    -------
+    Plot
+
+    Examples
+    --------
+    >>> from anthropo.reference import grow
+    >>> from anthropo.report.growth_chart import growth_plot
+    >>> from anthropo.report.plots import as_figure
+    >>> figure = as_figure(growth_plot(grow("height", 98, sex="male", age=(4.2, 4.2))))
+    >>> figure.axes[0].get_ylabel()
+    'Height, cm'
+    """
+    curves = growth_curves(of, tuple(_CURVES))
+    if curves is None:
+        raise InputError(f"{growth_words(of)}: a chart that does not change with age, or none.")
+    unit, name = (12, "months") if curves.ages[-1] <= 2 else (1, "years")
+    ages = [unit * age for age in curves.ages]
+
+    def draw(axes: Axes) -> None:
+        plain(axes)
+        for level, line in curves.values.items():
+            centile, width = _CURVES[level]
+            axes.plot(ages, line, color=SOFT, linewidth=float(width))
+            axes.annotate(
+                centile, (ages[-1], line[-1]), (4, 0), textcoords="offset points", va="center", fontsize=8,
+                color=SOFT,
+            )  # fmt: skip
+        colour = COLOURS["beyond"] if abs(of.z) > 2 else INK
+        axes.plot([unit * age for age in of.ages], [of.value] * 2, color=colour, linewidth=1.5)
+        axes.plot(unit * of.age, of.value, "o", color=colour, markersize=6, markeredgecolor="white", zorder=3)
+        axes.grid(axis="y", color=LINE, linewidth=0.6)
+        axes.set(xlabel=name, ylabel=f"{MEASURES[of.id].name}, {of.unit}")
+        title = f"{of.chart}; centile {centile_words(of)}, z {signed(of.z)}"
+        axes.set_title(title, fontsize=9, loc="left", color=INK)
+
+    return Plot((5.0, 3.6), draw)
 
 
 def growth_words(of: Growth) -> str:

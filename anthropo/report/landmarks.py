@@ -17,6 +17,7 @@ from anthropo.report.rendering import GREY, INK, SERIES, as_csv, as_json, embedd
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from anthropo.workflows.landmarks import LandmarkEvaluation, LandmarkTraining
@@ -130,9 +131,14 @@ def error_figure(judged: LandmarkEvaluation) -> Figure:
     """The mean annotated face with a circle of each point's mean error, and its mean offset."""
     from matplotlib.figure import Figure
 
-    placed, shape = judged.own, judged.shape
     figure = Figure(figsize=(5.4, 5.4), layout="constrained")
-    axes = figure.subplots()
+    draw_errors(figure.subplots(), judged)
+    return figure
+
+
+def draw_errors(axes: Axes, judged: LandmarkEvaluation) -> None:
+    """What `error_figure` shows, on axes."""
+    placed, shape = judged.own, judged.shape
     errors = np.nanmean(placed.errors, 0)
     _circles(axes, shape, errors, SERIES[0])
     if judged.packaged is not None:
@@ -144,11 +150,10 @@ def error_figure(judged: LandmarkEvaluation) -> Figure:
     axes.set_aspect("equal")
     axes.invert_yaxis()
     axes.axis("off")
-    return figure
 
 
-def _circles(axes: object, shape: Floats, radii: Floats, colour: str) -> None:
+def _circles(axes: Axes, shape: Floats, radii: Floats, colour: str) -> None:
     from matplotlib.patches import Circle
 
     for (x, y), radius in zip(shape, radii, strict=True):
-        axes.add_patch(Circle((x, y), radius, fill=False, edgecolor=colour, linewidth=1.2))  # type: ignore[attr-defined]
+        axes.add_patch(Circle((x, y), radius, fill=False, edgecolor=colour, linewidth=1.2))

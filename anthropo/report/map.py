@@ -271,17 +271,18 @@ def map_figure(drawn: DrawnMap) -> Figure:
     figure = Figure(figsize=(11.0, sum(heights) + 0.9), layout="constrained", dpi=120)
     grid = figure.add_gridspec(3, 2, height_ratios=heights)
     for at, (view, name) in enumerate(VIEWS.items()):
-        _panel(figure.add_subplot(grid[0, at]), drawn, view, name)
+        draw_panel(figure.add_subplot(grid[0, at]), drawn, view, name)
     figure.suptitle(drawable(drawn.title, 1000), x=0.01, ha="left", fontsize=14, fontweight="bold")
     key, foot = figure.add_subplot(grid[1, :]), figure.add_subplot(grid[2, :])
-    key.legend(*_legend(drawn), loc="center left", ncols=columns, fontsize=9, frameon=False, borderpad=0)
+    key.legend(*legend(drawn), loc="center left", ncols=columns, fontsize=9, frameon=False, borderpad=0)
     foot.text(0, 0.5, drawable("\n".join(text), 10_000), va="center", fontsize=8.5, color=SOFT)
     for axes in (key, foot):
         axes.set_axis_off()
     return figure
 
 
-def _panel(axes: Axes, drawn: DrawnMap, view: str, name: str) -> None:
+def draw_panel(axes: Axes, drawn: DrawnMap, view: str, name: str) -> None:
+    """One of both maps, without its legend."""
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
     place = _places(drawn, view)
@@ -310,7 +311,8 @@ def _marker(mark: Mark) -> Any:
     return [(float(x), -float(y)) for x, y in np.concatenate([mark.outline, mark.outline[:1]])]
 
 
-def _legend(drawn: DrawnMap) -> tuple[list[Any], list[str]]:
+def legend(drawn: DrawnMap) -> tuple[list[Any], list[str]]:
+    """The mark of each group, and its name with the number of people."""
     from matplotlib.lines import Line2D
 
     handles, names = [], []

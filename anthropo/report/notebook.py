@@ -6,6 +6,7 @@ notebook's own colours, dark or light. Everything that a user has named is escap
 
 from __future__ import annotations
 
+import io
 import math
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -150,15 +151,15 @@ def _gate(gate: Sequence[Check]) -> Table:
 
 
 def _overlay(face: Face, photo: Photo) -> Picture:
-    return Picture("Face with landmarks and measured lines", _small(overlay(photo, face)))
+    return Picture("Face with landmarks and measured lines", small(overlay(photo, face)))
 
 
 def _thumbnail(photo: Photo) -> Picture:
     fine = photo.finer(power_of_two(min(photo.full_size) / (2 * _WIDTH)))
-    return Picture("Photo", _small(Image.fromarray(fine.pixels)))
+    return Picture("Photo", small(Image.fromarray(fine.pixels)))
 
 
-def _small(picture: Image.Image) -> str:
+def small(picture: Image.Image) -> str:
     """A picture as the address of a JPEG of at most `_BYTES`."""
     width = min(2 * _WIDTH, picture.width)
     picture = picture.resize((width, max(1, round(picture.height * width / picture.width))))
@@ -238,13 +239,13 @@ def _by_region(rows: Sequence[Any]) -> list[str | Sequence[Cell]]:
 def person_traits(person: PersonTraits) -> str:
     """The traits that are present or doubtful; the others folded away."""
     if not person.record.ok:
-        reasons = _unnamed([person.record.reason], [person.item.path])
+        reasons = unnamed([person.record.reason], [person.item.path])
         return Shown("Traits", ["none"], notes=reasons).html()
-    notes = _unnamed(person.notes, [photo.photo for photo in person.photos])
+    notes = unnamed(person.notes, [photo.photo for photo in person.photos])
     return Shown("Traits", _trait_facts(person), tables=_traits(person), notes=notes).html()
 
 
-def _unnamed(notes: Sequence[str], photos: Sequence[str]) -> list[str]:
+def unnamed(notes: Sequence[str], photos: Sequence[str]) -> list[str]:
     """Sentences without the photos' names: notebooks are passed on."""
     made = []
     for note in notes:
@@ -409,7 +410,7 @@ def evaluation(made: Evaluation) -> str:
 
     drawn = figures(made)
     chosen = [name for name in ("roc", "calibration") if name in drawn] or list(drawn)[:1]
-    pictures = [_figure(drawn[name], name.replace("_", " ")) for name in chosen]
+    pictures = [figure_of(drawn[name], name.replace("_", " ")) for name in chosen]
     known = [m for m in COMPARED_METRICS if any(of[m].known for of in made.models.values() if m in of)]
     rows = [
         (METRIC_NAMES[m], *(str(of[m]) if m in of else "–" for of in made.models.values())) for m in known
@@ -421,8 +422,13 @@ def evaluation(made: Evaluation) -> str:
     return Shown(title, [summary(made)], pictures, [table], made.warnings).html()
 
 
-def _figure(figure: Figure, alt: str) -> Picture:
-    return Picture(alt, embedded(png(figure, dpi=100)), 330)
+def figure_of(figure: Figure, alt: str, width: int = 330) -> Picture:
+    """A figure, as PNG where that is small enough: one that has photos in it is not."""
+    data = png(figure, dpi=100)
+    if len(data) <= _BYTES:
+        return Picture(alt, embedded(data), width)
+    with Image.open(io.BytesIO(data)) as picture:
+        return Picture(alt, small(picture.convert("RGB")), width)
 
 
 def cohort(of: Cohort) -> str:
@@ -460,7 +466,7 @@ def change_result(result: ChangeResult) -> str:
     columns = ("status", "measurement", *result.states, "difference", "95 % interval", "unit")
     tables = [Table(columns, rows, (2, 3, 4, 5))] if rows else []
     photos = [one.photo for one in (*result.before, *result.after)]
-    return Shown("Change", [summary(result)], tables=tables, notes=_unnamed(result.remarks, photos)).html()
+    return Shown("Change", [summary(result)], tables=tables, notes=unnamed(result.remarks, photos)).html()
 
 
 def cohort_change(result: CohortChange) -> str:
@@ -505,5 +511,5 @@ def examination(made: Examination) -> str:
     scored = _scored(made.measurements)
     title = f"{', '.join(_scored_facts(made.measurements))}: all measurements"
     tables.append(Table(scored.columns, scored.rows, scored.numbers, title, folded=True))
-    notes = _unnamed(notes, [made.photo.source])
+    notes = unnamed(notes, [made.photo.source])
     return Shown("Examination", _pose(made.face), [_overlay(made.face, made.photo)], tables, notes).html()

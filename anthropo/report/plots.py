@@ -61,13 +61,17 @@ class Row(NamedTuple):
     thick: tuple[float, float] | None = None  # a second, narrower interval
 
 
+_ANSWERS = "anthropo.report.plots_of_answers"
 #: Where the functions are that draw other results than those of faces.
-_ELSEWHERE = "anthropo.report.plots_of_answers"
+_ELSEWHERE = (_ANSWERS, "anthropo.report.plots_of_groups", "anthropo.report.plots_of_training")
 
 
 def on_axes(drawn_by: str, thing: object, ax: Axes | None, **how: Any) -> Axes:
     """Draw a result by the function of a name, on axes or, without any, in a figure of pyplot's."""
-    function = globals().get(drawn_by) or getattr(importlib.import_module(_ELSEWHERE), drawn_by)
+    function = globals().get(drawn_by)
+    for module in _ELSEWHERE:
+        function = function or getattr(importlib.import_module(module), drawn_by, None)
+    assert function is not None
     plot: Plot = function(thing, **how)
     if ax is not None and not hasattr(ax, "spines"):
         raise TypeError(
@@ -157,7 +161,7 @@ def examination(made: Examination, kind: str = "face") -> Plot:
     if kind != "explanation":
         choices = "face, measurements, traits, explanation"
         raise InputError(f"kind={kind!r}: no such picture. There are {choices}.")
-    of = importlib.import_module(_ELSEWHERE)
+    of = importlib.import_module(_ANSWERS)
     case = made.explanation
     plot: Plot = of.explanation(case) if hasattr(case, "explanation") else of.prediction(case.prediction)
     return plot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,12 @@ from anthropo.learning.profile import Profile
 from anthropo.measurement.registry import registry
 from anthropo.plain import minus, say
 from anthropo.report import heat, rendering
-from anthropo.report.rendering import NOTE, as_json, embedded, jpeg, png, print_table
+from anthropo.report.rendering import INK, NOTE, SOFT, as_json, drawable, embedded, jpeg, png, print_table
 from anthropo.report.tables import quantity
 from anthropo.workflows.regions import RegionsResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 Document = dict[str, Any]
@@ -151,6 +154,8 @@ def sized(effect: Effect) -> tuple[str, str]:
     """g and its interval as text."""
     if math.isinf(effect.g):
         return ("+∞" if effect.g > 0 else "−∞"), ""
+    if math.isinf(effect.lo):  # no spread within the groups, and none between them
+        return minus(f"{effect.g:+.2f}"), "−∞ to +∞"
     return minus(f"{effect.g:+.2f}"), minus(f"{effect.lo:+.2f} to {effect.hi:+.2f}")
 
 
@@ -205,6 +210,27 @@ def picture(discovery: Discovery, drawn: Mapping[str, Image.Image]) -> Image.Ima
     foot = f"Red speaks for {discovery.label}, blue against it. {NOTE}"
     draw.text((gap, line + height + line), foot, "black", font)
     return whole
+
+
+def heatmap_figure(result: RegionsResult) -> Figure:
+    """The panels beside each other as a figure, whose words stay words."""
+    from matplotlib.figure import Figure
+
+    found, drawn = result.discovery, panels(result)
+    titles = {
+        "label": f"{drawable(found.label)}, mean of {found.maps.n}",
+        "others": f"others, mean of {found.maps.n_others}",
+        "difference": f"difference; outlined: p at most {SIGNIFICANT:g}",
+    }
+    figure = Figure(figsize=(10.5, 4.9), layout="constrained")
+    places = figure.subplot_mosaic([[*titles], [".", ".", "bar"]], height_ratios=(1, 0.16))
+    for name, axes in places.items():
+        axes.imshow(np.asarray(drawn[name]))
+        axes.set_axis_off()
+        axes.set_title(titles.get(name, ""), fontsize=10, loc="left", color=INK)
+    words = f"Red speaks for {drawable(found.label)}, blue against it. {NOTE}"
+    figure.supxlabel(words, fontsize=8.5, color=SOFT, x=0.01, ha="left")
+    return figure
 
 
 # ------------------------------------------------------------------------------------------ files

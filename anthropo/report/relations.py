@@ -27,6 +27,7 @@ from anthropo.report.rendering import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from anthropo.learning.attributes import Relation
@@ -110,19 +111,26 @@ def print_attributes(made: ComparedAttributes) -> None:
 def relations_figure(
     relations: Sequence[FaceRelation] | Sequence[Relation], counts: Mapping[str, int]
 ) -> Figure:
+    """The graph of `draw_relations` as a figure."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 5.6), layout="constrained")
+    draw_relations(figure.subplots(), relations, counts)
+    return figure
+
+
+def draw_relations(
+    axes: Axes, relations: Sequence[FaceRelation] | Sequence[Relation], counts: Mapping[str, int]
+) -> None:
     """Attributes on a circle; a line for each sure relation of their labels.
 
     Red lines are of attributes that come together, blue ones of those that avoid each other, the wider the
     farther the odds ratio is from 1. Where the faces were judged, a line is whole if one attribute tells of
     the other beyond the face, and dashed if it does not.
     """
-    from matplotlib.figure import Figure
-
     from anthropo.learning.relations import SURE, FaceRelation
 
     names = sorted(counts, key=lambda name: (-counts[name], name))
-    figure = Figure(figsize=(9, 5.6), layout="constrained")
-    axes = figure.subplots()
     axes.set(xlim=(-2.05, 2.05), ylim=(-1.2, 1.25), aspect="equal")
     axes.axis("off")
     angle = {name: math.pi / 2 - 2 * math.pi * i / max(1, len(names)) for i, name in enumerate(names)}
@@ -162,7 +170,6 @@ def relations_figure(
             va="center" if side != "center" else "bottom" if y > 0 else "top",
             fontsize=9, color=INK if name in related else SOFT,
         )  # fmt: skip
-    return figure
 
 
 def _free(a: np.ndarray, b: np.ndarray, taken: Sequence[np.ndarray]) -> np.ndarray:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import sys
+import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
@@ -39,6 +40,8 @@ SERIES = tuple(
 )
 #: Of a table of figures: the columns of a terminal that a pipe stands for, and those between two figures.
 _READABLE, _GAP = 100, 2
+#: matplotlib's settings are the process's: photos that are worked on by threads would change each other's.
+_DRAWING = threading.Lock()
 INK, SOFT, LINE, GREY = (COLOURS[name] for name in ("ink", "soft", "line", "grey"))
 
 
@@ -93,7 +96,7 @@ def _vectors(figure: Figure, kind: str, metadata: dict[str, Any], settings: Any)
     import matplotlib
 
     buffer = io.BytesIO()
-    with matplotlib.rc_context(settings), hushed():
+    with _DRAWING, matplotlib.rc_context(settings), hushed():
         figure.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from anthropo.plain import minus
 from anthropo.report.rendering import INK, SERIES, SOFT, embedded, page, png, print_table
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from anthropo.translation.file import Translation
@@ -80,13 +82,10 @@ def summary(judgement: Judgement) -> list[tuple[str, ...]]:
         ("no face found: only afterwards", *(str(one.lost) for one in both)),
         ("landmarks moved, ex-ex (median)", *(_fine(one.displacement) for one in both)),
         ("measurements changed beyond two photos of a person", *(_share(one.beyond) for one in both)),
-        (
-            "kernel distance × 1,000 from real pictures: translated",
-            *(_kid(one, "translated") for one in both),
-        ),
-        ("untranslated", *(_kid(one, "untranslated") for one in both)),
-        ("real pictures among themselves", *(_kid(one, "itself") for one in both)),
+        *_kernel_distances("kernel distance × 1,000 of faces from real ones", [one.kid for one in both]),
     ]
+    if all(one.textures for one in both):
+        rows += _kernel_distances("of textures from real pictures'", [one.textures for one in both])
     transfers = {one.to: one for one in judgement.transfers}
     if transfers:
         of = next(iter(transfers.values()))
@@ -100,8 +99,15 @@ def summary(judgement: Judgement) -> list[tuple[str, ...]]:
     return rows
 
 
-def _kid(one: Direction, name: str) -> str:
-    of = one.kid[name]
+def _kernel_distances(of: str, both: list[Mapping[str, Interval]]) -> list[tuple[str, ...]]:
+    return [
+        (f"{of}: translated", *(_kid(one["translated"]) for one in both)),
+        ("untranslated", *(_kid(one["untranslated"]) for one in both)),
+        ("real ones among themselves", *(_kid(one["itself"]) for one in both)),
+    ]
+
+
+def _kid(of: Interval) -> str:
     if not of.known:
         return f"– ({of.reason})"
     return minus(f"{of.value:.0f} ({of.lo:.0f} to {of.hi:.0f})")
@@ -189,12 +195,18 @@ def samples(one: Direction) -> list[Image.Image]:
 
 def moved_figure(one: Direction) -> Figure:
     """The mean face with a disc at each landmark, as large as it moves."""
-    from matplotlib.collections import PatchCollection
     from matplotlib.figure import Figure
-    from matplotlib.patches import Circle
 
     figure = Figure(figsize=(4.2, 4.2), layout="constrained")
-    axes = figure.subplots()
+    draw_moved(figure.subplots(), one)
+    return figure
+
+
+def draw_moved(axes: Axes, one: Direction) -> None:
+    """What `moved_figure` shows, on axes."""
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Circle
+
     shape = shapes()[0]
     discs = [Circle((x, y), r) for (x, y), r in zip(shape, np.nan_to_num(one.by_landmark), strict=True)]
     axes.add_collection(PatchCollection(discs, facecolor=SERIES[0], alpha=0.5, linewidth=0))
@@ -206,7 +218,6 @@ def moved_figure(one: Direction) -> Figure:
     axes.autoscale_view()
     axes.invert_yaxis()
     axes.axis("off")
-    return figure
 
 
 def history_figure(translation: Translation) -> Figure:

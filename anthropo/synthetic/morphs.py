@@ -21,6 +21,7 @@ from anthropo.measurement.compute import evaluate, geometry
 from anthropo.measurement.registry import registry
 from anthropo.reference.tables import load_reference
 
+#: The label of invented people whose faces are as they are.
 CONTROL = "control"
 PUPILS = (68, 69)  # the subject's right and left, after the 68 points
 LIDS = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47))

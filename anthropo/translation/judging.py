@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anthropo.encoder.encoders import load_encoder
-from anthropo.errors import FaceError
+from anthropo.encoder.encoders import ChipEncoder, load_encoder
+from anthropo.errors import FaceError, WeightsError
 from anthropo.face.frame import outer_canthal_distance
 from anthropo.learning.bootstrap import rank_areas
 from anthropo.learning.intervals import Interval, percentiles, unknown
@@ -41,6 +42,8 @@ STEPS = 7
 _RESAMPLES = 1000
 _HALVINGS = 50
 _PER = 1000.0  # kernel distances are small numbers
+#: The encoder that pictures are compared by where it is not faces that are to be compared.
+TEXTURES = "efficientnet-lite0"
 _EMBEDDING_SCALE = 10.0  # the numbers of a face's embedding have an SD of about a tenth
 
 
@@ -141,7 +144,11 @@ class Direction:
         Share of all measurements of all faces that change beyond what two photos of a person differ by.
     kid : mapping of str to Interval
         Kernel inception distance on the encoder, times 1,000: "translated" and "untranslated" from the real
-        pictures that it is translated to, and "itself", these in two halves.
+        pictures that it is translated to, and "itself", these in two halves. The encoder has learned to see
+        whose face it is and little else.
+    textures : mapping of str to Interval
+        The same on `TEXTURES`, which has learned from all kinds of photographs, and sees light, focus and
+        backdrop; empty where its package is not installed.
     samples : (k, 3, size, size, 3) uint8 array
         Real, translated, and translated back.
     """
@@ -155,6 +162,7 @@ class Direction:
     measurements: tuple[Changed, ...]
     beyond: Interval
     kid: Mapping[str, Interval]
+    textures: Mapping[str, Interval]
     samples: Pixels
 
 
@@ -208,6 +216,7 @@ class Judgement:
         for one in self.directions:
             values = {"displacement": one.displacement.value, "beyond": one.beyond.value}
             values |= {f"kid {name}": kid.value for name, kid in one.kid.items()}
+            values |= {f"textures {name}": kid.value for name, kid in one.textures.items()}
             values |= {"faces": one.faces, "lost": one.lost}
             kept |= {f"to {one.to}: {name}": value for name, value in values.items()}
         for of in self.transfers:
@@ -255,16 +264,18 @@ def judge(
     `label` is the column that the domains' faces have labels of; `stepped` is called after each of `STEPS`
     steps.
     """
-    encoder = load_encoder()
-    step = stepped or (lambda: None)
-
-    def embedded(pictures: Pixels) -> Floats:
-        return encoder.encode(encoder_chips(pictures, encoder.size)).astype(np.float64)
-
-    held = [_some(faces, seed) for faces in domains.held_out]
-    real = [embedded(faces.pictures) for faces in held]
-    step()
     directions, transfers, notes = [], [], []
+    step = stepped or (lambda: None)
+    encoders = {"kid": load_encoder()}
+    try:
+        encoders["textures"] = load_encoder(TEXTURES)
+    except WeightsError as error:
+        notes.append(f"textures are not compared: {error}")
+    held = [_some(faces, seed) for faces in domains.held_out]
+    real = {
+        name: [_embedded(encoder, faces.pictures) for faces in held] for name, encoder in encoders.items()
+    }
+    step()
     for source, target in ((0, 1), (1, 0)):
         to, back = DOMAINS[target], DOMAINS[source]
         faces = held[source]
@@ -281,23 +292,31 @@ def judge(
             ],
             1,
         )
-        kid = {
-            "translated": kernel_distance(embedded(translated), real[target], people, others),
-            "untranslated": kernel_distance(real[source], real[target], people, others),
-            "itself": distance_by_chance(real[target], others, seed),
+        distances = {
+            name: {
+                "translated": kernel_distance(_embedded(encoder, translated), there[target], people, others),
+                "untranslated": kernel_distance(there[source], there[target], people, others),
+                "itself": distance_by_chance(there[target], others, seed),
+            }
+            for (name, encoder), there in zip(encoders.items(), real.values(), strict=True)
         }
         step()
-        directions.append(_direction(to, before, after, people, kid, samples, seed))
+        directions.append(_direction(to, before, after, people, distances, samples, seed))
         if label is not None:
-            of = _transfer(
-                translation, domains.train[source], held[target], real[target], embedded, label, to, seed
-            )
+            train, seen = domains.train[source], real["kid"][target]
+            embedded = partial(_embedded, encoders["kid"])
+            of = _transfer(translation, train, held[target], seen, embedded, label, to, seed)
             if isinstance(of, str):
                 notes.append(of)
             else:
                 transfers.append(of)
         step()
     return Judgement(directions=tuple(directions), transfers=tuple(transfers), notes=tuple(notes))
+
+
+def _embedded(encoder: ChipEncoder, pictures: Pixels) -> Floats:
+    """Embeddings (n, d) of translated or real pictures."""
+    return encoder.encode(encoder_chips(pictures, encoder.size)).astype(np.float64)
 
 
 def _some(faces: Faces, seed: int) -> Faces:
@@ -311,7 +330,7 @@ def _direction(
     before: Sequence[Measured | None],
     after: Sequence[Measured | None],
     people: NDArray[np.str_],
-    kid: Mapping[str, Interval],
+    distances: Mapping[str, Mapping[str, Interval]],
     samples: Pixels,
     seed: int,
 ) -> Direction:
@@ -362,7 +381,8 @@ def _direction(
         by_landmark=np.median(moved, 0) if both else np.full(68, np.nan),
         measurements=tuple(measurements),
         beyond=share,
-        kid=kid,
+        kid=distances["kid"],
+        textures=distances.get("textures", {}),
         samples=samples,
     )
 

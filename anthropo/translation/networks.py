@@ -69,7 +69,7 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """A picture in the other domain."""
-        made: Tensor = self.layers(x)
+        made: Tensor = self.layers(x).float()  # bfloat16 has fewer levels than a picture
         return torch.tanh(made + x.clamp(-_WHITE, _WHITE).atanh() if self.skip else made)
 
 

@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 from anthropo.errors import InputError
 from anthropo.networks.option_sheet import OptionSheet
+from anthropo.showing import fielded
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,6 +26,8 @@ STEP = 16  # px: sizes are multiples of it, which the landmark network halves fo
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranslationParameters:
     """Every choice; options.toml explains each."""
+
+    __repr__ = fielded
 
     # the pictures
     size: int
@@ -60,6 +63,7 @@ class TranslationParameters:
     # the run
     seed: int
     threads: int
+    precision: str = "full"  # the only one before it was an option
 
     def to_json(self) -> dict[str, Any]:
         """The options as JSON has them."""

@@ -44,13 +44,14 @@ from anthropo.translation.losses import (
 )
 from anthropo.translation.networks import Discriminator, Generator, Landmarker, initialise
 from anthropo.translation.options import TranslationParameters
-from anthropo.translation.pictures import DOMAINS, UNIT, Domains, Faces
+from anthropo.translation.pictures import DOMAINS, UNIT, Domains, Faces, Pixels
 
 Report = Callable[[Step], None]
 
 _VIEW = " ↔ ".join(DOMAINS)
 _HEAT = 0.05  # weight of the heat maps' cross-entropy, beside the distance in outer-canthal distances
 _BATCH = 64  # of pictures that are only looked at
+_UNREAD = 16  # steps that a GPU is ahead of what is read of their losses: reading waits for it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +102,13 @@ def learn(
     return Learned(generators, landmarker, tuple(state.history))
 
 
+def mixed_precision(parameters: TranslationParameters, device: torch.device) -> bool:
+    """Whether generators and discriminators compute in bfloat16: only a GPU that has it is faster with it."""
+    if parameters.precision != "mixed" or device.type != "cuda":
+        return False
+    return torch.cuda.get_device_capability(device) >= (8, 0)  # older ones only imitate it
+
+
 class _Training:
     """The stages of a training, which share its pictures."""
 
@@ -114,6 +122,9 @@ class _Training:
     ) -> None:
         self.domains, self.parameters = domains, parameters
         self.checkpoint, self.device, self.report = checkpoint, device, report
+        # the layout that a GPU's convolutions are fastest in
+        self.layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+        self.unread = 1 if device.type == "cpu" else _UNREAD
 
     def begin(self, stage: str, *more: int | str) -> int:
         """Seed everything random of an epoch, or of what a stage begins with."""
@@ -139,7 +150,11 @@ class _Training:
 
     def pictures(self, faces: Faces, rows: NDArray[np.int64]) -> Tensor:
         """Some pictures of a domain, where they are trained on."""
-        return as_tensor(faces.pictures[rows]).to(self.device)
+        return self.on_device(faces.pictures[rows])
+
+    def on_device(self, pictures: Pixels) -> Tensor:
+        """Pictures (n, s, s, 3) of bytes as networks see them; the device is sent the bytes."""
+        return as_tensor(torch.from_numpy(pictures).to(self.device))
 
     # ------------------------------------------------------------------------- the landmark network
 
@@ -203,7 +218,7 @@ class _Training:
             mirrored = random.random(len(batch)) < 0.5
             pictures[mirrored] = pictures[mirrored][:, :, ::-1]
             points[mirrored] = (points[mirrored] * (-1, 1) + (1, 0))[:, MIRROR]
-        return as_tensor(pictures).to(self.device), torch.from_numpy(points).to(self.device)
+        return self.on_device(pictures), torch.from_numpy(points).to(self.device)
 
     def landmark_error(self, module: Landmarker) -> float:
         """Mean distance from anthropo's landmarks on people who are kept apart, outer-canthal distances."""
@@ -231,8 +246,9 @@ class _Training:
         modules: dict[str, nn.Module] = {"to-B": to[0], "to-A": to[1], "of-A": of[0], "of-B": of[1]}
         for module in modules.values():
             initialise(module)
-            module.to(self.device)
-        step = Adversaries((to[0], to[1]), (of[0], of[1]), landmarker, parameters)
+            module.to(self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
+        mixed = mixed_precision(parameters, self.device)
+        step = Adversaries((to[0], to[1]), (of[0], of[1]), landmarker, parameters, mixed=mixed)
         begun = state.stage == STAGES.index(TRANSLATION) and state.epoch > 0
         if not begun:  # the stage before is not there where landmarks are not held
             state.stage, state.epoch = STAGES.index(TRANSLATION), 0
@@ -264,16 +280,23 @@ class _Training:
         steps = parameters.steps or math.ceil(largest / parameters.batch)
         batches = [self.batches(faces, steps, random) for faces in self.domains.train]
         sums: Counter[str] = Counter()
-        for number, (a, b) in enumerate(zip(*batches, strict=True), 1):
-            losses = step.take(a, b, draw)
-            self.finite(
-                losses["generators"] + losses["discriminator"], TRANSLATION, epoch, "rate", parameters.rate
-            )
-            sums.update(losses)
-            means = {name: value / number for name, value in sums.items()}
-            shown = means.get("landmarks", math.nan) if number == steps else math.nan
-            name = "landmarks moved, ex-ex" if shown == shown else ""
-            self.tell(TRANSLATION, epoch, epochs, number, steps, means["generators"], shown, name)
+        number = 0
+        waiting: list[dict[str, Tensor]] = []
+        for taken, (a, b) in enumerate(zip(*batches, strict=True), 1):
+            waiting.append(step.take(a, b, draw))
+            if len(waiting) < self.unread and taken < steps:
+                continue
+            values = torch.stack([torch.stack([*losses.values()]) for losses in waiting]).tolist()
+            for losses in (dict(zip(waiting[0], one, strict=True)) for one in values):
+                number += 1
+                both = losses["generators"] + losses["discriminator"]
+                self.finite(both, TRANSLATION, epoch, "rate", parameters.rate)
+                sums.update(losses)
+                means = {name: value / number for name, value in sums.items()}
+                shown = means.get("landmarks", math.nan) if number == steps else math.nan
+                name = "landmarks moved, ex-ex" if shown == shown else ""
+                self.tell(TRANSLATION, epoch, epochs, number, steps, means["generators"], shown, name)
+            waiting.clear()
         return {name: value / steps for name, value in sums.items()}
 
     def batches(self, faces: Faces, steps: int, random: np.random.Generator) -> Iterator[Tensor]:
@@ -292,7 +315,7 @@ class _Training:
                 pictures = np.stack(
                     [one[y : y + side, x : x + side] for one, (y, x) in zip(padded, corners, strict=True)]
                 )
-            yield as_tensor(np.ascontiguousarray(pictures)).to(self.device)
+            yield self.on_device(np.ascontiguousarray(pictures)).contiguous(memory_format=self.layout)
 
     # --------------------------------------------------------------------------------- checkpoints
 
@@ -341,6 +364,8 @@ class Adversaries:
     landmarker : Landmarker or None
         Frozen.
     parameters : TranslationParameters
+    mixed : bool
+        Whether generators and discriminators compute in bfloat16. Losses and the landmark network do not.
     """
 
     def __init__(
@@ -349,7 +374,10 @@ class Adversaries:
         of: tuple[Discriminator, Discriminator],
         landmarker: Landmarker | None,
         parameters: TranslationParameters,
+        *,
+        mixed: bool = False,
     ) -> None:
+        self.mixed = mixed
         self.to_b, self.to_a = to
         self.of_a, self.of_b = of
         self.landmarker, self.parameters = landmarker, parameters
@@ -387,10 +415,11 @@ class Adversaries:
     def displacement(self, before: Tensor, after: Tensor) -> Tensor:
         """How far the landmark network says that landmarks have moved, outer-canthal distances."""
         assert self.landmarker is not None
-        before, after = same_view([before, after])
-        with torch.no_grad():
-            points = self.landmarker(before)
-        return landmark_loss(points, self.landmarker(after), UNIT)
+        with torch.autocast(before.device.type, enabled=False):  # places need more digits than bfloat16 has
+            before, after = same_view([before.contiguous(), after.float().contiguous()])
+            with torch.no_grad():
+                points = self.landmarker(before)
+            return landmark_loss(points, self.landmarker(after), UNIT)
 
     def weighed(self, losses: dict[str, Tensor]) -> Tensor:
         """What the generators are trained by."""
@@ -403,23 +432,29 @@ class Adversaries:
         }
         return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
 
-    def take(self, a: Tensor, b: Tensor, draw: torch.Generator) -> dict[str, float]:
+    def take(self, a: Tensor, b: Tensor, draw: torch.Generator) -> dict[str, Tensor]:
         """A step of the generators, then of the discriminators: the losses before they are weighed."""
         for discriminator in (self.of_a, self.of_b):
             discriminator.requires_grad_(False)  # they answer, and do not learn from it
-        losses, in_b, in_a = self.generator_losses(a, b)
+        with self.precision(a):
+            losses, in_b, in_a = self.generator_losses(a, b)
         total = self.weighed(losses)
         self.optimisers["generators"].zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         self.optimisers["generators"].step()
         for discriminator in (self.of_a, self.of_b):
             discriminator.requires_grad_(True)
-        wrong = self.discriminator_loss(a, b, in_a, in_b, draw)
+        with self.precision(a):
+            wrong = self.discriminator_loss(a, b, in_a, in_b, draw)
         self.optimisers["discriminators"].zero_grad(set_to_none=True)
         wrong.backward()  # type: ignore[no-untyped-call]
         self.optimisers["discriminators"].step()
-        values = torch.stack([*losses.values(), total, wrong]).detach().tolist()  # waits for the device once
-        return dict(zip([*losses, "generators", "discriminator"], values, strict=True))
+        losses |= {"generators": total, "discriminator": wrong}
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def precision(self, x: Tensor) -> torch.autocast:
+        """What generators and discriminators compute in."""
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed)
 
     def discriminator_loss(
         self, a: Tensor, b: Tensor, in_a: Tensor, in_b: Tensor, draw: torch.Generator

@@ -9,6 +9,7 @@ import math
 import os
 import secrets
 import tempfile
+import traceback
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -71,17 +72,17 @@ class Bench:
         return photo
 
     def sitting(self, key: str) -> Sitting:
-        """The photo at work, opened where it is not."""
+        """The photo at work, opened where it is not, and again where its file is another one."""
         with self._lock:
-            if key in self._open:
+            if (known := self._open.get(key)) and known.is_current:
                 self._open.move_to_end(key)
-                return self._open[key]
+                return known
             opening = self._opening.setdefault(key, Lock())
         with opening:  # two windows that open it wait for one another
             with self._lock:
-                if key in self._open:
-                    return self._open[key]
-            made = Sitting(self.desk, self.listed(key))
+                if (known := self._open.get(key)) and known.is_current:
+                    return known
+            made = Sitting(self.desk, self.listed(key), revision=known.revision + 1 if known else 0)
             with self._lock:
                 self._open[key] = made
                 self._opening.pop(key, None)
@@ -94,7 +95,7 @@ class Bench:
     async def photos(self, request: Request) -> Response:
         """The list of photos."""
         photos = await run_in_threadpool(self.desk.photos)
-        return JSONResponse(
+        return _Json(
             {
                 "folder": str(self.desk.folder),
                 "version": __version__,
@@ -108,13 +109,12 @@ class Bench:
         name = request.query_params.get("name", "")
         data = await _body(request, MOST_UPLOAD, "The photo")
         async with self.turns:
-            return JSONResponse(await run_in_threadpool(partial(self._added, name, data)))
+            return _Json(await run_in_threadpool(partial(self._added, name, data)))
 
     def _added(self, name: str, data: bytes) -> Any:
         path = self.desk.add(name, data)
         try:
-            photo = next(one for one in self.desk.photos().values() if one.path == path)
-            return views.document(self.sitting(photo.id))
+            return views.document(self.sitting(self.desk.at(path).id))
         except AnthropoError as error:
             if not _is_photo(path):
                 self.desk.remove(path)
@@ -127,7 +127,7 @@ class Bench:
         elif request.method == "DELETE":
             await run_in_threadpool(self.survey.end)
         since = request.query_params.get("since", "0")
-        return JSONResponse(self.survey.told(int(since) if since.isdecimal() else 0))
+        return _Json(self.survey.told(int(since) if since.isdecimal() else 0))
 
     async def table(self, request: Request) -> Response:
         """The table of the folder."""
@@ -147,7 +147,7 @@ class Bench:
             sitting.settle()
             return views.document(sitting)
 
-        return JSONResponse(await run_in_threadpool(made))
+        return _Json(await run_in_threadpool(made))
 
     async def _sitting(self, request: Request) -> Sitting:
         async with self.turns:
@@ -156,7 +156,7 @@ class Bench:
     async def picture(self, request: Request) -> Response:
         """The photo's pixels."""
         sitting = await self._sitting(request)
-        size = "full" if request.query_params.get("size") == "full" else "preview"
+        size = request.query_params.get("size", "preview")
         data = await run_in_threadpool(partial(views.picture, sitting, size))
         return Response(data, media_type="image/jpeg")
 
@@ -165,6 +165,10 @@ class Bench:
 
         def made() -> bytes:
             photo = self.listed(request.path_params["photo"])
+            with self._lock:
+                known = self._open.get(photo.id)
+            if known and known.is_current:  # decoded already
+                return views.thumbnail(known.observation.photo.pixels)
             if is_video(photo.path):
                 return views.thumbnail(next(open_video(photo.path).photos(1)).pixels)
             return views.thumbnail(read_photo(photo.path, short_side=200).pixels)
@@ -190,7 +194,17 @@ class Bench:
                 made["lines"] = {name: views.lines(sitting, name) for name in shown[:8]}
                 return made
 
-        return JSONResponse(await run_in_threadpool(placed))
+        return _Json(await run_in_threadpool(placed))
+
+    async def frame(self, request: Request) -> Response:
+        """The frame of a video that is shown, as a photo whose points can be moved."""
+        sitting = await self._sitting(request)
+
+        def made() -> Any:
+            return views.document(self.sitting(sitting.frame().id))
+
+        async with self.turns:
+            return _Json(await run_in_threadpool(made))
 
     async def person(self, request: Request) -> Response:
         """What is known of the person."""
@@ -204,7 +218,7 @@ class Bench:
             sitting.describe(cells)
             return views.document(sitting)
 
-        return JSONResponse(await run_in_threadpool(described))
+        return _Json(await run_in_threadpool(described))
 
     async def together(self, request: Request) -> Response:
         """All photos of the photo's person, as rows or as the clinical report."""
@@ -233,7 +247,7 @@ class Bench:
             told = await run_in_threadpool(made)
         if is_report:
             return Response(told, media_type="text/html", headers={"content-security-policy": REPORT_POLICY})
-        return JSONResponse(told)
+        return _Json(told)
 
     async def change(self, request: Request) -> Response:
         """What changed between two photos."""
@@ -251,7 +265,7 @@ class Bench:
         async with self.turns:
             told = await run_in_threadpool(made)
         if what == "rows":
-            return JSONResponse(told)
+            return _Json(told)
         return Response(told, media_type="text/html", headers={"content-security-policy": REPORT_POLICY})
 
     async def lines(self, request: Request) -> Response:
@@ -260,7 +274,7 @@ class Bench:
         if name not in registry():
             raise LookupError(name)
         sitting = await self._sitting(request)
-        return JSONResponse(await run_in_threadpool(partial(views.lines, sitting, name)))
+        return _Json(await run_in_threadpool(partial(views.lines, sitting, name)))
 
     async def lengths(self, request: Request) -> Response:
         """What every length runs along."""
@@ -273,12 +287,12 @@ class Bench:
                 if entry.kind == "distance"
             }
 
-        return JSONResponse(await run_in_threadpool(drawn))
+        return _Json(await run_in_threadpool(drawn))
 
     async def traits(self, request: Request) -> Response:
         """HPO traits."""
         sitting = await self._sitting(request)
-        return JSONResponse(await run_in_threadpool(partial(views.traits, sitting)))
+        return _Json(await run_in_threadpool(partial(views.traits, sitting)))
 
     async def sticker(self, request: Request) -> Response:
         """The scale by a sticker that was pointed at."""
@@ -290,19 +304,21 @@ class Bench:
             raise InputError("A sticker is 4 to 60 mm wide. Give its diameter or side in mm.")
         sitting = await self._sitting(request)
         told = partial(views.sticker, sitting, mm, (ends[0], ends[1]), (ends[2], ends[3]))
-        return JSONResponse(await run_in_threadpool(told))
+        return _Json(await run_in_threadpool(told))
 
     async def growth(self, request: Request) -> Response:
         """Sizes of the form on growth charts."""
         sitting = await self._sitting(request)
-        return JSONResponse(await run_in_threadpool(partial(views.growth, sitting)))
+        return _Json(await run_in_threadpool(partial(views.growth, sitting)))
 
     async def model(self, request: Request) -> Response:
         """What a model says: its answer, its heatmap, or the page with everything."""
         sitting = await self._sitting(request)
         key, what = request.path_params["model"], request.path_params["what"]
         if what == "answer":
-            return JSONResponse(await run_in_threadpool(partial(self.shelf.answer, key, sitting)))
+            return _Json(await run_in_threadpool(partial(self.shelf.answer, key, sitting)))
+        if what == "following":
+            return _Json(await run_in_threadpool(partial(self.shelf.following, key, sitting)))
         if what == "heat":
             data = await run_in_threadpool(partial(self.shelf.heat, key, sitting))
             return Response(data, media_type="image/jpeg")
@@ -322,7 +338,7 @@ class Bench:
         if request.method == "POST":  # beside the photos, for later
             path = await run_in_threadpool(partial(self.desk.report, sitting.photo, suffix))
             await run_in_threadpool(partial(_write, path, data))
-            return JSONResponse({"path": str(path)})
+            return _Json({"path": str(path)})
         name = f"{sitting.photo.path.stem}{suffix}".encode("ascii", "replace").decode().replace("?", "_")
         name = "".join(c if c.isalnum() or c in "-_. " else "_" for c in name)
         headers = {}
@@ -425,6 +441,19 @@ async def _told(request: Request) -> Mapping[str, Any]:
     return told
 
 
+class _Json(JSONResponse):
+    """JSON of names that may be no text at all: such as those of an old Windows disk, in another encoding."""
+
+    def render(self, content: Any) -> bytes:
+        """The content as bytes; what is no character becomes a question mark."""
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+def _sentence(text: str, status: int) -> Response:
+    return PlainTextResponse(text.encode("utf-8", "replace"), status)
+
+
 def _answering(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     """An answer whose errors are one sentence."""
 
@@ -432,19 +461,30 @@ def _answering(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
         try:
             return await answer(request)
         except StaleError as error:
-            return PlainTextResponse(str(error), 409)
+            return _sentence(str(error), 409)
         except UnkeptError as error:
-            return PlainTextResponse(str(error), 507)
+            return _sentence(str(error), 507)
         except AnthropoError as error:
-            return PlainTextResponse(str(error), 422)
+            return _sentence(str(error), 422)
         except LookupError:
-            return PlainTextResponse("There is no such photo, measurement or file in this workbench.", 404)
+            return _sentence(
+                "There is no such photo, measurement or file in this workbench. If it was removed, "
+                "reload the page.",
+                404,
+            )
         except HTTPException as error:
-            return PlainTextResponse(error.detail, error.status_code)
+            return _sentence(error.detail, error.status_code)
         except ClientDisconnect:
-            return PlainTextResponse("The upload was broken off.", 400)
+            return _sentence("The upload was broken off.", 400)
         except OSError as error:
-            return PlainTextResponse(f"A file cannot be read or written ({error.strerror or error}).", 507)
+            return _sentence(f"A file cannot be read or written ({error.strerror or error}).", 507)
+        except Exception as error:
+            traceback.print_exc()
+            return _sentence(
+                f"The workbench failed at this ({type(error).__name__}), which is a fault of the program. "
+                "What was changed before is kept. Report it, with what stands in the terminal.",
+                500,
+            )
 
     return answered
 
@@ -492,6 +532,7 @@ def application(
         (f"{at}/picture", ["GET"], bench.picture),
         (f"{at}/thumbnail", ["GET"], bench.thumbnail),
         (f"{at}/points", ["PUT"], bench.points),
+        (f"{at}/frame", ["POST"], bench.frame),
         (f"{at}/person", ["PUT"], bench.person),
         (f"{at}/together", ["GET"], bench.together),
         (f"{at}/together/clinical", ["GET"], bench.together),

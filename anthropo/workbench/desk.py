@@ -23,6 +23,7 @@ from anthropo.errors import InputError, PhotoError
 from anthropo.files import held, portable_name, write
 from anthropo.measurement.landmark_file import SUFFIX
 from anthropo.photo import SUFFIXES
+from anthropo.plain import visible
 from anthropo.tables import iterate_rows
 from anthropo.video import is_video
 
@@ -39,6 +40,15 @@ _MOST_CELL, _MOST_OBSERVED = 200, 5000  # characters
 
 class UnkeptError(InputError):
     """Points could not be written, as on a full disk."""
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name can stand in a table: one line of text. Others may be any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return len(name.splitlines()) == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +184,10 @@ class Desk:
             self._forget()
         return path
 
+    def at(self, path: Path) -> Listed:
+        """The photo at a path in the folder, which may just have been added."""
+        return next(one for one in self.photos().values() if one.path == path)
+
     def remove(self, path: Path) -> None:
         """Take back a photo that was just added and is none."""
         if path.parent == self.folder / PHOTOS:
@@ -227,6 +241,11 @@ class Desk:
             most = _MOST_OBSERVED if name == "observed" else _MOST_CELL
             if len(cell) > most:
                 raise InputError(f"{name}: {len(cell)} characters, {most} at most.")
+        if not _is_text(photo.name):
+            raise InputError(
+                f"{visible(photo.name)}: its name cannot stand in a table. Rename the file, with letters, "
+                "digits and spaces, and enter it again."
+            )
         with self._lock, held(self.table):
             header, rows = self._cells()
             at = photo.name
@@ -239,7 +258,7 @@ class Desk:
             row.update({name: cell.strip() for name, cell in cells.items()})
             known = {str(Path(path)) for path in self._rows()}
             for other in self.photos().values():  # a table of some photos would hide the others
-                if str(other.path) not in known and other.id != photo.id:
+                if str(other.path) not in known and other.id != photo.id and _is_text(other.name):
                     rows.append({"photo": other.name})
             text = io.StringIO()
             writer = csv.DictWriter(text, header, restval="", extrasaction="ignore", lineterminator="\n")

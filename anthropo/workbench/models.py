@@ -7,12 +7,16 @@ import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from anthropo.batch.scores import at_declared
 from anthropo.encoder.regions import middle_square
 from anthropo.errors import InputError
+from anthropo.measurement.landmark_file import moved
+from anthropo.observation import Observation, observe
 from anthropo.report import heat
 from anthropo.report.answers import probability_words, set_words
 from anthropo.report.explanation.page import write_explanation
@@ -27,9 +31,10 @@ from anthropo.report.explanation.words import (
     stability_words,
 )
 from anthropo.report.rendering import jpeg
+from anthropo.settings import Settings
 from anthropo.workbench.sitting import Sitting
-from anthropo.workflows.cohort import PhotoReading
-from anthropo.workflows.explain import Case
+from anthropo.workflows.cohort import PhotoReading, settings_for
+from anthropo.workflows.explain import Case, follow
 from anthropo.workflows.model import Model, load_model
 
 if TYPE_CHECKING:
@@ -62,6 +67,7 @@ class Shelf:
         self._named = [Path(name) for name in named]
         self._loaded: OrderedDict[tuple[str, int], Model | NetworkModel] = OrderedDict()
         self._answers: OrderedDict[tuple[Any, bool], Case | NetworkCase] = OrderedDict()
+        self._last: tuple[tuple[str, ...], Observation] | None = None  # that a point was moved of
         self._lock = Lock()
         self._at_work = Lock()  # one model at a time: each takes all cores
         for path in self._named:
@@ -133,7 +139,34 @@ class Shelf:
 
     def answer(self, key: str, sitting: Sitting) -> Json:
         """Ranked labels, the decision, and what speaks for each."""
+        return self._told(self.case(key, sitting), sitting)
+
+    def following(self, key: str, sitting: Sitting) -> Json:
+        """The answer with what is measured from points that are being moved, and were not kept yet.
+
+        The model looks at the face again only when they are.
+        """
         case = self.case(key, sitting)
+        if not isinstance(case, Case) or case.voided or case.face is None:
+            return self._told(case, sitting)
+        with sitting.lock:
+            seen, record, landmarks = self._seen(case, sitting), sitting.record, sitting.landmarks
+        if landmarks:
+            seen = replace(seen, face=moved(seen.face, seen.first, landmarks), landmarks=landmarks)
+        return self._told(follow(case, seen, record), sitting)
+
+    def _seen(self, case: Case, sitting: Sitting) -> Observation:
+        """The face as the model's settings find it, which may not be the page's."""
+        settings = settings_for(PhotoReading(face="largest"), case.trained.manifest.settings)
+        if settings.fingerprint() == Settings(face="largest").fingerprint():
+            return sitting.observation
+        item = sitting.photo.item
+        known = (sitting.digest, settings.fingerprint(), item.columns.get("distance", ""))
+        if self._last is None or self._last[0] != known:
+            self._last = known, observe(item.path, at_declared(item, settings))
+        return self._last[1]
+
+    def _told(self, case: Case | NetworkCase, sitting: Sitting) -> Json:
         about: Json = {"decision": "", "words": [], "ranked": [], "labels": [], "changes": [], "voided": ""}
         about["page"] = isinstance(case, Case)
         about["heat"] = not isinstance(case, Case) or case.trained.task != "normality"
@@ -155,7 +188,7 @@ class Shelf:
             about["ranked"], about["decision"] = [], ""
             return about
         if case.trained.task == "labels":
-            about["words"] = [set_words(case.prediction, case.trained)]
+            about["words"] = [f"Set of labels: {set_words(case.prediction, case.trained)}."]
         about["words"] += [words for words in (gate_words(case), stability_words(case)) if words]
         about["changes"] = changes_words(case)
         values = case.record.results if case.record else {}

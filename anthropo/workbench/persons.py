@@ -14,13 +14,14 @@ from anthropo.batch.records import Record, Result
 from anthropo.errors import InputError
 from anthropo.groups.change import CHANGED, MOVED, Status
 from anthropo.measurement.registry import registry
-from anthropo.plain import minus
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.rules import read_rules
-from anthropo.report.change import interval, q_text, signed, summary, write_change
+from anthropo.report.change import interval, q_text, summary, write_change
+from anthropo.report.change import signed as difference
 from anthropo.report.clinical import shown_photo, write_clinical
 from anthropo.report.tables import number
 from anthropo.settings import Settings
+from anthropo.showing import signed
 from anthropo.workbench import views
 from anthropo.workbench.desk import Desk, Listed
 from anthropo.workbench.sitting import Sitting, request
@@ -117,7 +118,7 @@ def _row(name: str, of: Result, values: Sequence[float]) -> Json:
         "unit": "" if value.unit == "1" else value.unit,
         "pooled": number(value.value, value.unit),
         "interval": views.interval(value),
-        "z": "" if score is None else minus(f"{score.z:+.1f}"),
+        "z": "" if score is None else signed(score.z, 1),
         "values": [number(one, value.unit) for one in values],
     }
 
@@ -158,7 +159,7 @@ def told(result: ChangeResult, names: Sequence[str]) -> Json:
                         "unit": "" if one.entry.unit == "1" else one.entry.unit,
                         "before": number(one.before, one.entry.unit),
                         "after": number(one.after, one.entry.unit),
-                        "difference": signed(one.difference, one.entry.unit),
+                        "difference": difference(one.difference, one.entry.unit),
                         "interval": interval(one),
                         "q": q_text(one),
                     }

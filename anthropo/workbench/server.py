@@ -117,6 +117,7 @@ class Workbench:
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
+        self._get_ready()
         with contextlib.suppress(KeyboardInterrupt), parameters_spelled(_on_the_page):
             self._server.run(sockets=[self._socket])
         self.close()
@@ -128,7 +129,14 @@ class Workbench:
             self._thread.join(10)
         self._socket.close()
 
+    def _get_ready(self) -> None:
+        """Read what the first photo needs, while the browser opens."""
+        from anthropo.workbench.views import get_ready
+
+        threading.Thread(target=get_ready, daemon=True).start()
+
     def __enter__(self) -> Workbench:
+        self._get_ready()
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
         self._thread.start()
         while not self._server.started and self._thread.is_alive():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from anthropo.batch.records import Record, VideoSummary
 from anthropo.batch.run import MeasuredFace, measure_item, measure_observation, record_of
@@ -30,7 +33,7 @@ from anthropo.reference.growth import Growth
 from anthropo.reference.rules import Rule, read_rules
 from anthropo.settings import Settings
 from anthropo.video import is_video
-from anthropo.workbench.desk import Desk, Listed
+from anthropo.workbench.desk import PERSON, Desk, Listed
 from anthropo.workflows.trait_calling import (
     PersonTraits,
     TraitsRequest,
@@ -54,6 +57,8 @@ class Sitting:
     ----------
     desk : Desk
     photo : Listed
+    revision : int
+        To count on from.
 
     Attributes
     ----------
@@ -66,16 +71,22 @@ class Sitting:
         As `anthropo.observe`.
     """
 
-    def __init__(self, desk: Desk, photo: Listed) -> None:
+    def __init__(self, desk: Desk, photo: Listed, revision: int = 0) -> None:
         self.desk, self.photo = desk, photo
         self.lock = threading.RLock()
-        self.revision = 0
+        self.revision = revision
         self.note = ""  # about a landmark file that cannot be used
         self._video: VideoSummary | None = None
         self.measured: MeasuredFace
         self.record: Record
         self._settings = Settings(face="largest")
+        self._stamp = _stamp(photo.path)
         self._open()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the photo's file is the one that was opened, or gone."""
+        return _stamp(self.photo.path) in (self._stamp, None)
 
     def _open(self) -> None:
         """Find the face, and the points that an earlier sitting has moved."""
@@ -121,6 +132,20 @@ class Sitting:
         self.observation = best[0].observation
         self.found = places_of(self.observation.face)
         self.at, self.kept = self.found.copy(), self.found.copy()
+
+    def frame(self) -> Listed:
+        """The best frame of a video as a photo of its own beside it, of the same person."""
+        if not self.is_video:
+            raise InputError(f"{self.photo.name}: a photo has no frames.")
+        data = io.BytesIO()
+        Image.fromarray(self.observation.photo.finer().pixels).save(data, "PNG", compress_level=1)
+        path = self.desk.add(f"{self.photo.path.stem} frame.png", data.getvalue())
+        frame = self.desk.at(path)
+        known = {name: cell for name in PERSON if (cell := self.photo.columns.get(name, ""))}
+        if known and not any(frame.columns.get(name) for name in PERSON):
+            self.desk.describe(frame, known)
+            frame = self.desk.at(path)
+        return frame
 
     @property
     def digest(self) -> str:
@@ -265,6 +290,15 @@ class Sitting:
 def request() -> TraitsRequest:
     """What is asked of everybody here: the growth charts follow one another, so that each age has one."""
     return TraitsRequest(growth_reference=("who", "cdc", "adults"))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Changes with a file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def _said(photo: Listed) -> dict[str, str]:

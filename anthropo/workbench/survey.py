@@ -14,10 +14,13 @@ from anthropo.batch.run import run
 from anthropo.batch.summaries import Finished, Summary, finish
 from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
+from anthropo.parallel import Processes
+from anthropo.parallel.runner import available_cores
 from anthropo.settings import Settings
 from anthropo.workbench.desk import Desk, Listed
 
 TABLE = "faces.csv"
+_ENOUGH = 8  # photos from which on processes are worth their start
 
 
 class Stand(NamedTuple):
@@ -30,7 +33,7 @@ class Stand(NamedTuple):
 
 
 class Survey:
-    """Measures the folder in the background, one photo after another.
+    """Measures the folder in the background, by processes that leave the page what it needs.
 
     What an earlier survey, or ``anthropo measure FOLDER/cohort.csv -o FOLDER/faces.csv``, has finished is
     not measured again.
@@ -102,7 +105,8 @@ class Survey:
                 else:
                     todo.append(item)
             if todo:
-                made = run(todo, settings, finish=partial(finish, suffix=".csv"))
+                runner = Processes(available_cores(), behind=True) if len(todo) >= _ENOUGH else None
+                made = run(todo, settings, runner=runner, finish=partial(finish, suffix=".csv"))
                 with closing(cast("Generator[Finished, None, None]", made)) as finished:
                     for one in finished:
                         self._stands.append(_stand(ids[one.photo], one.photo, table.add_finished(one)))

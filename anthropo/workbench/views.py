@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,14 +14,18 @@ from PIL import Image
 
 from anthropo.batch.records import Record, Result
 from anthropo.batch.run import MeasuredFace
+from anthropo.errors import AnthropoError
+from anthropo.face.detection import power_of_two
 from anthropo.face.frame import Floats, face_axes
 from anthropo.face.landmarker import Face
+from anthropo.face.yunet import second_detector
 from anthropo.measurement import anatomy
 from anthropo.measurement.compute import Measurement, error_growth
 from anthropo.measurement.drawing import marks_on
 from anthropo.measurement.landmark_file import POINTS, anatomical_name, point_name
 from anthropo.measurement.registry import Entry, registry, resolve
-from anthropo.plain import minus
+from anthropo.photo import Photo, example_photo, read_photo
+from anthropo.plain import visible
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.rules import SUBJECTIVE
 from anthropo.reference.traits import LOOK, NOT_ASSESSED, STATUSES
@@ -26,7 +33,8 @@ from anthropo.report.growth_chart import growth_chart, growth_words
 from anthropo.report.rendering import jpeg
 from anthropo.report.tables import distance_words, interval_words, number, quantity, sign
 from anthropo.report.traits_page import compared_words, row
-from anthropo.workbench.desk import PERSON, Listed
+from anthropo.showing import signed
+from anthropo.workbench.desk import PERSON, Desk, Listed
 from anthropo.workbench.sitting import Sitting
 
 Json = dict[str, Any]
@@ -34,12 +42,32 @@ _BEYOND = 2.0  # SD
 _AROUND = 2.45  # SD within which 95 % of a two-dimensional normal distribution lie
 _THUMB = 160  # px
 _PREVIEW = 1400  # px, longer side
+_CLOSE = 1400  # px at least, longer side of what lies around the face, if the photo has them
+_AROUND_FACE = 0.35  # of the face's box, on each side of it
+_BLOCK = 8  # px that a decoder makes one of at most
+
+
+_ready = Lock()
+
+
+def get_ready() -> None:
+    """Weights, tables and libraries that a photo needs, read before there is one; once in a process."""
+    if not _ready.acquire(blocking=False):
+        return
+    with contextlib.suppress(AnthropoError, OSError):  # a photo will say it
+        path, known = Path(example_photo()), {"sex": "female", "age": "31"}
+        sitting = Sitting(Desk(path.parent, read_only=True), Listed("", path, path.name, known))
+        document(sitting)
+        traits(sitting)
+        if detector := second_detector():
+            detector(np.zeros((64, 64, 3), np.uint8))
 
 
 def listing(photos: Sequence[Listed]) -> list[Json]:
     """The photos of a folder."""
     return [
-        {"id": photo.id, "name": photo.name, "patient": photo.columns.get("patient", "")} for photo in photos
+        {"id": photo.id, "name": visible(photo.name), "patient": photo.columns.get("patient", "")}
+        for photo in photos
     ]
 
 
@@ -53,11 +81,13 @@ def document(sitting: Sitting) -> Json:
         notes += [*record.notes, *record.disagreements, *([record.remark] if record.remark else [])]
         return {
             "id": sitting.photo.id,
-            "name": sitting.photo.name,
+            "name": visible(sitting.photo.name),
             "revision": sitting.revision,
             "width": face.size[0],
             "height": face.size[1],
             "box": [round(v, 1) for v in face.box],
+            "preview": _preview_scale(sitting),
+            "close": _close(sitting.observation.face)[0],
             "points": _points(sitting, face),
             "by_hand": by_hand,
             "video": sitting.is_video,
@@ -71,7 +101,7 @@ def document(sitting: Sitting) -> Json:
                 }
                 for check in face.gate
             ],
-            "pose": {axis: minus(f"{getattr(face, axis):+.1f}°") for axis in ("yaw", "pitch", "roll")},
+            "pose": {axis: f"{signed(getattr(face, axis), 1)}°" for axis in ("yaw", "pitch", "roll")},
             "distance": distance_words(record),
             "scale": _scale(seen),
             "measurements": [_measurement(name, of, by_hand) for name, of in record.results.items()],
@@ -115,6 +145,30 @@ def _video(record: Record) -> str:
         f"{video.seconds:.1f} s of video, {video.measured} of {video.frames} frames measured and pooled."
     )
     return " ".join([measured, *(f"{remark[0].upper()}{remark[1:]}." for remark in video.remarks)])
+
+
+def _preview_scale(sitting: Sitting) -> float:
+    """Photo pixels for one of the preview, which is no finer than the face was searched in."""
+    photo = sitting.observation.photo
+    return round(max(photo.full_size) / min(_PREVIEW, int(max(photo.pixels.shape[:2]))), 3)
+
+
+def _close(face: Face) -> tuple[list[int], int]:
+    """The part of the photo around the face that is shown more finely, and how finely.
+
+    Left, top, width and height, pixels of the photo, all multiples of what a decoder can reduce by; nothing
+    where the preview is as fine.
+    """
+    size = np.array(face.size)
+    low, high = np.array(face.box[:2]), np.array(face.box[2:])
+    low, high = low - _AROUND_FACE * (high - low), high + _AROUND_FACE * (high - low)
+    first = (np.clip(low, 0, size) // _BLOCK * _BLOCK).astype(int)
+    last = (np.clip(high, 0, size) // _BLOCK * _BLOCK).astype(int)
+    longest = int((last - first).max())
+    scale = power_of_two(longest / _CLOSE)
+    if longest < _BLOCK or (last <= first).any() or scale >= size.max() / _PREVIEW:
+        return [], 1
+    return [*first.tolist(), *(last - first).tolist()], scale
 
 
 def _points(sitting: Sitting, face: Face) -> list[Json]:
@@ -261,13 +315,32 @@ _TITLES = {LOOK: "Look at: left to the eye, and unusual when measured", NOT_ASSE
 
 
 def picture(sitting: Sitting, size: str) -> bytes:
-    """The photo, upright, as a JPEG without metadata: ``"full"``, or ``"preview"`` of at most 1,400."""
+    """The photo, upright, as a JPEG without metadata.
+
+    ``"full"``, ``"close"``: what lies around the face, or ``"preview"``: all, 1,400 pixels long at most.
+    """
     photo = sitting.observation.photo
     if size == "full":
-        return jpeg(Image.fromarray(photo.finer().pixels), quality=92)
+        return jpeg(Image.fromarray(_decoded(sitting, 1).pixels), quality=92)
+    part, scale = _close(sitting.observation.face)
+    if size == "close" and part:
+        photo = _decoded(sitting, scale)
+        left, top, width, height = (n // photo.decode_scale for n in part)
+        return jpeg(Image.fromarray(photo.pixels[top : top + height, left : left + width]), quality=90)
     shown = Image.fromarray(photo.pixels)
     shown.thumbnail((_PREVIEW, _PREVIEW))
     return jpeg(shown, quality=88)
+
+
+def _decoded(sitting: Sitting, scale: int) -> Photo:
+    """The photo at `scale` photo pixels per pixel or finer.
+
+    Read anew rather than kept with the sitting's decodes: 26 megapixels are 78 MB, and many photos are open.
+    """
+    photo = sitting.observation.photo
+    if photo.decode_scale <= scale:
+        return photo
+    return read_photo(sitting.photo.path, short_side=max(1, min(photo.full_size) // scale))
 
 
 def thumbnail(pixels: Any) -> bytes:

@@ -12,12 +12,13 @@ import numpy as np
 from anthropo.errors import InputError, parameter
 from anthropo.learning.cohort import Finding, salt_of
 from anthropo.learning.intervals import Interval
-from anthropo.showing import brief, count, counts
+from anthropo.showing import brief, count, counts, draw, html
 from anthropo.workflows.cohort import Material, TrainRequest, gather
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from anthropo.learning.judged import Judged
     from anthropo.learning.relations import FaceRelation
@@ -72,6 +73,23 @@ class ComparedAttributes:
             counts(self.counts),
             count(len(self.relations), "pair"),
         )
+
+    def _repr_html_(self) -> str:
+        return html(self, "compared_attributes")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the graph of which attributes go together.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "compared_attributes", ax)
 
     def to_frame(self) -> pd.DataFrame:
         """A row per attribute and way: AUROC and what it gains over each alone, with 95 % intervals."""

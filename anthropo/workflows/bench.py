@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from anthropo.errors import InputError
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.cohort_checks import check
-from anthropo.showing import fielded
+from anthropo.showing import fielded, html
 from anthropo.workflows.cohort import CohortError, PhotoReading, settings_for
 from anthropo.workflows.export import calibration
 from anthropo.workflows.progress import Progress, silent
@@ -30,6 +30,9 @@ class BenchResult:
     notes: tuple[str, ...] = ()  # about int8 that is too slow or loses too much
 
     __repr__ = fielded
+
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each network and runtime."""
@@ -79,6 +82,9 @@ def bench_networks(
     anthropo.errors.ModelError: none.anthropo: no such model file. Give the file of ...
     """
     from anthropo.networks.bench import remarks
+
+    if not networks:
+        raise InputError("No network was named. Name one or more that `anthropo finetune` wrote.")
     from anthropo.networks.export import require_onnx
 
     require_onnx()

@@ -141,7 +141,10 @@ class Answers(ABC):
         """A row per person, and per photo that could not be used; the columns of the CSV output."""
         import pandas as pd
 
-        return pd.DataFrame(self.rows())
+        rows = self.rows()
+        # without an answer the columns are there all the same
+        named = rows or replace(self, answers=(Unanswered(patient="", photo="", reason=""),)).rows()
+        return pd.DataFrame(rows, columns=list(named[0]))
 
     @abstractmethod
     def rows(self) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import InputError, parameter
-from anthropo.showing import fielded
+from anthropo.showing import fielded, html
 from anthropo.workflows.finetuning import FinetuneRequest, Prepared, finetune, prepare
 from anthropo.workflows.progress import Progress, silent
 
@@ -33,6 +33,9 @@ class ComparedNetworks:
     def rows(self) -> list[dict[str, Any]]:
         """A row for each network and label; the figures over all labels are repeated."""
         return [row for network in self.networks for row in network.rows()]
+
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
 
     def to_frame(self) -> pd.DataFrame:
         """The rows as a table."""

@@ -25,12 +25,13 @@ from anthropo.groups.composite import (
     label_shapes,
 )
 from anthropo.learning.cohort import Case, Finding
-from anthropo.showing import brief, count, counts, given
+from anthropo.showing import brief, count, counts, draw, given, html
 from anthropo.workflows.cohort import CohortRequest, check_photos, read_matched, settings_for, store_of
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from anthropo.learning.matching import Matched
 
@@ -93,6 +94,25 @@ class CompositeResult:
         refused = f"{count(len(self.refused), 'label')} with too few people" if self.refused else ""
         return brief(self, f"patients: {counts(people)}" if people else "no label", refused)
 
+    def _repr_html_(self) -> str:
+        return html(self, "composite_result")
+
+    def plot(self, label: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw where a label's mean face differs from the controls'; without controls, its average face.
+
+        Parameters
+        ----------
+        label : str, optional
+            The first one that is compared with the controls when left out.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "composite_result", ax, label=label)
+
     def to_frame(self) -> pd.DataFrame:
         """A row for each label and landmark.
 
@@ -119,7 +139,9 @@ class CompositeResult:
                         "p_adjusted": there.p_adjusted[at],
                     }  # fmt: skip
                 rows.append(row)
-        return pd.DataFrame(rows)
+        columns = "label patients photos point landmark x y sd_x sd_y controls"
+        more = " dx dy length t2 p p_adjusted" if moved or not rows else ""
+        return pd.DataFrame(rows, columns=(columns + more).split())
 
 
 def composite(

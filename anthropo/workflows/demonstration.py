@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from anthropo.errors import InputError, parameter
 from anthropo.parallel.runner import available_cores
-from anthropo.showing import brief, facts_of
+from anthropo.showing import brief, facts_of, html
 from anthropo.synthetic import make_cohort
 from anthropo.workflows.classify import Classification
 from anthropo.workflows.cohort import Material, PhotoReading, TrainRequest, gather
@@ -84,6 +84,9 @@ class Demo:
 
     def __repr__(self) -> str:
         return brief(self, facts_of(self.evaluation), facts_of(self.case))
+
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
 
     def to_frame(self) -> pd.DataFrame:
         """The figures of the evaluation, as of `EvaluateResult`."""

@@ -49,6 +49,8 @@ def evaluate_model(
 ) -> EvaluateResult:
     """Judge a trained model as it is; see `anthropo.Model.evaluate`."""
     from anthropo.learning.judging import judge_trained
+    from anthropo.learning.model import LabelModel
+    from anthropo.learning.nearest import judge_gallery
 
     trained, path, reading = model.trained, model.path, reading or PhotoReading()
     several = trained.task == "attributes"
@@ -89,6 +91,12 @@ def evaluate_model(
         raise CohortError(people.source, findings, features.left_out, "not judged")
     features = _known(trained, features)
     questions = judge_trained(trained, features, stated)
+    nearest = None
+    if isinstance(trained.model, LabelModel):
+        nearest = judge_gallery(
+            trained.model, trained.table(features), features.labels.tolist(), features.patients.tolist(),
+            trained.manifest.cohort.patients or 0,
+        )  # fmt: skip
     if several:
         questions = of_attribute(questions, positive)
     evaluations = tuple(
@@ -101,6 +109,7 @@ def evaluate_model(
             stated=stated,
             settings={"cohort": Path(cohort).name, "method": "a trained model on a test cohort",
                       "model": path.name, "encoder": encoder.name, **identity_row(same)},
+            nearest=nearest,
             bootstrap=bootstrap,
             seed=seed,
         )

@@ -15,9 +15,11 @@ from anthropo.batch.records import Record
 from anthropo.batch.run import measure_observation, record_of
 from anthropo.batch.scores import at_declared
 from anthropo.errors import FaceError, InputError, ModelError, PhotoError
+from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import Face
 from anthropo.learning.features import Features, read_picture, subset
 from anthropo.learning.prevalence import Prevalence
+from anthropo.measurement.compute import measure_face
 from anthropo.observation import Observation, observe
 from anthropo.parallel.runner import available_cores
 from anthropo.parallel.threads import Threads, network_threads
@@ -98,6 +100,7 @@ class Case:
 
     trained: Trained  # the model that made it
     explanation: Explanation  # the prediction, and each label's log-odds as an exact sum
+    features: Features  # that were judged
     changes: tuple[Change, ...]  # smallest changes of one measurement that make the decision another one
     photo: Photo  # that is shown: of several, the one that is best to measure
     face: Face | None  # in it; None of a model that reads pictures without one
@@ -232,6 +235,7 @@ def explain(
     case = Case(
         trained=trained,
         explanation=explanation,
+        features=features,
         changes=tuple(smallest_changes(trained, features)),
         photo=first.photo if isinstance(first, Observation) else first,
         face=first.face if isinstance(first, Observation) else None,
@@ -245,6 +249,28 @@ def explain(
         return case
     site = "" if features.sites is None else str(features.sites[features.photos == shown][0])
     return _with_heat(case, encoder, features, site, reading.jobs)
+
+
+def follow(case: Case, seen: Observation, record: Record) -> Case:
+    """The case while points of its one photo are moved: measured where they are now, by `seen` and `record`.
+
+    Regions stay as they were looked at, so that what measurements add to the sums follows at once. What would
+    change the decision is left out, for it takes longer.
+    """
+    from anthropo.explanation.contributions import explain_features
+
+    face, kept = seen.face, case.features
+    values = {m.id: m.value for m in measure_face(face, seen.photo)}
+    failed = {check.name for check in face.gate if not check.ok}
+    features = replace(
+        kept,
+        measurements=np.array([[values[name] for name in kept.measurement_ids]]),
+        gate=np.array([[name in failed for name in CHECKS]]),
+        hidden=face.hidden[None],
+    )
+    labels = [one.label for one in case.explanation.labels]
+    (explanation,) = explain_features(case.trained, features, labels)
+    return replace(case, explanation=explanation, features=features, changes=(), face=face, record=record)
 
 
 def _one_person(items: Sequence[Item], request: ExplainRequest) -> list[Item]:

@@ -11,7 +11,8 @@ from anthropo.face.landmark_bundle import read_landmark_bundle
 from anthropo.learning.bundle import LANDMARKS, TRANSLATES, read_bundle
 from anthropo.learning.card import card, describe
 from anthropo.learning.methods import methods
-from anthropo.showing import brief, word
+from anthropo.showing import brief, html, word
+from anthropo.workflows.manifest import SUFFIX
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ class Inspection:
         The whole model card, as Markdown.
     methods : str
         A paragraph for a paper on how it was made and how good it is, with the works to cite; empty for what
-        `anthropo.train` did not make.
+        neither `anthropo.train` made nor a run of `measure` or `traits` is.
     attributes : AttributeModel or None
         The model, if it is one of several attributes, whose relations it knows.
     """
@@ -44,6 +45,9 @@ class Inspection:
     def __repr__(self) -> str:
         return brief(self, *(f"{name} {word(value)}" for name, value in self.rows[:3]))
 
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
+
     def to_frame(self) -> pd.DataFrame:
         """A row per entry: name, value."""
         import pandas as pd
@@ -52,12 +56,13 @@ class Inspection:
 
 
 def inspect(path: str | os.PathLike[str]) -> Inspection:
-    """Describe a model or network; nothing in the file is executed.
+    """Describe a model, a network or a run; nothing in the file is executed.
 
     Parameters
     ----------
     path : path
-        A model, a network that `anthropo finetune` wrote, a landmark model or a translation.
+        A model, a network that `anthropo finetune` wrote, a landmark model or a translation; or what a run
+        left beside its output, ``OUTPUT.run.json``.
 
     Returns
     -------
@@ -69,6 +74,8 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         If the file is no model, or is damaged, foreign or altered.
     WeightsError
         If it is a landmark model, and is damaged or altered.
+    InputError
+        If it is called ``.run.json``, and is no manifest of a run, or of an anonymous one.
 
     Examples
     --------
@@ -79,6 +86,8 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     from anthropo.learning.attributes import AttributeModel
     from anthropo.learning.trained import Trained
 
+    if str(path).endswith(SUFFIX):
+        return _run(path)
     try:
         is_network = "network" in read_bundle(path).manifest
     except ModelError as error:
@@ -106,6 +115,15 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         methods=methods(trained.manifest),
         attributes=attributes,
     )
+
+
+def _run(path: str | os.PathLike[str]) -> Inspection:
+    from anthropo.workflows.run_methods import METHODS_OF, methods_of_run, run_rows
+
+    rows = run_rows(path)
+    text = "# Run\n\n" + "".join(f"- {name}: {value}\n" for name, value in rows)
+    known = dict(rows)["command"].split()[1] in METHODS_OF
+    return Inspection(rows=tuple(rows), card=text, methods=methods_of_run(path) if known else "")
 
 
 def _landmark_model(path: str | os.PathLike[str]) -> Inspection:

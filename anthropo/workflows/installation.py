@@ -114,6 +114,11 @@ class Installation:
         """
         return tuple(part for part in self.parts if part.state in states)
 
+    def _repr_html_(self) -> str:
+        from anthropo.showing import html
+
+        return html(self, "table_of")
+
     def to_frame(self) -> pd.DataFrame:
         """A row for each part: section, name, state, found, fix."""
         import pandas as pd

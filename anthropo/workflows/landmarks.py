@@ -29,11 +29,12 @@ from anthropo.landmarks.scheme import mean_points, scheme_of
 from anthropo.landmarks.training import described, judge, train_forest
 from anthropo.licensing import check_faces
 from anthropo.parallel.runner import Runner, available_cores
-from anthropo.showing import fielded, given
+from anthropo.showing import draw, fielded, given, html
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 #: What the file says where nobody stated the terms of the photographs.
 NOT_STATED = "not stated by whoever trained it"
@@ -126,6 +127,9 @@ class LandmarkTraining:
 
     __repr__ = fielded
 
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
+
     def to_frame(self) -> pd.DataFrame:
         """A row for each point: its error on people kept apart."""
         return self.held_out.to_frame()
@@ -161,6 +165,23 @@ class LandmarkEvaluation:
     undetected: int
 
     __repr__ = fielded
+
+    def _repr_html_(self) -> str:
+        return html(self, "landmark_evaluation")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the mean annotated face with the error of each point.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "landmark_evaluation", ax)
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each point, by the first stage.

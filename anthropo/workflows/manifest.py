@@ -22,7 +22,7 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.files import file_sha256, read_text, write
 from anthropo.licensing import notice, permissive
 from anthropo.parallel.runner import available_cores, choose, unless_lost
-from anthropo.showing import fielded
+from anthropo.showing import fielded, html
 from anthropo.tables import is_table
 from anthropo.workflows.encoders import encoder_files
 
@@ -42,6 +42,7 @@ _WRITTEN = (
     "save_landmarks",
     "predictions",
     "figures",
+    "report",
 )  # parameters that name what is written
 _NO_INPUT = (*_WRITTEN, "cache")
 _ANNOTATIONS = (".pts", ".tem", ".landmarks.json")
@@ -120,6 +121,9 @@ class Verification:
         allowed = TOLERANCE if self.elsewhere else 0.0
         return not self.changed and all(one.size <= allowed for one in self.differences)
 
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
+
     def to_frame(self) -> pd.DataFrame:
         """A row for each difference: file, place, before, now, size."""
         import pandas as pd
@@ -186,6 +190,8 @@ def record_run(
 def read_manifest(path: str | os.PathLike[str]) -> RunManifest:
     """Read a manifest that `record_run` wrote; an InputError says why it is none."""
     try:
+        if os.path.isfile(path) and Path(path).suffix.lower() != ".json":
+            raise ValueError("its name does not end in .json")
         document = json.loads(read_text(Path(path)))
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA!r}")

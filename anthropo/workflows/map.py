@@ -26,12 +26,13 @@ from anthropo.groups.map import (
 from anthropo.learning.cohort import Cohort, Finding, Kind, hashed, read_cohort, salt_of, some
 from anthropo.learning.duplicates import find_duplicates
 from anthropo.learning.features import Features
-from anthropo.showing import brief, count, given, listed, word
+from anthropo.showing import brief, count, draw, given, html, listed, word
 from anthropo.workflows.cohort import EncodingRequest, check_photos
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 Pixels = NDArray[np.uint8]
 
@@ -92,6 +93,24 @@ class DrawnMap:
         at = self.groups.index[row]
         return self.groups.names[at] if at >= 0 else ""
 
+    def _repr_html_(self) -> str:
+        return html(self, "drawn_map")
+
+    def plot(self, view: str = "tsne", ax: Axes | None = None) -> Axes:
+        """Draw one of both maps, with its legend.
+
+        Parameters
+        ----------
+        view : {"tsne", "pca"}
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "drawn_map", ax, view=view)
+
     def to_frame(self) -> pd.DataFrame:
         """A row for each photo: its id, its group, and its places on both maps."""
         import pandas as pd
@@ -118,11 +137,31 @@ class MapResult:
         left_out = f"{len(self.left_out)} left out" if self.left_out else ""
         return brief(self, repr(self.drawn)[1:-1] if self.drawn else "no photo with a face", left_out)
 
+    def _repr_html_(self) -> str:
+        return html(self, "map_result")
+
+    def plot(self, view: str = "tsne", ax: Axes | None = None) -> Axes:
+        """Draw one of both maps, with its legend.
+
+        Parameters
+        ----------
+        view : {"tsne", "pca"}
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "map_result", ax, view=view)
+
     def to_frame(self) -> pd.DataFrame:
         """The frame of the map; empty without one."""
         import pandas as pd
 
-        return pd.DataFrame() if self.drawn is None else self.drawn.to_frame()
+        if self.drawn is None:
+            return pd.DataFrame(columns=["id", "by", "tsne_x", "tsne_y", "pca_1", "pca_2"])
+        return self.drawn.to_frame()
 
 
 def map_faces(

@@ -403,9 +403,10 @@ def patient_table(
     >>> int(table.loc[0, "photos_measured"]), bool(table.loc[0, "intercanthal_width_photos"] == 1)
     (1, True)
     """
-    return measure_items(
-        _named(photos), settings or Settings(), jobs=jobs, runner=runner, people=True
-    ).to_frame()
+    items = _named(photos)
+    if not items:
+        raise InputError("No photo was named.")
+    return measure_items(items, settings or Settings(), jobs=jobs, runner=runner, people=True).to_frame()
 
 
 def _named(photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Item]:

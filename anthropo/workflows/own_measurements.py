@@ -15,7 +15,7 @@ from anthropo.measurement.registry import Entry, registry
 from anthropo.observation import observe
 from anthropo.photo import example_photo
 from anthropo.settings import Settings
-from anthropo.showing import fielded
+from anthropo.showing import fielded, html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +51,9 @@ class CheckedRegistry:
     photo: str  # that they were tried on; empty: the example photo
 
     __repr__ = fielded
+
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each measurement."""

@@ -46,6 +46,7 @@ from anthropo.reference.own_curves import MANY, BuiltCurves, build_curves, refus
 from anthropo.reference.tables import ReferenceRow, instrument_name
 from anthropo.reference.tables import as_csv as rows_as_csv
 from anthropo.settings import Settings
+from anthropo.showing import html
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ class BuiltReference:
             return self.curves.sentence()
         kinds = len({row.measurement for row in self.rows})
         return f"{len(self.rows)} rows, {kinds} measurements, from {self.people} people"
+
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
 
     def to_frame(self) -> pd.DataFrame:
         """The table, with the columns of its file."""

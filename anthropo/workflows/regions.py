@@ -8,20 +8,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anthropo.encoder.encoders import ONNX, ChipEncoder
-from anthropo.encoder.regions import DEFAULT_REGIONS
-from anthropo.errors import InputError, parameter
+from anthropo.encoder.encoders import ChipEncoder
+from anthropo.encoder.several import AnyEncoder, each_of
 from anthropo.learning.cohort import Cohort, Finding, read_cohort
 from anthropo.learning.cohort_checks import by_level, validate
 from anthropo.learning.features import Features
 from anthropo.learning.identity import resolve
-from anthropo.showing import given
-from anthropo.workflows.cohort import CohortError, EncodingRequest
-from anthropo.workflows.encoders import is_network_file
+from anthropo.showing import draw, given, html
+from anthropo.workflows.cohort import CohortError, EncodingRequest, seen_before
+from anthropo.workflows.encoders import chosen_regions
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from anthropo.groups.regions import Discovery
     from anthropo.learning.matching import Matched
@@ -40,7 +40,8 @@ class RegionsRequest(EncodingRequest):
     folds : int
         Heatmaps are of people whom the model has not seen.
     encoder : str
-        "face-resnet", "efficientnet-lite0" or "timm:NAME".
+        "face-resnet", "efficientnet-lite0", "timm:NAME", "onnx:FILE" or the file of a network; several with
+        commas. Heatmaps of an ONNX file are made by occlusion, which takes hundreds of looks at each face.
     encoder_weights : path, optional
     allow_duplicates : bool
         Whether one photograph may be under different patients.
@@ -79,6 +80,26 @@ class RegionsResult:
     def left_out(self) -> tuple[tuple[str, str], ...]:
         """Photos that could not be used, each with the reason."""
         return self.features.left_out
+
+    def _repr_html_(self) -> str:
+        return html(self, "regions_result")
+
+    def plot(self, kind: str = "measurements", ax: Axes | None = None) -> Axes:
+        """Draw what distinguishes the label.
+
+        Parameters
+        ----------
+        kind : {"measurements", "regions", "heatmap"}
+            The largest differences of measurements, what each region adds to the log-odds, or the difference
+            of the mean heatmaps.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "regions_result", ax, kind=kind)
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each measurement, region and column of metadata: its effect size and significance."""
@@ -129,27 +150,22 @@ def distinguish(
     # before the photos are read
     two_groups([case.label for case in people.cases], [case.patient for case in people.cases], label)
     people, matched = _matched(people, label, request.match)
-    if "," in request.encoder or request.encoder.startswith(ONNX) or is_network_file(request.encoder):
-        raise InputError(
-            f"{parameter('encoder', request.encoder)}: maps of many faces need one encoder of regions with "
-            "gradients, and are not drawn by occlusion. Choose face-resnet, efficientnet-lite0 or timm:NAME."
-        )
     encoded = request.encode(people, progress)
-    assert isinstance(encoded.encoder, ChipEncoder)
-    features = encoded.features
+    features, encoder = encoded.features, encoded.encoder
+    regions = chosen_regions(encoder, (), encoded.settings.no_face)
     allowed = request.allow_duplicates
     findings = validate(people, features, allow_duplicates=allowed)
     features, _, found = resolve(people.source, features, request.same_person, allow_duplicates=allowed)
-    findings = by_level([*findings, *found])
+    findings = by_level([*findings, *found, *seen_before(people.source, features, encoder)])
     if any(finding.level == "error" for finding in findings):
         raise CohortError(people.source, findings, features.left_out, "cannot be compared")
     with progress(pictures(features, label, request.people), "drawing heatmaps") as advance:
         discovery = discover(
             features,
             label,
-            encoded.encoder,
+            encoder,
             encoded.settings,
-            regions=DEFAULT_REGIONS,
+            regions=regions,
             folds=request.folds,
             most=request.people,
             permutations=request.permutations,
@@ -162,15 +178,22 @@ def distinguish(
         **({"matched": matched.sentence()} if matched else {}),
         "cohort": Path(cohort).name,
         "method": f"{discovery.folds}-fold cross-validation by patient, {label} against all other labels",
-        "encoder": encoded.encoder.name,
-        "regions": ", ".join(DEFAULT_REGIONS),
-        "heatmaps": f"one photo of each of {discovery.maps.n} people and {discovery.maps.n_others} others",
+        "encoder": encoder.name,
+        "regions": ", ".join(regions),
+        "heatmaps": f"{_how(encoder)}, one photo of each of {discovery.maps.n} people and "
+        f"{discovery.maps.n_others} others",
         "photos": f"{len(features)}, {len(features.left_out)} left out",
         "seed": str(request.seed),
     }
     return RegionsResult(
         discovery=discovery, features=features, settings=described, matched=matched, findings=tuple(findings)
     )
+
+
+def _how(encoder: AnyEncoder) -> str:
+    """How heatmaps of an encoder are made."""
+    smooth = {not isinstance(one, ChipEncoder) or one.backend.differentiable for one in each_of(encoder)}
+    return " and ".join(name for name, of in (("gradients", True), ("occlusion", False)) if of in smooth)
 
 
 def _matched(people: Cohort, label: str, columns: Sequence[str]) -> tuple[Cohort, Matched | None]:

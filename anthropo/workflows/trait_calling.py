@@ -252,6 +252,23 @@ class Findings:
         """Everything that was asked for and could not be provided."""
         return list(dict.fromkeys([*self.lost, *(note for person in self.people for note in person.notes)]))
 
+    def _repr_html_(self) -> str:
+        return html(self, "findings")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw in how many people each trait is present or borderline; of one person, the z of each trait.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "findings", ax)
+
     def to_frame(self) -> pd.DataFrame:
         """A row for each person, trait and side, and one for who could not be measured."""
         import pandas as pd
@@ -386,6 +403,8 @@ class TraitsTask:
 def prepare(photos: Photos, request: TraitsRequest) -> TraitsTask:
     """Find photos and people; what cannot be used is an error before any photo is read."""
     items = collect(as_names(photos))
+    if not items:
+        raise InputError("No photo was named.")
     corrections = (
         Corrections(request.landmarks, [i.path for i in items]) if request.landmarks is not None else None
     )

@@ -19,12 +19,13 @@ from anthropo.files import held, write
 from anthropo.learning.manifest import PhotoSettings
 from anthropo.learning.training import landmark_weights
 from anthropo.licensing import check_faces
-from anthropo.showing import fielded, given
+from anthropo.showing import draw, fielded, given, html
 from anthropo.workflows.cohort import PhotoReading, settings_for
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from anthropo.translation.file import About, Translation
     from anthropo.translation.judging import Judgement
@@ -113,6 +114,25 @@ class TrainedTranslation:
     notes: tuple[str, ...] = ()
 
     __repr__ = fielded
+
+    def _repr_html_(self) -> str:
+        return html(self, "trained_translation")
+
+    def plot(self, to: str = "B", ax: Axes | None = None) -> Axes:
+        """Draw how far translation moves each landmark.
+
+        Parameters
+        ----------
+        to : {"B", "A"}
+            The domain that is translated to.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; on a figure of its own when left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        return draw(self, "trained_translation", ax, to=to)
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each direction and landmark, or measurement: what moved, by how much."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from anthropo.errors import WeightsError
 from anthropo.face.weights import KNOWN, Weights, locate
 from anthropo.files import file_sha256
-from anthropo.showing import brief, count
+from anthropo.showing import brief, count, html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +43,9 @@ class Models:
     def __repr__(self) -> str:
         there = sum(one.path is not None for one in self.installed)
         return brief(self, f"{there} of {count(len(self.installed), 'model')} there")
+
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each file of weights."""

@@ -67,12 +67,25 @@ def task_of(thing: Any) -> str:
     return next((task for task, starts in TASKS.items() if module.startswith(starts)), "More")
 
 
-def summary(thing: object) -> str:
-    """The first sentence of a docstring, as reStructuredText; empty of what has none of its own."""
+def summary(thing: object, room: str = "", name: str = "") -> str:
+    """The first sentence of a docstring, or of the comment above a constant, as reStructuredText."""
     if not inspect.isclass(thing) and not inspect.isroutine(thing):
-        return ""
+        own = type(thing).__module__.startswith("anthropo")
+        return sentence(comment_above(room, name)) if not own else summary(type(thing))
     said = (inspect.getdoc(thing) or "").split("\n\n", 1)[0].replace("\n", " ")
     return re.sub(r"([|*_])", r"\\\1", re.sub(r"\s*\[\d+\]_", "", said))
+
+
+def comment_above(room: str, name: str) -> str:
+    """What ``#:`` says of a constant, where the room has it from."""
+    folder = Path(importlib.import_module(room).__file__ or "").parent
+    stub = (folder / "__init__.pyi").read_text(encoding="utf-8")
+    module = re.search(rf"^from \.([\w.]+) import {name} as {name}$", stub, re.MULTILINE)
+    assert module is not None, f"{room}.{name} is exported by no line of its own"
+    source = (folder / f"{module[1].replace('.', '/')}.py").read_text(encoding="utf-8")
+    found = re.search(rf"((?:^#: .*\n)+){name}\b", source, re.MULTILINE)
+    assert found is not None, f"{room}.{name}: write a comment #: above it"
+    return " ".join(line.removeprefix("#: ") for line in found[1].splitlines())
 
 
 def sentence(comment: str) -> str:
@@ -94,7 +107,7 @@ def table(room: str, names: Iterable[str]) -> Iterator[str]:
         thing = getattr(importlib.import_module(room), name)
         home = "anthropo" if _also_at_the_top(name, thing) else room
         yield f"   * - :py:obj:`{name} <{home}.{name}>`"
-        yield f"     - {summary(thing)}"
+        yield f"     - {summary(thing, room, name)}"
     yield ""
 
 
@@ -107,6 +120,8 @@ def entry(room: str, name: str) -> Iterator[str]:
         yield "   :members:"
     yield from (["   :no-value:"] if kind == "data" else [])
     yield ""
+    if kind == "data" and not type(thing).__module__.startswith("anthropo"):
+        yield from (f"   {summary(thing, room, name)}", "")
 
 
 def titled(text: str, sign: str = "=") -> list[str]:

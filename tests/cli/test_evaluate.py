@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,28 @@ def test_a_model_on_a_test_cohort(gallery: Path, synthetic: Path, tmp_path: Path
     assert sum(g["n_photos"] for g in made["subgroups"]["sex"].values()) == len(rows)
     assert made["positive"] is None  # the model has a third label, which it matches
     assert made["models"]["hybrid"]["sensitivity"]["value"] > 0.8  # it has seen them
+
+
+def test_matched_labels_of_a_model_are_looked_for_in_its_gallery(
+    gallery: Path, synthetic: Path, tmp_path: Path, invoke: Invoke
+) -> None:
+    others = [row for row in rows_of(synthetic) if row["label"] == "synthetic-B"][3:9]  # 3 are in the gallery
+    rows = [*two_labels(synthetic)[:4], *({**row, "label": "Zoë syndrome"} for row in others)]
+    table, page = write(tmp_path / "test.csv", rows), tmp_path / "e.html"
+    for output in (tmp_path / "e.json", page):
+        result = invoke("evaluate", table, "--model", gallery, "-o", output, "--allow-duplicates")
+        assert result.exit_code == 0
+    said = "Matching: 6 patients of 1 label that the model only matches, compared with its gallery."
+    assert said in result.stdout
+    assert said in page.read_text("utf-8")
+    assert re.search(r"all labels \(3; 35 patients\) +top 1 +\d\.\d+ \(.* to .*\) +0\.333", result.stdout)
+    made = read(tmp_path / "e.json")["nearest"]
+    assert made["by_model"]
+    assert made["galleries"]["matched labels"] == {"labels": 1, "patients": 3, "figures": {}, "chance": {}}
+    assert made["galleries"]["all labels"]["figures"]["top_1"]["n"] == 6
+    without = write(tmp_path / "without.csv", rows[:4])
+    result = invoke("evaluate", without, "--model", gallery, "--allow-duplicates", "--bootstrap", 100)
+    assert "Matching" not in result.stdout
 
 
 def test_the_training_table_itself_is_warned_of(gallery: Path, invoke: Invoke) -> None:

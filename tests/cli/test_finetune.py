@@ -46,6 +46,7 @@ def trained(table: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
     net = tmp_path_factory.mktemp("net") / "net.anthropo"
     words = ["finetune", str(table), "--recipe", "skin-five", "-o", str(net), *SMALL, *options("epochs=3")]
+    words += ["--figures", str(net.parent / "figures")]
     before = torch.get_num_threads()
     result = CliRunner().invoke(cli, words, prog_name="anthropo")
     assert result.exit_code == 0, result.output
@@ -99,11 +100,15 @@ def test_no_file_name_is_kept_in_a_network(
 def test_its_history_lies_beside_it(trained: tuple[Path, str, str]) -> None:
     net, _, _ = trained
     assert sorted(p.name for p in net.parent.iterdir()) == [
+        "figures",
         "net.anthropo",
         "net.anthropo.run.json",
         "net.history.json",
         "net.history.png",
     ]
+    figures = sorted(p.name for p in (net.parent / "figures").iterdir())
+    assert figures == ["loss.pdf", "loss.svg", "metric.pdf", "metric.svg"]
+    assert "balanced accuracy, validation" in (net.parent / "figures" / "metric.svg").read_text("utf-8")
     history = json.loads((net.parent / "net.history.json").read_text())
     assert history["metric"] == "balanced accuracy"
     assert [e["epoch"] for e in history["views"]["image"]] == [1, 2, 3]

@@ -46,10 +46,13 @@ def test_train_and_evaluate(annotated_faces: Path, tmp_path: Path, invoke: Invok
             tmp_path / name,
             "-j",
             "1",
+            "--figures",
+            tmp_path / "figures",
         )
         assert done.exit_code == 0, done.stderr
     assert json.loads((tmp_path / "error.json").read_text())["faces"] == 8
     assert "data:image/png" in (tmp_path / "error.html").read_text()
+    assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == ["errors.pdf", "errors.svg"]
 
     done = invoke("inspect", model)
     assert "public domain" in done.stdout

@@ -54,7 +54,7 @@ DIFFER = {
     "--recipe": "of one network, or of several that are compared",
     "--warm-start": "several networks can begin alike with ImageNet only",
     "--calibrate": "what int8 of a file, or of a comparison, is calibrated by",
-    "--encoder": "maps need one encoder with gradients, models take several of any kind",
+    "--encoder": "of groups face-resnet is the default, models have another for photos without faces",
     "--domain": "of an adaptation of numbers, or of the training of a network",
     "--target": "of an adaptation of numbers, or of the training of a network",
     "--landmark-model": "what photos are measured with, or what is judged",

@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 from cohorts import FAST, rows_of, synthetic, two_labels, write
 from conftest import refused
+from own_networks import arcface_like
 from PIL import Image
 
 Invoke = Callable[..., Result]
@@ -44,10 +45,20 @@ def written(cohort: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory)
     for suffix in ("json", "html", "png"):
         path = folder / f"found.{suffix}"
         arguments = ["regions", cohort, "--label", "synthetic-A", "-o", path, "--cache", cache, *QUICK]
+        arguments += ["--figures", folder / "figures"] if suffix == "png" else []
         result = CliRunner().invoke(cli, [str(a) for a in arguments], prog_name="anthropo")
         assert result.exit_code == 0, result.output
         made[suffix], made["text"] = path, result.output
     return made
+
+
+def test_figures_for_a_paper(written: dict[str, Any]) -> None:
+    folder = written["png"].parent / "figures"
+    names = ("heatmaps", "measurements", "regions")
+    assert {p.name for p in folder.iterdir()} == {f"{n}.{kind}" for n in names for kind in ("svg", "pdf")}
+    assert "synthetic-A, mean of 3" in (folder / "heatmaps.svg").read_text("utf-8")
+    assert "Palpebral fissure length, right" in (folder / "measurements.svg").read_text("utf-8")
+    assert "3 figures written" in written["text"]
 
 
 def test_finds_what_was_changed(written: dict[str, Any]) -> None:
@@ -83,6 +94,28 @@ def test_json_says_everything(written: dict[str, Any]) -> None:
     assert p.min() == pytest.approx(made["maps"]["smallest_p"])
     assert ((p + 1e-9 >= 1 / 101) & (p <= 1)).all()
     assert made["settings"]["encoder"] == "face-resnet"
+
+
+def test_encoders_without_gradients_and_several(
+    cohort: Path, cache: Path, tmp_path: Path, invoke: Invoke
+) -> None:
+    arcface_like(tmp_path / "own.onnx")
+    own = f"onnx:{tmp_path / 'own.onnx'}"
+    for encoder, how, regions in (
+        (own, "occlusion", 1),
+        (f"face-resnet,{own}", "gradients and occlusion", 5),
+    ):
+        out = tmp_path / "found.json"
+        arguments = ("-o", out, "--cache", cache, "--encoder", encoder, *QUICK)
+        result = invoke("regions", cohort, "--label", "synthetic-A", *arguments)
+        assert result.exit_code == 0, result.stderr
+        made = json.loads(out.read_text())
+        assert made["settings"]["heatmaps"] == f"{how}, one photo of each of 3 people and 3 others"
+        assert len(made["regions"]) == regions
+        # the sums of both maps are what the regions say of these people, and no map is empty
+        assert np.abs(made["maps"]["difference"]).max() > 0
+    both = [e["name"] for e in made["regions"]]
+    assert sum(name.startswith("face@") for name in both) == 2
 
 
 def test_terminal_tells_the_same(written: dict[str, Any]) -> None:

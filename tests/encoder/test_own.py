@@ -237,6 +237,7 @@ SOUND = 'size = 32\nmean = 0\nscale = 255\ncolour = "RGB"\nalignment = "photo"\n
         (SOUND.replace('colour = "RGB"\n', ""), "colour is missing: order of the channels"),
         (SOUND + "dimension = 5\n", "states dimension = 5, and the file states 4"),
         (SOUND + 'output = "fc1"\n', "no output 'fc1', which its sidecar names. There are embedding"),
+        (SOUND.replace("RGB", "\\u202e"), r"colour = \u202e: needs to be RGB, BGR or grey"),
         (SOUND + "permissive = true\n", "permissive = true needs licence and data"),
         (SOUND + 'commercial_use = "yes"\n', "commercial_use = yes: needs to be true or false"),
         ("size = ", "not valid TOML"),

@@ -18,8 +18,8 @@ from yunet_graph import write_yunet
 import anthropo
 from anthropo.batch import Item, Record, measure_item
 from anthropo.errors import FaceError, WeightsError
-from anthropo.face import yunet
-from anthropo.face.detection import five_points
+from anthropo.face import landmarker, yunet
+from anthropo.face.detection import Candidate, _Place, five_points, in_colour
 from anthropo.face.frame import Floats
 from anthropo.face.landmarker import Face, read_face, read_faces
 from anthropo.face.weights import YUNET, find, locate
@@ -62,6 +62,53 @@ def record_of(path: Path, **options: object) -> Record:
     settings = anthropo.Settings(**options)  # type: ignore[arg-type]
     (record,) = measure_item(Item(str(path)), settings)
     return record
+
+
+def test_a_doubtful_face_that_is_seen_at_once_is_looked_for_no_further(
+    portrait: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = np.asarray(Image.fromarray(portrait).resize((1400, 1400), Image.Resampling.BICUBIC))
+    plain, detector, sides = of(large), second_detector(), []
+    assert detector is not None
+
+    def watched(image: Pixels) -> list[Found]:
+        sides.append(max(image.shape))
+        return detector(image)
+
+    monkeypatch.setattr(landmarker, "_DOUBTFUL", 0.0)
+    monkeypatch.setattr(yunet, "second_detector", lambda path: watched)
+    face = of(large, face="largest")
+    assert set(sides) == {320, 128}
+    unit = np.linalg.norm(plain.landmarks[36] - plain.landmarks[45])
+    assert np.abs(face.landmarks - plain.landmarks).max() < 0.03 * unit
+    sides.clear()
+    small = np.full((1400, 1400, 3), 127, np.uint8)
+    small[:150, :150] = np.asarray(Image.fromarray(portrait).resize((150, 150)))
+    of(small, face="largest")
+    assert 960 in sides  # beside a small face there may be more than the coarse picture shows
+
+
+def test_somebody_beside_a_doubtful_face_is_still_seen(
+    portrait: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turned = rolled(portrait, 60)[0]  # which dlib's detector does not see
+    both = np.full((800, 1500, 3), 127, np.uint8)
+    both[100:660, 50:610] = portrait
+    both[: len(turned), 700 : 700 + turned.shape[1]] = turned[:800]
+    monkeypatch.setattr(landmarker, "_DOUBTFUL", 0.0)
+    with pytest.raises(FaceError, match="2 faces found, 1 needed"):
+        of(both)
+
+
+@pytest.mark.parametrize("centre", [(256.0, 200.0), (20.0, 15.0), (508.0, 300.0), (-300.0, -300.0)])
+def test_a_part_of_the_photo_shows_what_the_whole_one_does(
+    astronaut: Pixels, centre: tuple[float, float]
+) -> None:
+    place = _Place(Photo.from_array(astronaut), Candidate(np.array(centre), 170.0, 0.9))
+    for degrees in (0, 30, 135):
+        cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        seen, matrix = place.turned(place.size * np.array([[cos, -sin], [sin, cos]]))
+        np.testing.assert_array_equal(seen, in_colour(astronaut, matrix, *seen.shape[:2]))
 
 
 def of(pixels: Pixels, **options: object) -> Face:

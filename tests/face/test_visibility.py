@@ -18,8 +18,9 @@ from anthropo.face import _engine
 from anthropo.face.landmarker import Face
 from anthropo.face.parts import hidden_words, named
 from anthropo.face.scheme import MIRROR
-from anthropo.face.visibility import Cover, cover_model, read_cover_model
+from anthropo.face.visibility import EXTENT, Cover, cover_model, read_cover_model
 from anthropo.face.weights import locate
+from anthropo.measurement.compute import measure_face
 from anthropo.synthetic import occlude
 
 Pixels = NDArray[np.uint8]
@@ -209,6 +210,28 @@ def test_what_is_hidden_is_known(
     checks = {c.name: c for c in face.gate}
     assert checks["hidden"].value == face.hidden[17:].sum()
     assert checks["hidden"].ok == (not face.hidden[17:].any())
+
+
+@pytest.mark.parametrize("below", [0.0, 0.02])
+def test_the_edge_of_a_mask_is_no_outline_of_the_face(plain: Face, below: float) -> None:
+    """Where a mask ends at the jaw, the map is seen at the points of the outline and hidden just inside."""
+    cover, points = plain.cover, plain.landmarks
+    assert cover is not None
+    side = len(cover.seen)
+    rows, columns = np.mgrid[:side, :side]
+    at = points @ cover.there[:, :2].T + cover.there[:, 2]
+    jaw = np.interp(columns, at[4:13, 0], at[4:13, 1], left=0, right=0) - below * side / EXTENT
+    masked = (rows > at[51, 1]) & (rows < jaw - 1.5)
+    face = replace(plain, cover=replace(cover, seen=np.where(masked, 0.02, 0.98).astype(np.float32)))
+    assert not face.cover.hides(points[[6, 7, 8, 9, 10]]).any()  # type: ignore[union-attr]
+    assert face.hidden[[6, 7, 8, 9, 10]].all()
+    assert face.hidden[57]
+    assert not face.hidden[[0, 1, 2, 14, 15, 16]].any()
+    assert not face.hidden[17:48].any()
+    values = {v.id: v for v in measure_face(face)}
+    assert "the chin" in values["face_height"].reason
+    assert np.isnan(values["face_height"].value)
+    assert np.isfinite(values["intercanthal_width"].value)
 
 
 def test_mirrored_photo_has_mirrored_visibility(astronaut: Pixels, plain: Face) -> None:

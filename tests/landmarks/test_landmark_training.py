@@ -9,6 +9,7 @@ import dlib
 import numpy as np
 import pytest
 from PIL import Image
+from shown import shows_itself
 
 import anthropo
 from anthropo.container import completed, write_container
@@ -235,6 +236,7 @@ def test_coverage_of_the_spreads_interval(model: Path, annotated_faces: Path) ->
     assert list(frame["point"][:2]) == ["p0", "p1"]
     assert frame["coverage"].mean() > 0.8
     assert {"error", "error_packaged", "spread"} <= set(frame.columns)
+    assert "outer-canthal distances" in shows_itself(judged)
 
 
 def test_a_second_stage_of_its_own(annotated_faces: Path, small: ForestOptions, tmp_path: Path) -> None:

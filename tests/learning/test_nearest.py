@@ -6,9 +6,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from simulated import simulated
 
-from anthropo.learning.model import joined
-from anthropo.learning.nearest import ALL, MATCHED, judge_nearest
+from anthropo.learning.features import feature_frame
+from anthropo.learning.model import LabelModel, Options, joined, vectors
+from anthropo.learning.nearest import ALL, MATCHED, judge_gallery, judge_nearest
 
 
 def people(
@@ -90,3 +92,38 @@ def test_each_encoder_counts_alike_whatever_it_sees() -> None:
     np.testing.assert_allclose((x[:, 32:] ** 2).sum(1), 1)
     alone = joined({"face": regions["face@a"], "eyes": regions["eyes@a"]}, 5)
     np.testing.assert_allclose((alone**2).sum(1), 2)
+
+
+def test_people_are_looked_for_in_a_models_gallery() -> None:
+    """Ranks of other people are those of a plain comparison; who is of no such label is not asked about."""
+    counts = {"control": 24, "affected": 24} | {f"rare {c}": 3 for c in "abcdefg"}
+    learned = simulated(counts, strength=4.0)
+    model = LabelModel.fit(learned, Options(min_patients=4, classifier="linear"))
+    others = simulated(dict.fromkeys(counts, 2) | {"unknown": 2}, strength=4.0, seed=1, photos=2)
+    table, labels, who = feature_frame(others), others.labels.tolist(), others.patients.tolist()
+    made = judge_gallery(model, table, labels, who, 69)
+    assert made is not None
+    assert (made.asked, made.labels, made.alone, made.by_model) == (14, 7, 0, True)
+    matched, every = made.galleries[MATCHED], made.galleries[ALL]
+    assert (matched.labels, matched.patients, every.labels, every.patients) == (7, 21, 9, 69)
+    assert list(matched.figures) == list(every.figures) == ["top_1", "top_5"]
+    assert matched.chance["top_1"] == pytest.approx(1 / 7)
+    assert model.gallery is not None
+    there = vectors(table, model.classifier.columns_)
+    hits = []
+    for name in dict.fromkeys(p for p, label in zip(who, labels, strict=True) if label.startswith("rare")):
+        rows = [i for i, p in enumerate(who) if p == name]
+        cosine = model.gallery.similarity(there[rows]).mean(0)
+        hits.append(model.gallery.labels[int(cosine.argmax())] == labels[rows[0]])
+    assert matched.figures["top_1"].value == pytest.approx(np.mean(hits))
+    assert matched.figures["top_1"].value > 0.7
+    assert "7 labels that the model only matches, compared with its gallery." in made.sentence()
+    few = [label.startswith("rare a") for label in labels]
+    part = judge_gallery(
+        model, table[few].reset_index(drop=True), ["rare a"] * sum(few), ["p"] * sum(few), 69
+    )
+    assert part is not None
+    assert (part.asked, part.alone) == (1, 6)
+    assert judge_gallery(model, table, ["control"] * len(table), who, 69) is None
+    trained = LabelModel.fit(simulated({"control": 12, "affected": 12}), Options(classifier="linear"))
+    assert judge_gallery(trained, table, labels, who, 24) is None

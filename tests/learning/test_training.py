@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +12,8 @@ import pytest
 from simulated import ENCODER, simulated
 from sklearn.metrics import roc_auc_score
 
-from anthropo.errors import InputError, ModelError
-from anthropo.learning import deep, measured
+from anthropo.errors import AnthropoError, InputError, ModelError
+from anthropo.learning import deep, judging, measured
 from anthropo.learning.features import Features, feature_frame, subset
 from anthropo.learning.judging import cross_validate, judge_trained, steps, variants
 from anthropo.learning.manifest import Counts
@@ -20,6 +21,7 @@ from anthropo.learning.model import Options
 from anthropo.learning.normality import OUTSIDE, WITHIN
 from anthropo.learning.trained import Trained
 from anthropo.learning.training import fit_model, make_trained
+from anthropo.parallel import Lost, Threads
 from anthropo.settings import Settings
 
 FAST = Options(classifier="svm")
@@ -52,6 +54,35 @@ def test_jobs_change_nothing() -> None:
         np.testing.assert_array_equal(judged.proba, other[name].proba)
         np.testing.assert_array_equal(judged.decision, other[name].decision)
         np.testing.assert_array_equal(judged.sets, other[name].sets)
+
+
+def test_processes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # no regions, since `_small` is unknown to processes
+    features, options = cohort(control=30, noonan=25), replace(FAST, parts=frozenset({"measurements"}))
+    how: dict[str, Any] = {"repeats": 1, "baselines": False, "keep_refits": True, "jobs": 2}
+    threads = cross_validate(features, options, **how)
+    monkeypatch.setattr(judging, "_ENOUGH", 1)
+    calls: list[None] = []
+    processes = cross_validate(features, options, **how, on_progress=lambda: calls.append(None))
+    assert len(calls) == judging.steps(features, options, "labels", 5, False, 1)
+    judged, other = (made.questions[0].models["hybrid"] for made in (threads, processes))
+    for of in ("proba", "decision", "sets", "typicality", "truth", "fold"):
+        np.testing.assert_array_equal(getattr(judged, of), getattr(other, of))
+    for one, again in zip(threads.refits, processes.refits, strict=True):
+        assert (one.meta, one.without) == (again.meta, again.without)
+        for array in one.arrays:
+            np.testing.assert_array_equal(one.arrays[array], again.arrays[array])
+
+
+def test_killed_processes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_order(_: Any, work: Any, items: Any) -> Iterator[Lost]:
+        yield from (Lost("the process that worked on it was killed (SIGKILL)") for _ in items)
+
+    monkeypatch.setattr(Threads, "in_order", in_order)
+    with pytest.raises(
+        AnthropoError, match=r"cannot be judged: the process .* was killed .*, twice. Use few"
+    ):
+        cross_validate(cohort(control=20, noonan=20), FAST)
 
 
 def test_answers_stand_beside_their_own_photos() -> None:

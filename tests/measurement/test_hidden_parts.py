@@ -18,7 +18,7 @@ from anthropo.face.landmarker import Face
 from anthropo.face.visibility import Cover
 from anthropo.measurement import find_scale, parse_scale
 from anthropo.measurement.colour import unlike
-from anthropo.measurement.compute import Measurement, by_id, measure_face
+from anthropo.measurement.compute import Measurement, by_id, measure_face, measured_values
 from anthropo.measurement.hidden import hidden_measurement, hidden_reason
 from anthropo.measurement.registry import AREA_UNIT, LENGTH_UNIT, MM_UNIT, registry
 from anthropo.measurement.sampling import Region
@@ -227,3 +227,26 @@ def test_blue_lips_of_a_photo_are_void_and_pale_ones_are_not(
         if void:
             assert values["lip_b"].reason == "what is where the lips should be does not look like lips"
         assert math.isfinite(values["perioral_a"].value)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_values_alone_are_those_of_measuring(seen: anthropo.Observation, force: bool) -> None:
+    turned = tuple(replace(check, ok=False) for check in seen.face.gate[:4])
+    faces = [
+        seen.face,
+        seen.first,
+        replace(seen.face, gate=turned + seen.face.gate[4:]),
+        without(seen.face, [36, 48, 30]),
+        replace(
+            seen.face, landmarks=seen.face.landmarks - (seen.face.landmarks[48, 0], 0)
+        ),  # beyond the border
+    ]
+    void = set()
+    for face in faces:
+        whole = {m.id: m.value for m in measure_face(face, seen.photo, force=force)}
+        alone = measured_values(face, seen.photo, force=force)
+        assert set(alone) == set(whole)
+        # other shapes of arrays are summed in another order
+        np.testing.assert_allclose([alone[name] for name in whole], list(whole.values()), rtol=0, atol=1e-10)
+        void.add(sum(map(math.isnan, whole.values())))
+    assert len(void) > 2  # not all of them lack the same

@@ -12,6 +12,7 @@ import torch
 from looks import Stopped, look, small, stop_at
 from noise import write_cohort
 from PIL import Image
+from shown import shows_itself
 
 from anthropo.encoder.encoders import SEEN
 from anthropo.encoder.regions import DEFAULT_REGIONS
@@ -158,6 +159,8 @@ def test_an_embedding_is_classified_by_a_head_that_leaves_it(supcon: tuple[Finet
     np.testing.assert_allclose(p.sum(1), 1)
     assert set(made.by_label) == {"cold", "warm"}
     assert made.overall["auroc"].value > 0.7
+    assert "On people who were kept apart" in shows_itself(made)
+    assert made.plot("metric").get_ylabel() == "verification AUROC, validation"
     with np.load(checkpoint) as kept:
         body = kept["best_module"]
     module = flat(made.network.modules[0])

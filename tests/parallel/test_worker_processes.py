@@ -69,6 +69,11 @@ def test_the_work_is_done_elsewhere_and_by_several() -> None:
     assert until_gone(*pids)  # type: ignore[arg-type]
 
 
+def test_they_can_leave_other_programs_what_these_need() -> None:
+    assert set(Processes(2, behind=True).in_order(works.niceness, range(4))) == {19}
+    assert set(Processes(2).in_order(works.niceness, range(4))) == {os.nice(0)}
+
+
 def test_nothing_to_do() -> None:
     assert list(Processes(2).in_order(works.square, [])) == []
 

@@ -23,6 +23,10 @@ def who(_: object) -> int:
     return os.getpid()
 
 
+def niceness(_: object) -> int:
+    return os.nice(0)
+
+
 def surroundings(_: object) -> tuple[str, bool, str]:
     return os.getcwd(), is_permissive_run(), parameter("jobs", 2)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from shown import shows_itself
 from simulated import simulated
 
 import anthropo
@@ -68,6 +69,7 @@ def test_one_table_has_every_way_with_intervals(
     frame = made.to_frame()
     assert list(frame["way"][:3]) == ["individual", "chained", "multi-task"]
     assert len(frame) == 12
+    assert "&lt;b&gt;" in shows_itself(made)
 
 
 def test_intervals_of_ways_are_of_the_same_people(made: ComparedAttributes) -> None:

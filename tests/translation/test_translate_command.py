@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from shown import shows_itself
 
 from anthropo import Settings, read_photo
 from anthropo.cli import cli
 from anthropo.decoding.provenance import GENERATED
 from anthropo.errors import InputError
+from anthropo.report import translation
 from anthropo.synthetic import make_cohort
 from anthropo.translation.file import load_translation
 from anthropo.translation.pictures import read_domains
@@ -42,17 +44,29 @@ def train(a: object, b: object, output: object, *more: object) -> Result:
     return run("translate", "train", a, b, "-o", output, *FAST, "--device", "cpu", *options, *more)
 
 
-def test_train_then_apply(both: tuple[Path, Path], tmp_path: Path) -> None:
+def test_train_then_apply(both: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    printed = translation.print_trained
+    monkeypatch.setattr(
+        translation, "print_trained", lambda made: shown.append(shows_itself(made, to="A")) or printed(made)
+    )
     path = tmp_path / "ab.anthropo"
-    result = train(*both, path, "--label", "sex", "--report", tmp_path / "ab.html", "--licence", "mine")
+    figures = tmp_path / "figures"
+    result = train(
+        *both, path, "--label", "sex", "--report", tmp_path / "ab.html", "--licence", "mine",
+        "--figures", figures,
+    )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "landmark network, epoch 1 of 1" in result.output
     assert "translation, epoch 1 of 1" in result.output
     assert "On people who were kept apart" in result.output
     assert "landmarks moved, ex-ex (median)" in result.output
     assert {p.name for p in tmp_path.iterdir()} == {
-        *("ab.anthropo", "ab.anthropo.run.json", "ab.history.json", "ab.history.png", "ab.html"),
+        *("ab.anthropo", "ab.anthropo.run.json", "ab.history.json", "ab.history.png", "ab.html", "figures"),
     }
+    drawn = ("loss", "moved-to-A", "moved-to-B", "samples-to-A-1", "samples-to-B-1")
+    assert "landmarks moved, ex-ex (median)" in shown[0]
+    assert {p.name for p in figures.iterdir()} == {f"{n}.{kind}" for n in drawn for kind in ("svg", "pdf")}
     page = (tmp_path / "ab.html").read_text("utf-8")
     assert "First row: real pictures of A" in page
     assert "mine" in page

@@ -59,6 +59,13 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert rows["domain A"] == "9 photos of 8 people; 3 photos of 2 people kept apart"
 
 
+def test_files_from_before_precision_was_an_option_are_read(tmp_path: Path) -> None:
+    about = as_written(made().about)
+    del about["parameters"]["precision"]
+    assert About.from_json(about).parameters.precision == "full"
+    assert PARAMETERS.precision == "mixed"
+
+
 def test_pictures_do_not_depend_on_those_beside_them() -> None:
     one, pictures = made(), domains(held_out=5).held_out[1].pictures
     assert np.array_equal(one.translate(pictures, "B")[2:3], one.translate(pictures[2:3], "B"))

@@ -6,20 +6,26 @@ from itertools import product
 
 import numpy as np
 import pytest
+from made_domains import domains
 
 import anthropo
 from anthropo import Photo, Settings
 from anthropo.encoder.regions import crops
+from anthropo.errors import WeightsError
 from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.shape import shapes
+from anthropo.learning.intervals import Interval
 from anthropo.measurement.compute import Z95
 from anthropo.measurement.registry import registry
+from anthropo.translation import judging
 from anthropo.translation.judging import (
+    TEXTURES,
     Measured,
     _direction,
     displacement,
     distance_by_chance,
     enlarged,
+    judge,
     kernel_distance,
     measured,
     people_drawn,
@@ -27,6 +33,7 @@ from anthropo.translation.judging import (
 from anthropo.translation.pictures import UNIT, cut, encoder_chips
 
 FAST = Settings(jitter=2, fine=False)
+NONE: dict[str, dict[str, Interval]] = {"kid": {}}
 
 
 def names(number: int, of: str = "p", photos: int = 1) -> np.ndarray:
@@ -109,7 +116,7 @@ def test_what_counts_as_changed_is_what_two_photos_do_not_differ_by() -> None:
     before = [face(), face(), face(), None, face()]
     after = [face(0.02), face(0.02, 1 + 0.98 * limit), face(0.02, 1 - 1.02 * limit), face(), None]
     samples = np.zeros((1, 3, 8, 8, 3), np.uint8)
-    one = _direction("B", before, after, names(5), {}, samples, 0)
+    one = _direction("B", before, after, names(5), NONE, samples, 0)
     assert (one.faces, one.unseen, one.lost) == (5, 1, 1)
     assert one.displacement.value == 0  # most landmarks do not move
     assert one.by_landmark[30] == pytest.approx(0.02 / face().unit)
@@ -121,10 +128,48 @@ def test_what_counts_as_changed_is_what_two_photos_do_not_differ_by() -> None:
 
 
 def test_without_a_face_there_is_a_reason() -> None:
-    one = _direction("B", [None, face()], [None, None], names(2), {}, np.zeros((1, 3, 8, 8, 3), np.uint8), 0)
+    one = _direction(
+        "B", [None, face()], [None, None], names(2), NONE, np.zeros((1, 3, 8, 8, 3), np.uint8), 0
+    )
     assert (one.unseen, one.lost) == (1, 1)
     assert one.displacement.reason == "no face is found in a translated picture"
     assert np.isnan(one.by_landmark).all()
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_textures_are_compared_where_their_encoder_is_installed(
+    monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    def load(name: str = "face-resnet") -> Grey:
+        if name == TEXTURES and not installed:
+            raise WeightsError("no package efficientnet")
+        return Grey(contrast=name == TEXTURES)
+
+    class Brighter:
+        def translate(self, pictures: np.ndarray, to: str) -> np.ndarray:
+            return np.clip(pictures.astype(int) + (60 if to == "B" else -60), 0, 255).astype(np.uint8)
+
+    monkeypatch.setattr(judging, "load_encoder", load)
+    monkeypatch.setattr(judging, "measured", lambda pictures, *_: [None] * len(pictures))
+    found = judge(Brighter(), domains(held_out=8), FAST)  # type: ignore[arg-type]
+    assert found.notes == (() if installed else ("textures are not compared: no package efficientnet",))
+    for one in found.directions:
+        assert abs(one.kid["translated"].value) < one.kid["untranslated"].value  # from dark to light, or back
+        assert {*one.textures} == ({"translated", "untranslated", "itself"} if installed else set())
+    assert ("to B: textures translated" in found.figures()) is installed
+
+
+class Grey:
+    """In place of an encoder: how light or how varied pictures are, and a constant."""
+
+    size = 16
+
+    def __init__(self, contrast: bool) -> None:
+        self.contrast = contrast
+
+    def encode(self, chips: np.ndarray) -> np.ndarray:
+        of = chips.std((1, 2, 3)) if self.contrast else chips.mean((1, 2, 3))
+        return np.stack([of / 100, np.ones(len(chips))], 1)
 
 
 def test_people_are_drawn_with_all_their_photos() -> None:

@@ -230,6 +230,30 @@ def test_gradients_of_the_generators_reach_them_alone() -> None:
     )
 
 
+def test_half_precision_is_of_the_networks_and_not_of_pictures_and_landmarks() -> None:
+    torch.manual_seed(0)
+    landmarker = Landmarker(4).eval().requires_grad_(False)
+    to = Generator(2, 1, "resize", False), Generator(2, 1, "resize", True)
+    of = Discriminator(2, 2), Discriminator(2, 2)
+    a, b = torch.rand(2, 1, 3, 32, 32) * 2 - 1
+    full, mixed = (Adversaries(to, of, landmarker, tiny(), mixed=m) for m in (False, True))
+    with full.precision(a):
+        exact, *_ = full.generator_losses(a, b)
+    seen = {}
+    of[1].layers[0].register_forward_hook(lambda *given: seen.update(answers=given[2].dtype))
+    landmarker.maps.register_forward_hook(lambda *given: seen.update(maps=given[2].dtype))
+    torch.manual_seed(1)
+    with mixed.precision(a):
+        rounded, in_b, in_a = mixed.generator_losses(a, b)
+    assert seen == {"answers": torch.bfloat16, "maps": torch.float32}
+    assert in_b.dtype == in_a.dtype == torch.float32
+    for name in ("adversarial", "cycle", "identity"):
+        assert rounded[name].dtype == torch.float32
+        assert rounded[name].item() == pytest.approx(exact[name].item(), rel=0.02)
+        assert rounded[name].item() != exact[name].item()
+    assert all(torch.isfinite(loss) for loss in mixed.take(a, b, torch.Generator()).values())
+
+
 def test_the_landmark_loss_alone_moves_a_generator() -> None:
     landmarker = Landmarker(4).eval().requires_grad_(False)
     to = Generator(2, 1, "resize", False), Generator(2, 1, "resize", False)

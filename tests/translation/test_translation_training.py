@@ -16,7 +16,7 @@ from anthropo.translation.checkpoints import LANDMARKS, TRANSLATION, Checkpoint,
 from anthropo.translation.landmarking import as_tensor, coloured, falling, moved
 from anthropo.translation.options import TranslationParameters
 from anthropo.translation.pictures import UNIT, Domains
-from anthropo.translation.training import Learned, Report, _Training, learn
+from anthropo.translation.training import Learned, Report, _Training, learn, mixed_precision
 
 CPU = torch.device("cpu")
 
@@ -81,6 +81,42 @@ def test_without_landmarks_no_landmark_network_is_trained(tmp_path: Path, drawn:
     assert learned.landmarker is None
     assert {one.stage for one in learned.history} == {TRANSLATION}
     assert all(one.landmarks is None for one in learned.history)
+
+
+def test_losses_that_are_read_later_are_the_same(
+    tmp_path: Path, drawn: Domains, whole: Learned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU is not waited for in each step; nothing else may change."""
+    told: list[Step] = []
+    first = _Training.__init__
+
+    def patient(self: _Training, *args: object) -> None:
+        first(self, *args)  # type: ignore[arg-type]
+        self.unread = 3
+
+    monkeypatch.setattr(_Training, "__init__", patient)
+    later = train(tmp_path / "later.npz", drawn, tiny(), told.append)
+    assert later.history == whole.history
+    assert np.array_equal(flat(later.generators[0]), flat(whole.generators[0]))
+    assert [(s.epoch, s.step) for s in told if s.stage == TRANSLATION] == [
+        (epoch, step) for epoch in (1, 2, 3) for step in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "capability", "mixed"),
+    [
+        ("mixed", "cuda", (9, 0), True),
+        ("mixed", "cuda", (7, 5), False),  # imitates bfloat16, slowly
+        ("full", "cuda", (9, 0), False),
+        ("mixed", "cpu", (9, 0), False),
+    ],
+)
+def test_only_a_gpu_with_bfloat16_computes_in_it(
+    monkeypatch: pytest.MonkeyPatch, precision: str, device: str, capability: tuple[int, int], mixed: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert mixed_precision(tiny(precision=precision), torch.device(device)) is mixed
 
 
 def test_the_rate_is_constant_and_then_falls_evenly() -> None:

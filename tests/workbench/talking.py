@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from anthropo.workbench import Workbench
+import av
+import numpy as np
+from conftest import Pixels
+from PIL import Image
+
+
+def png(pixels: Pixels) -> bytes:
+    """A photo as a file."""
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG")
+    return data.getvalue()
+
+
+def write_clip(path: Path, pixels: Pixels, frames: int = 3) -> Path:
+    """A video of a face that moves a little."""
+    with av.open(path, "w") as container:
+        stream: Any = container.add_stream("libx264", rate=10)
+        stream.height, stream.width = pixels.shape[:2]
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
+        for k in range(frames):
+            frame = np.ascontiguousarray(np.roll(pixels, 2 * k, 1))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return path
 
 
 @dataclass(frozen=True)
@@ -31,7 +56,7 @@ class Answer:
 class Client:
     """Knows the token, unless it is told otherwise."""
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, bench: Any) -> None:  # a Workbench, or what there is of one in another process
         self.bench = bench
         self.token = bench.address.partition("token=")[2]
         self.own = f"127.0.0.1:{bench.port}"

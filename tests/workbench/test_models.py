@@ -95,6 +95,32 @@ def test_a_model_answers_as_the_command_does_and_follows_a_kept_point(
     assert moved["labels"][0]["log_odds"] == f"{again.explanation.labels[0].log_odds:+.2f}".replace("-", "−")
 
 
+def test_the_share_of_measurements_follows_a_point_that_is_not_let_go(
+    client: Client, models: dict[str, str], doc: Any
+) -> None:
+    path = f"/api/photos/{doc['id']}/models/{models['m.anthropo']}"
+    told = client.ask(f"{path}/answer").json
+    assert shares(client.ask(f"{path}/following").json, "region") == shares(told, "region")
+    assert shares(client.ask(f"{path}/following").json, "measurement") == shares(told, "measurement")
+    at = {point["code"]: point for point in doc["points"]}
+    places = {name: [at[name]["x"] + 4, at[name]["y"]] for name in ("p39", "p45")}
+    client.place(doc, places, keep=False)
+    during = client.ask(f"{path}/following").json
+    assert shares(during, "region") == shares(told, "region")
+    assert shares(during, "measurement") != shares(told, "measurement")
+    total = sum(bar["value_log_odds"] for bar in during["labels"][0]["bars"])
+    assert during["labels"][0]["log_odds"] == f"{total:+.2f}".replace("-", "−")
+    client.place(client.ask(f"/api/photos/{doc['id']}").json, places)
+    assert shares(client.ask(f"{path}/answer").json, "measurement") == shares(during, "measurement")
+    assert client.ask(f"/api/photos/{doc['id']}/models/{models['net.anthropo']}/following").status == 200
+
+
+def shares(told: Any, kind: str) -> dict[str, float]:
+    """What each measurement or region adds to the first label's log-odds."""
+    bars = told["labels"][0]["bars"]
+    return {bar["name"]: bar["value_log_odds"] for bar in bars if bar["kind"] == kind}
+
+
 def test_heatmaps_and_the_whole_explanation(client: Client, models: dict[str, str], doc: Any) -> None:
     path = f"/api/photos/{doc['id']}/models/{models['m.anthropo']}"
     heat = client.ask(f"{path}/heat")

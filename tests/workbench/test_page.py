@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from conftest import WITHOUT_BROWSER, Pixels
 from PIL import Image, ImageDraw
+from talking import write_clip
 
 from anthropo.workbench import Workbench
 
@@ -236,6 +237,46 @@ def test_another_photo_of_the_person_stands_beside_and_points_are_linked(
     page.wait_for_selector("#list li:nth-child(2) button[aria-current]")
 
 
+def test_two_windows_that_move_a_point_at_once_are_told_and_go_on(page: Any, chromium: Any) -> None:
+    other = chromium.new_page()
+    ready(other, page.bench.address)
+    x, y = point(other, "p39")
+    other.mouse.move(x, y)
+    other.mouse.down()
+    other.mouse.move(x + 6, y, steps=2)
+    before = value(page, "intercanthal_width")
+    drag(page, "p39", -12, 0)
+    moved = changed(page, "intercanthal_width", before)
+    other.mouse.up()
+    other.wait_for_selector("#message:has-text('was changed in another window')")
+    other.wait_for_selector(f"#m-intercanthal_width td:has-text('{moved}')")
+    drag(other, "p42", 6, 0)
+    other.wait_for_selector("#message:empty", state="attached")
+    assert float(changed(other, "intercanthal_width", moved)) > float(moved)
+    other.close()
+
+
+def test_a_folder_that_is_dropped_gives_its_photos(page: Any, tmp_path: Path, astronaut: Pixels) -> None:
+    for name in ("photos 1/b.png", "photos 1/inner/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        Image.fromarray(astronaut[: 400 + len(name)]).save(tmp_path / name)
+    (tmp_path / "photos 1" / "notes.txt").write_text("no photo")
+    driver = page.context.new_cdp_session(page)
+    dropped = {"items": [], "files": [str(tmp_path / "photos 1")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        driver.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": dropped})
+    page.wait_for_selector("#list li:nth-child(3)")
+    page.wait_for_selector("#message:empty", state="attached")
+    assert [name.split("-")[0] for name in page.locator("#list li").all_inner_texts()][1:] == [
+        "photos/b",
+        "photos/c",
+    ]
+    page.click("#measure-all")
+    page.wait_for_selector("#measure-all:has-text('Stop')")
+    page.reload()  # in the middle of it
+    page.wait_for_selector("#stands:has-text('3 of 3 measured')")
+
+
 def test_a_term_is_judged_by_eye(page: Any) -> None:
     page.click("#tab-traits")
     page.wait_for_selector("#traits summary:has-text('Not assessed')")
@@ -296,6 +337,78 @@ def test_a_sticker_that_is_clicked_or_drawn_gives_the_scale(page: Any, astronaut
     assert [row["scale"][:11] for row in rows if row["scale"]] == ["mm-per-px=0"]
 
 
+def test_a_sticker_by_keyboard(page: Any) -> None:
+    page.click("#tab-person")
+    page.fill("#sticker-mm", "60")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "mark-sticker"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#message:has-text('Space at one edge and Enter at the other')")
+    page.keyboard.press("Shift+ArrowRight")  # from the middle of the picture
+    page.keyboard.press("Space")
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#scale-words:has-text('mm per pixel')")
+    scale = float(page.get_attribute("#face", "viewBox").split()[2])  # photo pixels to one of the screen
+    scale /= page.locator("#face").bounding_box()["width"]
+    assert float(page.inner_text("#scale-words").split()[0]) == pytest.approx(60 / (120 * scale), rel=0.001)
+    page.click("#mark-sticker")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("g.cross path", state="attached")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("g.cross path", state="detached")
+    assert page.inner_text("#message") == ""
+
+
+def test_every_photo_and_line_is_reached_by_keyboard_and_back_goes_back(page: Any, astronaut: Pixels) -> None:
+    for i in range(2):
+        Image.fromarray(astronaut[: 420 + 10 * i]).save(page.bench.folder / f"later{i}.png")
+    rows = "photo\nastronaut.png\nlater0.png\nlater1.png\n"
+    (page.bench.folder / "cohort.csv").write_text(rows)  # at which the folder is looked at again
+    page.reload()
+    page.wait_for_selector("#list li:nth-child(3)")
+    page.wait_for_selector("html[data-ready]")
+    assert page.locator("#list button[tabindex='0']").count() == 1  # one stop of the tab key
+    page.focus("#list button[tabindex='0']")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#list li:nth-child(2) button[aria-current]")
+    page.reload()
+    page.wait_for_selector("#list li:nth-child(2) button[aria-current]")  # where it was
+    page.wait_for_selector("html[data-ready]")
+    page.go_back()
+    page.wait_for_selector("#list li:nth-child(1) button[aria-current]")
+    before = page.get_attribute("#face", "viewBox")
+    page.focus("#face")
+    page.keyboard.press("ArrowRight")  # no point is chosen
+    assert page.get_attribute("#face", "viewBox") != before
+    page.keyboard.press("PageDown")
+    assert page.inner_text("#point-words").startswith("p0, ")
+    page.keyboard.press("Escape")
+    assert page.input_value("#point") == ""
+
+
+def test_a_point_that_is_moved_in_a_video_makes_its_frame_a_photo(page: Any, astronaut: Pixels) -> None:
+    page.set_input_files("#files", write_clip(page.bench.folder.parent / "clip.mp4", astronaut))
+    page.wait_for_selector("#point-words:has-text('The best frame of a video.')")
+    x, y = point(page, "p39")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 12, y, steps=4)
+    page.wait_for_selector("#message:has-text('a photo of its own now')")
+    page.mouse.move(x - 16, y, steps=2)  # which does not end the drag
+    page.mouse.up()
+    page.wait_for_selector("#results:not([aria-busy])")
+    page.wait_for_selector("#list li:nth-child(3) button[aria-current]")
+    assert len(landmark_files(page)) == 1
+    assert "by hand" in page.inner_text("#m-intercanthal_width")
+    page.click("#undo")
+    page.wait_for_selector("#reset-all:disabled")
+    assert landmark_files(page) == []
+
+
 def test_scores_on_their_lines_and_traits_follow_a_drag(page: Any) -> None:
     (page.bench.folder / "cohort.csv").write_text("photo,sex,age\nastronaut.png,female,31\n")
     ready(page, page.bench.address)
@@ -321,6 +434,22 @@ def test_scores_on_their_lines_and_traits_follow_a_drag(page: Any) -> None:
     page.mouse.move(x - 9, y, steps=3)
     page.wait_for_selector(f"{evidence}:not(:has-text('{told}'))", state="attached")
     page.mouse.up()
+
+
+def test_a_model_follows_a_point_before_it_is_let_go(page: Any, example_folder: Path) -> None:
+    shutil.copy(example_folder / "m.anthropo", page.bench.folder)
+    ready(page, page.bench.address)
+    page.click("#tab-model")
+    page.wait_for_selector("#model .bars")
+    told = page.inner_text("#model summary")
+    x, y = point(page, "p45")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 20, y, steps=3)
+    page.wait_for_selector("#model p:has-text('Measurements follow the point')")
+    assert page.inner_text("#model summary") != told
+    page.mouse.up()
+    page.wait_for_selector("#model p:has-text('Measurements follow the point')", state="detached")
 
 
 def test_sizes_are_shown_on_their_growth_charts(page: Any) -> None:
@@ -366,6 +495,20 @@ def test_zoom_and_pan_leave_points_on_the_photo(page: Any) -> None:
     page.click("#fit")
     assert point(page, "p30") == pytest.approx((x, y), abs=3)
     assert landmark_files(page) == []
+
+
+def test_another_shape_of_the_window_and_back_shows_the_same(page: Any) -> None:
+    page.click("#closer")
+    before = page.get_attribute("#face", "viewBox")
+    for width in (390, 1900, 700, 1280):  # a phone that is turned, a page that is printed
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(60)
+    assert page.get_attribute("#face", "viewBox") == before
+    page.emulate_media(media="print")
+    assert not page.is_visible("#tabs")
+    assert not page.is_visible("#photos")
+    assert page.inner_text("#about") == "astronaut.png"
+    assert page.evaluate("getComputedStyle(document.querySelector('.rows')).maxHeight") == "none"
 
 
 def test_fingers_move_points_and_zoom(chromium: Any, folder: Path) -> None:

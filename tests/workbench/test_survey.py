@@ -14,7 +14,7 @@ from PIL import Image
 from talking import Client
 
 import anthropo
-from anthropo.workbench import Workbench
+from anthropo.workbench import Workbench, survey
 
 
 @pytest.fixture
@@ -75,12 +75,17 @@ def test_what_is_finished_is_not_measured_again_and_a_correction_is(client: Clie
     assert float(after["a.png"]["intercanthal_width"]) > float(before["a.png"]["intercanthal_width"])
 
 
-def test_it_can_be_stopped_and_gone_on_with(client: Client) -> None:
+def test_processes_do_it_and_it_can_be_stopped_and_gone_on_with(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "_ENOUGH", 1)
     client.ask("/api/survey", "POST")
     told = client.ask("/api/survey", "DELETE").json
     assert not told["running"]
     assert not told["error"]
-    assert len(surveyed(client)) == 4
+    stands = surveyed(client)
+    assert stands["a.png"]["gate"] == ["mouth_open", "smile"]
+    assert stands["cloth.png"]["reason"].startswith("no face")
 
 
 def test_an_empty_folder_has_nothing_to_measure(tmp_path: Path) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import av
-import numpy as np
 import pytest
 from conftest import Pixels
-from talking import Client
+from talking import Client, write_clip
 
 import anthropo
 from anthropo.decoding import pool
@@ -18,17 +15,8 @@ from anthropo.workbench import Workbench
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory, astronaut: Pixels) -> Path:
-    """Three frames of the astronaut, who moves a little."""
-    path = tmp_path_factory.mktemp("videos") / "clip.mp4"
-    with av.open(path, "w") as container:
-        stream: Any = container.add_stream("libx264", rate=10)
-        stream.width = stream.height = 512
-        stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
-        for k in range(3):
-            frame = np.ascontiguousarray(np.roll(astronaut, 2 * k, 1))
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-    return path
+    """Three frames of the astronaut."""
+    return write_clip(tmp_path_factory.mktemp("videos") / "clip.mp4", astronaut)
 
 
 def test_a_video_is_measured_as_the_command_line_does_and_its_points_stay(tmp_path: Path, clip: Path) -> None:
@@ -55,6 +43,27 @@ def test_a_video_is_measured_as_the_command_line_does_and_its_points_stay(tmp_pa
     with Workbench(tmp_path / "work", port=0) as bench:  # and is there again
         (listed,) = Client(bench).ask("/api/photos").json["photos"]
         assert listed["name"].startswith("photos/clip-")
+
+
+def test_a_frame_becomes_a_photo_of_the_same_person_whose_points_can_be_moved(
+    tmp_path: Path, clip: Path
+) -> None:
+    with Workbench(tmp_path / "work", port=0) as bench:
+        client = Client(bench)
+        video = client.add("clip.mp4", clip.read_bytes()).json
+        video = client.describe(video, sex="female", age="31", patient="P").json
+        frame = client.ask(f"/api/photos/{video['id']}/frame", "POST").json
+        assert (frame["video"], frame["person"]) == (False, video["person"])
+        assert frame["name"].startswith("photos/clip-")
+        at, found = ({p["code"]: (p["x"], p["y"]) for p in doc["points"]} for doc in (frame, video))
+        assert at["p39"] == pytest.approx(found["p39"], abs=0.01)  # the same pixels
+        moved = client.place(frame, {"p39": [at["p39"][0] - 2, at["p39"][1]]}).json
+        assert moved["by_hand"] == ["p39"]
+        again = client.ask(f"/api/photos/{video['id']}/frame", "POST").json  # which is kept once
+        assert (again["id"], again["by_hand"]) == (frame["id"], ["p39"])
+        assert client.ask(f"/api/photos/{video['id']}").json["points"] == video["points"]
+        refused = client.ask(f"/api/photos/{frame['id']}/frame", "POST")
+        assert (refused.status, refused.text.endswith("a photo has no frames.")) == (422, True)
 
 
 def test_a_video_without_the_library_is_one_sentence_and_not_kept(

@@ -11,8 +11,8 @@ function element(name, attributes = {}, parent = null) {
 }
 
 export class FaceView extends EventTarget {
-  #svg; #magnifier; #layers = {}; #points = new Map(); #chosen = null; #view = null; #doc = null;
-  #pointers = new Map(); #grip = null; #ellipses = false; #lens = null; #full = false; #still = false; #marking = false;
+  #svg; #magnifier; #layers = {}; #points = new Map(); #chosen = null; #view = null; #wish = null; #doc = null;
+  #pointers = new Map(); #grip = null; #ellipses = false; #lens = null; #finest = 0; #still = false; #marking = false; #cross = null; #edge = null;
 
   // With `still`, points can be looked at and chosen, and not moved.
   constructor(svg, magnifier, still = false) {
@@ -20,14 +20,14 @@ export class FaceView extends EventTarget {
     this.#svg = svg;
     this.#still = still;
     this.#magnifier = magnifier;
-    for (const name of ["image", "all", "lines", "rings", "dots", "names"]) this.#layers[name] = element("g", { class: name }, svg);
+    for (const name of ["image", "all", "lines", "rings", "dots", "names", "cross"]) this.#layers[name] = element("g", { class: name }, svg);
     this.#lens = element("g", {}, magnifier);
     svg.addEventListener("wheel", (e) => { e.preventDefault(); this.zoom(Math.exp(-e.deltaY / 400), this.#at(e)); }, { passive: false });
     svg.addEventListener("pointerdown", (e) => this.#down(e));
     svg.addEventListener("pointermove", (e) => this.#move(e));
     for (const name of ["pointerup", "pointercancel"]) svg.addEventListener(name, (e) => this.#up(e));
     svg.addEventListener("keydown", (e) => this.#key(e));
-    new ResizeObserver(() => this.#doc && this.#look(this.#view)).observe(svg);
+    new ResizeObserver(() => this.#doc && this.#look(this.#wish)).observe(svg);
   }
 
   get chosen() { return this.#chosen; }
@@ -35,13 +35,13 @@ export class FaceView extends EventTarget {
 
   show(doc, address) {
     this.#doc = doc;
-    this.#full = false;
+    this.#finest = 0;
     this.#layers.image.replaceChildren();
     this.#lens.replaceChildren();
-    for (const parent of [this.#layers.image, this.#lens])
-      element("image", { href: `${address}?size=preview`, x: -0.5, y: -0.5, width: doc.width, height: doc.height, preserveAspectRatio: "none" }, parent);
     this.address = address;
-    for (const name of ["all", "lines", "rings", "dots", "names"]) this.#layers[name].replaceChildren();
+    this.#picture("preview", [0, 0, doc.width, doc.height]);
+    for (const name of ["all", "lines", "rings", "dots", "names", "cross"]) this.#layers[name].replaceChildren();
+    this.#unmark();
     this.#points.clear();
     for (const point of doc.points) {
       const ring = element("ellipse", { class: "ring", hidden: "" }, this.#layers.rings);
@@ -66,7 +66,6 @@ export class FaceView extends EventTarget {
 
   place(code) { const { point } = this.#points.get(code); return [point.x, point.y]; }
   point(code) { return this.#points.get(code).point; }
-  set still(is) { this.#still = is; }
   set ellipses(shown) { this.#ellipses = shown; this.#draw(); }
 
   choose(code, { quiet = false } = {}) {
@@ -95,21 +94,29 @@ export class FaceView extends EventTarget {
   #look(view) {
     const { clientWidth, clientHeight } = this.#svg;
     if (!clientWidth || !view) return;
+    this.#wish = view; // which another shape of the element shows as well
     const shape = clientWidth / clientHeight; // the view has the element's shape, so that pixels are square
     const middle = [view.x + view.w / 2, view.y + view.h / 2];
     const w = Math.max(view.w, view.h * shape), h = w / shape;
     this.#view = { x: middle[0] - w / 2, y: middle[1] - h / 2, w, h };
     this.#svg.setAttribute("viewBox", `${this.#view.x} ${this.#view.y} ${w} ${h}`);
-    const preview = Math.max(1, Math.max(this.#doc.width, this.#doc.height) / 1400); // photo pixels to one of its pixels
-    if (this.#scale < 1.3 * preview && !this.#full) this.#finer();
+    this.#sharpen();
     this.#draw();
   }
 
-  #finer() { // the whole photo, once somebody looks closely
-    this.#full = true;
-    const address = `${this.address}?size=full`, image = new Image();
-    image.onload = () => { if (this.address === address.split("?")[0]) for (const of of [...this.#layers.image.children, ...this.#lens.querySelectorAll("image")]) of.setAttribute("href", address); };
-    image.src = address;
+  #picture(size, [x, y, width, height]) {
+    for (const parent of [this.#layers.image, this.#lens])
+      element("image", { href: `${this.address}?size=${size}`, x: x - 0.5, y: y - 0.5, width, height, preserveAspectRatio: "none" }, parent);
+  }
+
+  // The face, and then the whole photo, as finely as they are looked at.
+  #sharpen(closely = false) {
+    const { width, height, close, preview } = this.#doc, v = this.#view;
+    const seen = this.#scale / (window.devicePixelRatio || 1); // photo pixels to one of the screen
+    const part = Math.max(1, Math.max(close[2] ?? 0, close[3] ?? 0) / 1400);
+    const within = close.length && v.x >= close[0] && v.y >= close[1] && v.x + v.w <= close[0] + close[2] && v.y + v.h <= close[1] + close[3];
+    if (close.length && this.#finest < 1 && (closely || seen < 1.3 * preview)) { this.#finest = 1; this.#picture("close", close); }
+    if (this.#finest < 2 && preview > 1 && seen < (within ? 0.5 * part : 0.6 * preview)) { this.#finest = 2; this.#picture("full", [0, 0, width, height]); }
   }
 
   get #scale() { return this.#view.w / this.#svg.clientWidth; } // photo pixels to a CSS pixel
@@ -180,16 +187,36 @@ export class FaceView extends EventTarget {
     }
   }
 
-  // The next click, or drag from one edge to the other, marks something on the photo.
+  // The next click, or drag from one edge to the other, marks something on the photo; so do the keys of #aim.
   mark() { this.#marking = true; this.#svg.classList.add("marking"); }
+
+  #unmark() {
+    this.#marking = false;
+    this.#edge = null;
+    this.#svg.classList.remove("marking");
+    this.#layers.cross.replaceChildren();
+  }
+
+  // Arrow keys move a cross; Enter marks there, or up to there from where Space was pressed.
+  #aim(event, arrow) {
+    const v = this.#view, seen = ([x, y]) => x > v.x && y > v.y && x < v.x + v.w && y < v.y + v.h;
+    const far = (event.shiftKey ? 40 : event.altKey ? 1 : 8) * this.#scale;
+    if (!this.#cross || !seen(this.#cross)) this.#cross = [v.x + v.w / 2, v.y + v.h / 2];
+    if (arrow) this.#cross = [this.#cross[0] + far * arrow[0], this.#cross[1] + far * arrow[1]];
+    if (event.key === " ") this.#edge = this.#cross;
+    const [x, y] = this.#cross, half = 12 * this.#scale;
+    this.#layers.cross.replaceChildren();
+    for (const kind of ["under", "mark"]) element("path", { class: kind, stroke: "#ffd33d", d: `M${x - half} ${y}H${x + half}M${x} ${y - half}V${y + half}` }, this.#layers.cross);
+    if (event.key === "Enter") { this.#marked([this.#edge ?? this.#cross, this.#cross], true); return; }
+    if (this.#edge) this.#marked([this.#edge, this.#cross], false);
+  }
 
   #marked([a, b], done) {
     const middle = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], r = Math.hypot(a[0] - b[0], a[1] - b[1]) / 2;
     const circle = Array.from({ length: 48 }, (_, i) => [middle[0] + r * Math.cos((i * Math.PI) / 24), middle[1] + r * Math.sin((i * Math.PI) / 24)]);
     this.lines([{ shape: "outline", points: circle, colour: "#ffd33d" }]);
     if (!done) return;
-    this.#marking = false;
-    this.#svg.classList.remove("marking");
+    this.#unmark();
     const still = 2 * r < 6 * this.#scale; // a click
     this.dispatchEvent(new CustomEvent("marked", { detail: { from: a, to: still ? a : b, pixel: Math.max(1, this.#scale) } }));
   }
@@ -228,7 +255,7 @@ export class FaceView extends EventTarget {
     if (code) {
       const from = this.place(code);
       this.#grip = { kind: "point", code, from, shift: [from[0] - at[0], from[1] - at[1]], moved: false };
-      if (!this.#full) this.#finer();
+      this.#sharpen(true);
       this.choose(code);
     } else {
       const line = event.target.dataset?.measurement;
@@ -287,11 +314,15 @@ export class FaceView extends EventTarget {
   // ------------------------------------------------------------------------------------ keyboard
 
   #key(event) {
-    if (!this.#doc || event.ctrlKey || event.metaKey) return;
+    if (!this.#doc || ((event.ctrlKey || event.metaKey) && !event.getModifierState("AltGraph"))) return; // which makes brackets on some keyboards
     const codes = [...this.#points.keys()];
     const next = (step) => this.choose(codes[(codes.indexOf(this.#chosen) + step + codes.length) % codes.length]);
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    if (event.key in arrows && this.#chosen && !this.#still) {
+    if (this.#marking && (event.key in arrows || event.key === "Enter" || event.key === " ")) this.#aim(event, arrows[event.key]);
+    else if (event.key in arrows && !this.#chosen) {
+      const far = (event.shiftKey ? 200 : 40) * this.#scale, [dx, dy] = arrows[event.key], v = this.#view;
+      this.#look({ ...v, x: v.x + far * dx, y: v.y + far * dy });
+    } else if (event.key in arrows && !this.#still) {
       const far = event.shiftKey ? 10 : event.altKey ? 0.1 : 1, [dx, dy] = arrows[event.key], from = this.place(this.#chosen);
       this.#shift(this.#chosen, [from[0] + far * dx, from[1] + far * dy]);
       this.dispatchEvent(new CustomEvent("move", { detail: { code: this.#chosen, from, place: this.place(this.#chosen), done: true } }));
@@ -300,7 +331,8 @@ export class FaceView extends EventTarget {
     else if (event.key === "+" || event.key === "=") this.zoom(1.25, this.#chosen && this.place(this.#chosen));
     else if (event.key === "-") this.zoom(0.8, this.#chosen && this.place(this.#chosen));
     else if (event.key === "0") this.fit();
-    else if (event.key === "Escape" && this.#marking) { this.#marking = false; this.#svg.classList.remove("marking"); }
+    else if (event.key === "Escape" && this.#marking) { this.#unmark(); this.lines([]); this.dispatchEvent(new CustomEvent("unmarked")); }
+    else if (event.key === "Escape" && this.#chosen) this.choose(null);
     else if (event.key === "Delete" || event.key === "Backspace") this.dispatchEvent(new CustomEvent("reset", { detail: this.#chosen }));
     else return;
     event.preventDefault();

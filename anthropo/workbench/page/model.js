@@ -1,5 +1,5 @@
 // What a model says of the photo: ranked labels, what speaks for each, and where in the face.
-import { make } from "/tables.js";
+import { hinting, make, plain } from "/tables.js";
 
 export class ModelPanel extends EventTarget {
   #root; #ask; #say; #models = []; #choice; #answer; #heat; #asked = 0;
@@ -41,7 +41,18 @@ export class ModelPanel extends EventTarget {
     if (asked === this.#asked) this.#root.removeAttribute("aria-busy");
   }
 
+  // While a point is moved: what is measured counts at once, where the model looks it does when the point is let go.
+  async follow(doc) {
+    if (!this.#models.length || this.doc?.id !== doc.id || this.shown !== `/api/photos/${doc.id}/models/${this.#choice.value}`) return;
+    const asked = this.#asked, at = this.shown;
+    try {
+      const told = await this.#ask(`${at}/following`);
+      if (asked === this.#asked) this.#show({ ...told, words: ["Measurements follow the point; what the model sees in the face’s regions follows when it is let go.", ...told.words] }, at);
+    } catch { /* the answer comes when the point is let go */ }
+  }
+
   #show(told, at) {
+    const opened = [...this.#answer.querySelectorAll("details")].map((one) => one.open);
     this.shown = at;
     if (told.voided) { this.#answer.replaceChildren(make("p", { class: "bad" }, told.voided)); return; }
     const head = make("thead", {}, make("tr", {}, ...["label", "probability", "log-odds"].map((t, i) => make("th", { scope: "col", class: i ? "n" : "" }, t))));
@@ -62,6 +73,7 @@ export class ModelPanel extends EventTarget {
       heat,
       told.page ? make("p", {}, make("a", { href: `${at}/explanation`, target: "_blank", rel: "noopener" }, "The whole explanation"), " as a page, with heatmaps and typical faces of the labels") : "",
     );
+    this.#answer.querySelectorAll("details").forEach((one, i) => { one.open = opened[i] ?? one.open; });
   }
 
   #label(label, open) {
@@ -69,12 +81,9 @@ export class ModelPanel extends EventTarget {
     const rows = label.bars.map((bar) => {
       const size = make("span", { class: `size ${bar.value_log_odds < 0 ? "against" : "for"}${bar.pale ? " pale" : ""}` });
       size.style.width = `${(50 * Math.abs(bar.value_log_odds)) / most}%`;
-      const row = make("tr", {}, make("th", { scope: "row" }, bar.name, bar.value ? make("span", { class: "why" }, bar.value) : ""), make("td", { class: "axis" }, size), make("td", { class: "n" }, bar.words, bar.range ? make("small", {}, bar.range) : ""));
-      if (bar.measurement) {
-        row.addEventListener("mouseenter", () => this.dispatchEvent(new CustomEvent("show", { detail: bar.measurement })));
-        row.addEventListener("mouseleave", () => this.dispatchEvent(new CustomEvent("show", { detail: null })));
-      }
-      return row;
+      const name = bar.measurement ? plain(bar.name) : bar.name;
+      const row = make("tr", {}, make("th", { scope: "row" }, name, bar.value ? make("span", { class: "why" }, bar.value) : ""), make("td", { class: "axis" }, size), make("td", { class: "n" }, bar.words, bar.range ? make("small", {}, bar.range) : ""));
+      return bar.measurement ? hinting(row, name, (shown) => this.dispatchEvent(new CustomEvent("show", { detail: shown ? bar.measurement : null }))) : row;
     });
     const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "what"), make("th", { scope: "col" }, "against, for"), make("th", { scope: "col", class: "n" }, "log-odds")));
     return make("details", { open }, make("summary", {}, `${label.label} ${label.log_odds}`), make("p", { class: "soft" }, label.against), make("table", { class: "bars" }, head, make("tbody", {}, ...rows)));

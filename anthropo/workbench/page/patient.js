@@ -1,6 +1,6 @@
 // All photos of one person: another one beside the first, pooled values, and what changed between two.
 import { FaceView } from "/face.js";
-import { make } from "/tables.js";
+import { hinting, make, plain } from "/tables.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -80,10 +80,9 @@ export class PatientPanel extends EventTarget {
     try { const marks = await this.#ask(`/api/photos/${this.#other}/lines/${id}`); if (beside === this.#beside) beside.lines(marks); } catch { beside.lines([]); }
   }
 
-  #hovered(row, id) {
-    row.addEventListener("mouseenter", () => this.#lines(id));
-    row.addEventListener("mouseleave", () => this.#lines(null));
-    return row;
+  #row(one, ...cells) {
+    const name = plain(one.name);
+    return hinting(make("tr", {}, make("th", { scope: "row" }, name), ...cells), name, (shown) => this.#lines(shown ? one.id : null));
   }
 
   async #compare(root, before, after) {
@@ -92,7 +91,7 @@ export class PatientPanel extends EventTarget {
     try {
       const told = await this.#ask(`${at}/rows`);
       const head = () => make("thead", {}, make("tr", {}, ...["measurement", "before", "after", "difference"].map((t, i) => make("th", { scope: "col", class: i ? "n" : "" }, t))));
-      const row = (one) => this.#hovered(make("tr", {}, make("th", { scope: "row" }, one.name), make("td", { class: "n" }, one.before), make("td", { class: "n" }, `${one.after} ${one.unit}`), make("td", { class: "n" }, one.difference, make("small", {}, one.interval), make("small", {}, `q ${one.q}`))), one.id);
+      const row = (one) => this.#row(one, make("td", { class: "n" }, one.before), make("td", { class: "n" }, `${one.after} ${one.unit}`), make("td", { class: "n" }, one.difference, make("small", {}, one.interval), make("small", {}, `q ${one.q}`)));
       root.replaceChildren(
         make("h3", {}, told.summary), ...told.remarks.map((words) => make("p", { class: "soft" }, words)),
         ...told.groups.filter((group) => group.rows.length).map((group) => make("details", { open: true }, make("summary", {}, `${group.name} (${group.rows.length})`), make("table", {}, head(), make("tbody", {}, ...group.rows.map(row))))),
@@ -102,8 +101,8 @@ export class PatientPanel extends EventTarget {
   }
 
   #table(told) {
-    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "measurement"), ...["pooled", ...told.photos.map(named)].map((t) => make("th", { scope: "col", class: "n" }, t))));
-    const rows = told.rows.map((one) => this.#hovered(make("tr", {}, make("th", { scope: "row" }, one.name), make("td", { class: "n" }, `${one.pooled} ${one.unit}`, make("small", {}, one.interval), one.z ? make("small", {}, `z ${one.z}`) : ""), ...one.values.map((value) => make("td", { class: "n" }, value))), one.id));
+    const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "measurement"), make("th", { scope: "col", class: "n" }, "pooled"), ...told.photos.map((photo) => make("th", { scope: "col", class: "n" }, photo.name, photo.taken ? make("small", {}, photo.taken) : ""))));
+    const rows = told.rows.map((one) => this.#row(one, make("td", { class: "n" }, `${one.pooled} ${one.unit}`, make("small", {}, one.interval), one.z ? make("small", {}, `z ${one.z}`) : ""), ...one.values.map((value) => make("td", { class: "n" }, value))));
     return make("details", { open: true }, make("summary", {}, "All photos together"), make("div", { class: "rows", tabIndex: 0, role: "region", "aria-label": "Pooled measurements" }, make("table", { class: "pooled" }, head, make("tbody", {}, ...rows))));
   }
 }

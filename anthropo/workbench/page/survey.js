@@ -13,6 +13,9 @@ export class Survey {
     $("which").addEventListener("change", () => this.filter());
   }
 
+  // What was begun before the page was opened, or in another window.
+  async begin() { this.#follow(await this.#ask("/api/survey")); }
+
   // The list has changed.
   show(count) {
     $("survey").hidden = count < 2;

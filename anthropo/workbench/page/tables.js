@@ -11,6 +11,17 @@ export function make(name, attributes = {}, ...children) {
   return made;
 }
 
+// A row whose line is shown on the face while it is pointed at, or while its button has the focus.
+export function hinting(row, button, show) {
+  for (const [of, on, off] of [[row, "mouseenter", "mouseleave"], [button, "focus", "blur"]]) {
+    of.addEventListener(on, () => show(true));
+    of.addEventListener(off, () => show(false));
+  }
+  return row;
+}
+
+export const plain = (words) => make("button", { type: "button", class: "plain" }, words);
+
 function score(of) {
   if (!of) return [];
   return [signed(of.z), of.lo === null ? "" : make("small", {}, `${signed(of.lo)} to ${signed(of.hi)}`)];
@@ -60,8 +71,10 @@ export class Measurements extends EventTarget {
   get chosen() { return this.#chosen; }
 
   show(doc) {
-    this.#rows.clear();
+    if (this.#chosen) this.#mark(this.#chosen, false);
     this.#chosen = null;
+    if (this.#rows.size === doc.measurements.length && doc.measurements.every((m) => this.#rows.has(m.id))) { this.update(doc); return; }
+    this.#rows.clear();
     const body = make("tbody");
     for (const region of REGIONS) {
       const of = doc.measurements.filter((m) => m.region === region);
@@ -82,25 +95,27 @@ export class Measurements extends EventTarget {
 
   #row(m) {
     const button = make("button", { type: "button", "aria-pressed": "false" }, m.name);
-    const hand = make("span", { class: "hand-mark" }), why = make("span", { class: "why" });
-    const plot = plotted();
-    const cells = { value: make("td", { class: "n value" }), bar: make("td", { class: "bar" }, plot.svg), z: make("td", { class: "n z" }) };
-    const row = make("tr", { class: "measure", id: `m-${m.id}` }, make("th", { scope: "row" }, button, hand, why), ...Object.values(cells));
+    const hand = make("span", { class: "hand-mark" }), why = make("span", { class: "why" }), refs = make("span", { class: "why refs" });
+    const cells = { value: make("td", { class: "n value" }), bar: make("td", { class: "bar" }), z: make("td", { class: "n z" }) };
+    const row = make("tr", { class: "measure", id: `m-${m.id}` }, make("th", { scope: "row" }, button, hand, why, refs), ...Object.values(cells));
     button.addEventListener("click", () => this.choose(this.#chosen === m.id ? null : m.id));
     row.addEventListener("mouseenter", () => this.#hint(m.id));
     row.addEventListener("mouseleave", () => this.#hint(null));
-    this.#rows.set(m.id, { row, button, hand, why, cells, plot, region: m.region });
+    this.#rows.set(m.id, { row, button, hand, why, refs, cells, plot: null, z: null, shown: "", region: m.region });
     return row;
   }
 
   update(doc) {
     for (const m of doc.measurements) {
-      const { row, hand, why, cells, plot } = this.#rows.get(m.id);
+      const held = this.#rows.get(m.id), { row, hand, why, refs, cells } = held, now = JSON.stringify(m);
+      if (held.shown === now) continue;
+      held.shown = now;
+      held.z = m.z[0];
+      held.plot?.at(held.z);
       const without = m.value === "–";
       cells.value.replaceChildren(without ? "–" : `${m.value} ${m.unit}`.trim(), ...[m.interval, m.mm].filter(Boolean).map((words) => make("small", {}, words)));
       cells.z.replaceChildren(...score(m.z[0]));
-      plot.at(m.z[0]);
-      cells.z.title = m.z.map((z) => `${z.reference}${z.how ? ` (${z.how})` : ""}: ${scored(z)}`).join("\n");
+      refs.textContent = cells.z.title = m.z.map((z) => `${z.reference}${z.how ? ` (${z.how})` : ""}: z ${scored(z)}`).join("\n");
       hand.textContent = m.hand ? " by hand" : "";
       why.textContent = m.reason;
       why.title = m.reason;
@@ -115,6 +130,12 @@ export class Measurements extends EventTarget {
 
   #filter() {
     this.#table.classList.toggle("plot", this.#plot.checked);
+    if (this.#plot.checked) for (const held of this.#rows.values()) {
+      if (held.plot || !held.z) continue;
+      held.plot = plotted();
+      held.cells.bar.append(held.plot.svg);
+      held.plot.at(held.z);
+    }
     const words = this.#words.value.trim().toLowerCase(), seen = new Set();
     for (const [id, { row, button, region }] of this.#rows) {
       const shown = (!words || `${button.textContent} ${id}`.toLowerCase().includes(words)) && (!this.#beyond.checked || row.classList.contains("beyond")) && (!this.#plot.checked || row.classList.contains("scored"));
@@ -163,10 +184,10 @@ function trait(of, status, answer) {
   return make("div", { class: "trait" },
     make("strong", {}, of.label), " ", make("span", { class: "soft" }, of.hpo_id),
     of.asked ? asked(of, status, answer) : "",
-    ...evidence.map((line) => make("small", {}, line)), of.reason ? make("small", {}, of.reason) : "", of.rule ? make("small", {}, `rule: ${of.rule}`) : "");
+    ...evidence.map((line) => make("small", {}, line)), of.reason ? make("small", {}, of.reason) : "", of.rule ? make("small", {}, `rule: ${of.rule.replaceAll("<=", "≤").replaceAll(">=", "≥")}`) : "");
 }
 
-export function traits(root, told, save) {
+export function traits(root, told, save, missing) {
   const seen = told.lists.flatMap(({ status, traits: of }) => of.filter((one) => one.by_eye).map((one) => [`${one.hpo_id}:${one.side}`, status === "present" ? "yes" : "no"]));
   const answer = (of, value) => {
     const now = new Map(seen).set(`${of.hpo_id}:${of.side}`, value);
@@ -174,7 +195,8 @@ export function traits(root, told, save) {
   };
   root.replaceChildren();
   if (told.why) root.append(make("p", { class: "bad" }, told.why));
-  for (const note of told.notes) root.append(make("p", { class: "soft" }, note));
+  if (missing.length) root.append(make("p", {}, `Most traits are called from z-scores, which need ${missing.join(" and ")}: enter ${missing.length > 1 ? "them" : "it"} under “Person”.`));
+  for (const note of told.notes.filter((words) => !missing.some((name) => words.startsWith(`${name} is missing`)))) root.append(make("p", { class: "soft" }, note));
   for (const { status, title, traits: of } of told.lists) {
     const open = ["present", "borderline", "look at"].includes(status);
     if (open && !of.length && status === "look at") continue;
@@ -266,16 +288,18 @@ export function scaled(root, doc) {
 }
 
 const KEPT = [
-  ["clinical", "Clinical report", "findings, growth, photo and methods on one page of A4 (PDF by the browser’s print)"],
-  ["report", "Report of the measurements", "a page to read or print (PDF by the browser’s print)"],
-  ["traits", "Traits with their evidence", "a page to read or print"],
-  ["phenopacket", "Phenopacket", "GA4GH v2, JSON"],
-  ["table", "Table of the measurements", "CSV, the columns of anthropo measure"],
-  ["landmarks", "Landmark file", "JSON, for --landmarks"],
+  ["clinical", "Clinical report", "findings, growth, photo and methods on one page of A4; print it for a PDF"],
+  ["report", "Report of the measurements", "every measurement, to read or print"],
+  ["traits", "Traits with their evidence", "to read or print"],
+  ["phenopacket", "Phenopacket", "GA4GH v2, JSON, for other programs"],
+  ["table", "Table of the measurements", "CSV, for a spreadsheet or R"],
+  ["landmarks", "Landmark file", "where the points are, JSON, for anthropo’s commands (--landmarks)"],
 ];
 
 export function keep(root, doc, save) {
-  root.replaceChildren(make("div", { class: "choices" }, ...KEPT.map(([kind, name, what]) => make("div", {},
-    make("a", { href: `/api/photos/${doc.id}/results/${kind}`, target: "_blank", rel: "noopener" }, name), ` ${what} `,
-    (() => { const button = make("button", { type: "button" }, "Keep in the folder"); button.setAttribute("aria-label", `Keep in the folder: ${name}`); button.addEventListener("click", () => save(kind)); return button; })()))));
+  root.replaceChildren(make("div", { class: "kept" }, ...KEPT.flatMap(([kind, name, what]) => {
+    const button = make("button", { type: "button", "aria-label": `Keep in the folder: ${name}` }, "Keep in the folder");
+    button.addEventListener("click", () => save(kind));
+    return [make("p", {}, make("a", { href: `/api/photos/${doc.id}/results/${kind}`, target: "_blank", rel: "noopener" }, name), make("small", {}, what)), button];
+  })));
 }

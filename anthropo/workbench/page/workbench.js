@@ -53,7 +53,7 @@ async function list() {
 }
 
 function row(photo) {
-  const button = make("button", { type: "button" }, make("img", { src: `/api/photos/${photo.id}/thumbnail`, alt: "", loading: "lazy", fetchpriority: "low" }), make("span", {}, photo.name));
+  const button = make("button", { type: "button", tabIndex: -1 }, make("img", { src: `/api/photos/${photo.id}/thumbnail`, alt: "", loading: "lazy", fetchpriority: "low" }), make("span", {}, photo.name));
   button.addEventListener("click", () => open(photo.id));
   const item = make("li", {}, button);
   item.dataset.photo = photo.id;
@@ -61,7 +61,9 @@ function row(photo) {
 }
 
 function mark() {
-  for (const item of $("list").children) {
+  const items = [...$("list").children];
+  stop(items.find((item) => item.dataset.photo === doc?.id) ?? items.find((item) => !item.hidden));
+  for (const item of items) {
     if (item.dataset.photo === doc?.id) item.firstChild.setAttribute("aria-current", "true");
     else item.firstChild.removeAttribute("aria-current");
   }
@@ -73,14 +75,56 @@ async function open(id) {
   if (told) show(told);
 }
 
+// The list is one stop of the tab key; arrows go through it.
+$("list").addEventListener("keydown", (event) => {
+  const shown = [...$("list").children].filter((item) => !item.hidden), at = shown.indexOf(event.target.closest("li"));
+  const to = { ArrowDown: at + 1, ArrowRight: at + 1, ArrowUp: at - 1, ArrowLeft: at - 1, Home: 0, End: shown.length - 1 }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  const next = shown[Math.min(Math.max(to, 0), shown.length - 1)];
+  stop(next);
+  next.firstChild.focus();
+});
+
+function stop(item) {
+  for (const other of $("list").querySelectorAll("button[tabindex='0']")) other.tabIndex = -1;
+  if (item) item.firstChild.tabIndex = 0;
+}
+
+// Back and forward go from photo to photo, and a reload stays at one.
+function remember(id) {
+  if (history.state?.photo === id) return;
+  if (history.state?.photo) history.pushState({ photo: id }, "");
+  else history.replaceState({ photo: id }, "");
+}
+
+window.addEventListener("popstate", ({ state }) => { if (state?.photo && state.photo !== doc?.id) open(state.photo); });
+
+function enlist(photo) {
+  if (!listed.some((one) => one.id === photo.id)) { listed.push({ id: photo.id, name: photo.name }); $("list").append(row(photo)); }
+  mark();
+}
+
+// The first of several is shown; the others come into the list, so that nobody is interrupted.
 async function add(files) {
   say();
-  const failed = [];
-  for (const [i, file] of [...files].entries()) {
-    if (files.length > 1) say(`Measuring ${i + 1} of ${files.length}: ${file.name}`);
-    try { show(await ask(`/api/photos?name=${encodeURIComponent(file.name || "pasted.png")}`, { method: "POST", body: file })); } catch (error) { failed.push(error.message); }
+  const failed = [], all = [...files];
+  let shown = false;
+  for (const [i, file] of all.entries()) {
+    const slow = setTimeout(() => say(`Measuring ${all.length > 1 ? `${i + 1} of ${all.length}: ` : ""}${file.name}…`), all.length > 1 ? 0 : 300);
+    const begun = performance.now();
+    try {
+      const told = await ask(`/api/photos?name=${encodeURIComponent(file.name || "pasted.png")}`, { method: "POST", body: file });
+      if (!shown) {
+        show(told);
+        requestAnimationFrame(() => setTimeout(() => performance.measure("photo-to-face", { start: begun }))); // when it is painted
+      }
+      shown = true;
+      enlist(told);
+    } catch (error) { failed.push(error.message); }
+    clearTimeout(slow);
   }
-  say(failed.join(" "));
+  say([...failed.slice(0, 3), ...(failed.length > 3 ? [`${failed.length - 3} more could not be measured.`] : [])].join(" "));
   await trying(list);
 }
 
@@ -91,16 +135,33 @@ function show(told) {
   past = [];
   lines = new Map();
   for (const id of ["stage", "results"]) $(id).hidden = false;
-  face.still = doc.video;
+  remember(doc.id);
   face.show(doc, at("/picture"));
   measurements.show(doc);
-  person($("person"), { ...doc, now: () => doc.points }, describe, markSticker);
-  keep($("keep"), doc, (kind) => trying(async () => say(`Kept: ${(await ask(at(`/results/${kind}`), { method: "POST" })).path}`)));
-  $("point").replaceChildren(make("option", { value: "" }, "none chosen"), ...doc.points.map((point) => make("option", { value: point.code }, `${point.code} · ${point.name}`)));
+  forms();
+  if ($("point").length !== doc.points.length + 1) $("point").replaceChildren(make("option", { value: "" }, "none chosen"), ...doc.points.map((point) => make("option", { value: point.code }, `${point.code} · ${point.name}`)));
   taken();
   mark();
   words();
   allLines();
+}
+
+function forms() {
+  person($("person"), { ...doc, now: () => doc.points }, describe, markSticker);
+  keep($("keep"), doc, (kind) => trying(async () => say(`Kept: ${(await ask(at(`/results/${kind}`), { method: "POST" })).path}`)));
+}
+
+// The frame of a video that is shown becomes a photo of its own once a point is moved in it.
+function adopt(told) {
+  doc = told;
+  const earlier = doc.points.filter((point) => point.moved).map((point) => [point.code, [point.x, point.y]]);
+  hand = new Map([...earlier, ...hand]);
+  past = past.map((one) => new Map([...earlier, ...one]));
+  face.address = at("/picture");
+  remember(doc.id);
+  enlist(doc);
+  forms();
+  say(`This frame is a photo of its own now, ${doc.name}; the video stays as it is.`);
 }
 
 // A document that has come: everything that depends on the points.
@@ -121,6 +182,8 @@ function followed(ahead = null) {
   const failed = doc.gate.filter((check) => !check.ok);
   $("failed").textContent = failed.length ? `(${failed.length})` : "";
   $("gate-line").textContent = failed.length ? `The photo gate objects: ${failed.map((check) => `${check.name} ${check.value} (${check.advice})`).join("; ")}.` : "";
+  const { patient, sex, age, taken } = doc.person;
+  $("about").textContent = [doc.name, patient && `patient ${patient}`, sex, age && `age ${age}`, taken, doc.by_hand.length && `points placed by hand: ${doc.by_hand.join(", ")}`].filter(Boolean).join("; ");
   buttons();
   words();
 }
@@ -133,7 +196,7 @@ function buttons() {
 
 function words() {
   $("point").value = face.chosen ?? "";
-  if (!face.chosen) { $("point-words").textContent = doc.video ? "The best frame of a video. Its points cannot be moved: every frame has its own. Save a frame as a photo to correct that." : "Drag a point, or choose one."; return; }
+  if (!face.chosen) { $("point-words").textContent = doc.video ? "The best frame of a video. Move a point in it, and the frame is kept as a photo of its own." : "Drag a point, or choose one."; return; }
   const point = face.point(face.chosen), far = Math.hypot(point.x - point.found[0], point.y - point.found[1]);
   const moved = point.moved ? `, moved by ${far.toFixed(1)} px` : "";
   $("point-words").textContent = `${point.code}, ${point.name}: x ${point.x.toFixed(1)}, y ${point.y.toFixed(1)}${moved}${point.hidden ? ", hidden" : ""}; ± ${point.ellipse[0].toFixed(1)} px (95 %)`;
@@ -143,6 +206,7 @@ function words() {
 
 let under = null, next = null; // the request that is out, and what is to be sent after it
 let unkept = false; // the last points could not be written
+let refused = false; // the last points were not taken, which stands on the page
 
 function place(keepIt) {
   next = { points: Object.fromEntries(hand), keep: keepIt || (next?.keep ?? false), photo: doc.id };
@@ -153,23 +217,33 @@ function place(keepIt) {
 
 async function send() {
   while (next) {
-    const { points, keep: kept, photo } = next;
+    let { points, photo } = next;
+    const kept = next.keep;
     next = null;
     if (doc.id !== photo) return;
     const show = measurements.chosen ? [measurements.chosen] : [];
     const begun = performance.now();
     try {
+      if (doc.video) {
+        const frame = await ask(at("/frame"), { method: "POST" });
+        if (doc.id !== photo) return;
+        adopt(frame);
+        photo = doc.id;
+        points = Object.fromEntries(hand);
+        if (next) next = { ...next, points, photo };
+      }
       const told = await ask(at("/points"), { method: "PUT", told: { points, revision: doc.revision, keep: kept, show } });
       if (doc.id !== photo) return;
-      if (kept && unkept) { unkept = false; say(); }
+      if ((kept && unkept) || refused) { unkept = refused = false; say(); }
       doc = told;
       lines = new Map(Object.entries(told.lines));
-      if (face.dragging || next) { followed(hand); if (!$("traits").hidden) await callTraits(); } else { taken(); allLines(); }
+      if (face.dragging || next) { followed(hand); if (!$("traits").hidden) await callTraits(); if (!$("model").hidden) await model.follow(doc); } else { taken(); allLines(); }
       draw();
       performance.measure("point-to-numbers", { start: begun });
     } catch (error) {
       say(error.message);
-      unkept = error.status === 507;
+      refused = error.status !== 507;
+      unkept = error.status === 507 && !doc.video;
       next = unkept ? (next ?? { points, keep: false, photo }) : null; // so that numbers follow all the same
       if (error.status && !unkept) { const told = await trying(() => ask(at())); if (told && doc.id === photo) { doc = told; past = []; taken(); } }
     }
@@ -215,19 +289,20 @@ let sticker = 0; // millimetres, of the one that is being marked
 
 function markSticker(mm) {
   sticker = mm;
-  say("Click the sticker on the photo, or drag across it from one edge to the other.");
+  say("Click the sticker on the photo, or drag across it from one edge to the other. By keyboard: arrow keys, then Enter; or Space at one edge and Enter at the other.");
   face.mark();
   $("face").focus();
   $("stage").scrollIntoView({ block: "nearest" });
 }
 
+face.addEventListener("unmarked", () => { say(); draw(); });
 face.addEventListener("marked", ({ detail: { from, to, pixel } }) => trying(async () => {
   say();
   const of = doc.id, ends = { mm: sticker, x: from[0], y: from[1], x2: to[0], y2: to[1] }, far = Math.hypot(to[0] - from[0], to[1] - from[1]);
   const told = await ask(at(`/sticker?${new URLSearchParams(ends)}`));
   if (doc.id !== of) return;
   if (!told.scale && !far) {
-    say("Nothing with an edge all round was found there. Drag across the sticker, from one edge to the other, to mark it by hand.");
+    say("Nothing with an edge all round was found there. Drag across the sticker, from one edge to the other, or press Space at one edge and Enter at the other.");
     face.mark();
     return;
   }
@@ -292,7 +367,7 @@ async function callTraits() {
   const of = doc.id, told = await trying(() => ask(at("/traits")));
   if (!told || doc.id !== of) return;
   const open = new Set([...document.querySelectorAll("#traits details[open] > summary")].map((one) => one.textContent.split(" (")[0]));
-  traits($("traits"), told, describe);
+  traits($("traits"), told, describe, ["sex", "age"].filter((name) => !doc.person[name]));
   for (const one of document.querySelectorAll("#traits details > summary")) if (open.has(one.textContent.split(" (")[0])) one.parentElement.open = true;
 }
 
@@ -309,13 +384,32 @@ async function describe(cells) {
 
 // ---------------------------------------------------------------------------- photos come in
 
+const PHOTO = /\.(jpe?g|jpe|jfif|png|tiff?|webp|bmp|hei[cf]|avif|mp4|m4v|mov|3gp|avi|mkv|webm|mpe?g|mts)$/i;
+
+// What was dropped, and of folders the photos and videos in them.
+async function dropped(data) {
+  const entries = [...data.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean), found = [];
+  if (!entries.some((entry) => entry.isDirectory)) return data.files;
+  const some = (of, method) => new Promise((done, failed) => of[method](done, failed));
+  const walk = async (entry, wanted) => {
+    if (entry.isFile) { if (wanted || PHOTO.test(entry.name)) found.push(await some(entry, "file")); return; }
+    const reader = entry.createReader(), within = [];
+    for (let more = await some(reader, "readEntries"); more.length; more = await some(reader, "readEntries")) within.push(...more);
+    for (const one of within.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }))) await walk(one, false);
+  };
+  for (const entry of entries) await walk(entry, true);
+  if (!found.length) throw new Error("There is no photo and no video in the folder that was dropped.");
+  return found;
+}
+
 $("add").addEventListener("click", () => $("files").click());
 $("files").addEventListener("change", (event) => { add(event.target.files); event.target.value = ""; });
 document.addEventListener("dragover", (event) => { event.preventDefault(); $("drop").hidden = false; });
 document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) $("drop").hidden = true; });
-document.addEventListener("drop", (event) => { event.preventDefault(); $("drop").hidden = true; if (event.dataTransfer.files.length) add(event.dataTransfer.files); });
+document.addEventListener("drop", (event) => { event.preventDefault(); $("drop").hidden = true; if (event.dataTransfer.files.length) trying(async () => add(await dropped(event.dataTransfer))); });
 document.addEventListener("paste", (event) => { if (event.clipboardData.files.length) add(event.clipboardData.files); });
 
 await trying(list);
-if (listed.length) await open(listed[0].id);
+trying(() => survey.begin());
+if (listed.length) await open((listed.find((photo) => photo.id === history.state?.photo) ?? listed[0]).id);
 document.documentElement.dataset.ready = "true";
