@@ -98,7 +98,8 @@ def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str
         if is_device_name(path.name):
             raise InputError(f"{name}: Windows takes this name for a device. Give another one.")
     if suffixes and path.suffix.lower() not in suffixes:
-        choices = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
+        *others, last = filter(None, suffixes)
+        choices = " or ".join(filter(None, (", ".join(others), last)))
         raise InputError(f"{name}: the suffix says what is written. Use {choices}.")
     if path.is_dir():
         raise InputError(f"{name}: a folder, not a file. Give the name of a file to write.")

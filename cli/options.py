@@ -473,6 +473,8 @@ def _with_task(
     request: TrainRequest, normal: str | None, multilabel: bool, independent: bool
 ) -> TrainRequest:
     """The request with its task, which on the command line is a matter of three options."""
+    from anthropo.learning.model import Options
+
     options = request.options
     task: Task = "normality" if normal else "attributes" if multilabel else "labels"
     excluded: dict[str, object] = {}
@@ -480,11 +482,18 @@ def _with_task(
         excluded = {"--controls": options.controls, "--cost-matrix": options.cost_matrix}
     if task == "normality":
         excluded |= {"--multilabel": multilabel, "--positive": options.positive, "--cost": options.cost}
+        excluded |= {"--weigh-cost": options.weigh_cost, "--classifier": options.classifier != "auto"}
+        excluded |= {"--balance": options.balance != "weights"}
     for name in (name for name, given in excluded.items() if given):
         task_option = "--normal" if normal else "--multilabel"
         raise InputError(f"{task_option} cannot be combined with {name}. Leave one of them out.")
-    if independent and not multilabel:
-        raise InputError("--independent is about --multilabel. Pass both, or none of them.")
+    for name, given, about, there in (
+        ("--independent", independent, "--multilabel", multilabel),
+        ("--specificity", options.specificity != Options().specificity, "--normal", normal),
+        ("--weigh-cost", options.weigh_cost, "--cost or --cost-matrix", options.cost or options.cost_matrix),
+    ):
+        if given and not there:
+            raise InputError(f"{name} is about {about}. Pass both, or none of them.")
     options = replace(
         options,
         controls=normal or options.controls,

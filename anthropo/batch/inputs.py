@@ -185,6 +185,8 @@ def photographs_in(folder: Path) -> list[str]:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
+                    if entry.is_symlink() and not os.path.exists(entry.path):
+                        continue  # a link to what is gone, or to itself
                     if entry.is_dir():
                         (linked if entry.is_symlink() else todo).append(entry.path)
                     elif Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file():

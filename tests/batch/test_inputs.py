@@ -37,6 +37,16 @@ def test_folder_is_searched_throughout_without_hidden_files(tmp_path: Path, copi
     assert [item.path for item in collect([str(tmp_path)])] == sorted(str(p) for p in wanted)
 
 
+def test_links_that_lead_nowhere_are_passed_over(tmp_path: Path, copies: Copies) -> None:
+    copies(tmp_path, "a.png")
+    (tmp_path / "itself.jpg").symlink_to("itself.jpg")
+    (tmp_path / "ring").symlink_to("round")
+    (tmp_path / "round").symlink_to("ring")
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "b.png").symlink_to("a.png")
+    assert [Path(item.path).name for item in collect([str(tmp_path)])] == ["a.png", "b.png"]
+
+
 def test_folder_may_itself_lie_in_a_hidden_one(tmp_path: Path, copies: Copies) -> None:
     (path,) = copies(tmp_path / ".data" / "photos", "a.png")
     assert collect([str(path.parent)]) == [Item(str(path))]

@@ -58,6 +58,12 @@ WRONG = {
     },
     "train": {
         "--alarm nan": "'nan' is not a valid float.",
+        "--specificity 0.9": "Error: --specificity is about --normal. Pass both, or none of them.",
+        "--weigh-cost": "Error: --weigh-cost is about --cost or --cost-matrix. Pass both, or none of them.",
+        "--normal b --classifier svm": "Error: --normal cannot be combined with --classifier. Leave one of",
+        "--normal b --balance none": "Error: --normal cannot be combined with --balance. Leave one of",
+        "-o m.html": "Error: m.html: the suffix says what is written. Use .anthropo.",
+        "--validate -o m.csv": "Error: m.csv: the suffix says what is written. Use .html or .anthropo.",
         "--error-rate inf": "inf is not in the range 0<x<1.",
         "--cost miss=x": "Error: --cost miss=x: miss=x is no cost.",
         "--positive c": "Error: --positive c: no photo has this label. The labels are a, b.",

@@ -13,6 +13,7 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import Invoke, Pixels
 from PIL import Image
@@ -206,6 +207,24 @@ def test_pictures_have_no_metadata(client: Client, astronaut: Pixels) -> None:
     for kind in ("report", "traits", "phenopacket", "table", "landmarks"):
         client.describe(doc, sex="female", age="31")
         assert b"Zimmer" not in client.ask(f"/api/photos/{doc['id']}/results/{kind}").body
+
+
+def test_a_large_photo_is_sent_finely_where_the_face_is(client: Client, astronaut: Pixels) -> None:
+    large = Image.fromarray(astronaut).crop((100, 0, 400, 300)).resize((3000, 3000))
+    data = io.BytesIO()
+    large.save(data, "JPEG", quality=90)
+    doc = client.add("large.jpg", data.getvalue()).json
+    left, top, width, height = doc["close"]
+    assert left <= doc["box"][0] < doc["box"][2] <= left + width <= 3000
+    shown = {
+        size: Image.open(io.BytesIO(client.ask(f"/api/photos/{doc['id']}/picture?size={size}").body))
+        for size in ("preview", "close", "full")
+    }
+    assert shown["full"].size == (3000, 3000)
+    assert 3000 / max(shown["preview"].size) == pytest.approx(doc["preview"], rel=0.001)
+    assert width / shown["close"].width in (1, 2)
+    part = large.crop((left, top, left + width, top + height)).resize(shown["close"].size)
+    assert np.abs(np.asarray(part, float) - np.asarray(shown["close"], float)).mean() < 3
 
 
 @pytest.mark.parametrize(
