@@ -482,6 +482,11 @@ def _with_task(
     for name in (name for name, given in excluded.items() if given):
         task_option = "--normal" if normal else "--multilabel"
         raise InputError(f"{task_option} cannot be combined with {name}. Leave one of them out.")
+    if normal and options.missing == "evidence":
+        raise InputError(
+            "--missing evidence is for labels: a distance from normal does not learn from which measurements "
+            "were voided. Leave it out."
+        )
     if independent and not multilabel:
         raise InputError("--independent is about --multilabel. Pass both, or none of them.")
     options = replace(
@@ -538,6 +543,11 @@ training_options: Decorator = all_of(
         "--balance", type=click.Choice(["weights", "resample", "none"]), default="weights",
         help="How to balance labels of unequal size: by weights, by drawing photos of rare labels "
         "repeatedly, or not at all."),
+    click.option(
+        "--missing", type=click.Choice(["expected", "evidence"]), default="expected",
+        help="What a measurement that the photo gate voids counts as: what the others let expect, which says "
+        "nothing of its own; or as evidence as well, so that how photos were taken counts. Explanations name "
+        "it apart from anatomy."),
     task_options,
     names_option("--metadata", "age,sex", "Columns to learn from, in addition to the photo."),
     names_option(

@@ -58,6 +58,10 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         Weigh the photos of each label in training by what getting it wrong costs, too.
     controls : str, optional
         Label of healthy people, whose mean and SD standardise the measurements.
+    missing : {"expected", "evidence"}
+        What a measurement without a value, such as one that the photo gate voided, counts as: what the
+        others let expect, which says nothing of its own; or that as well, with the fact that it has none as
+        a number beside it. How photos were taken then counts, with a term of its own that is no anatomy.
     folds : int
         Number of folds for scores out of fold.
     random_state : int, RandomState or None
@@ -77,7 +81,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
     -----
     Columns of a data frame are regions (``face/0``, ``face/1`` …), metadata (``meta:age``) and, under any
     other name, measurements; a plain array holds measurements only. NaN is a missing value, which counts
-    as what those that are known let expect, and says nothing of its own: its contribution is 0.
+    as what those that are known let expect, and says nothing of its own: its contribution is 0. What
+    `missing="evidence"` lets it say is in ``contributions(X).voided``.
 
     Examples
     --------
@@ -179,9 +184,10 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         k = len(self.classes_)
         scores = self._fit_regions(table, of, seed)
         controls = None if self.controls is None else np.asarray(self.classes_[of.y] == self.controls)
-        self.scaler_ = Scaler.fit(table, self.columns_, controls)
+        told = self.missing == "evidence"
+        self.scaler_ = Scaler.fit(table, self.columns_, controls, voided=told)
         numbers = self.scaler_.transform(table)
-        self.imputer_ = Imputer.fit(numbers)
+        self.imputer_ = Imputer.fit(numbers, ~self.scaler_.voided)
         self.measured_ = None
         margins: list[Floats] = []
         if numbers.shape[1]:
@@ -190,7 +196,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
                 weights = weights * importance(checked_cost(self.cost, k))[of.y]
             if self.balance == "weights":
                 weights = weights / np.bincount(of.y, of.counts)[of.y]
-            favour = np.array([_favour(name) for name in self.scaler_.origin])
+            pairs = zip(self.scaler_.origin, self.scaler_.category, strict=True)
+            favour = np.array([_favour(name) if text is None else 1.0 for name, text in pairs])
             filled, drawn = self.imputer_.fill(numbers), self.imputer_.draw(numbers, Random(seed))
             for kind in self._kinds(of):
                 # a sum of weighted numbers cannot tell what is expected from what is known
@@ -338,4 +345,7 @@ _FITS: dict[str, Any] = {
 _SUMS = ("linear", "svm")
 _AUTO = ("linear", "xgboost")  # the first one unless the second is clearly better
 _PEOPLE_FOR_TREES = 100  # fewer cannot show that trees are clearly better, and growing them takes long
-_CHOICES = {"classifier": ("auto", *_FITS), "balance": ("weights", "resample", "none")}
+_CHOICES = {
+    "classifier": ("auto", *_FITS), "balance": ("weights", "resample", "none"),
+    "missing": ("expected", "evidence"),
+}  # fmt: skip

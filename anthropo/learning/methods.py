@@ -78,8 +78,12 @@ def methods(manifest: Manifest) -> str:
             f"{cite(_KING, _KAZEMI, _SAGONAS)}, as the mean of {manifest.settings.jitter or 16} evaluations "
             f"on jittered and mirrored crops{refined}, and corrected to anatomical places "
             f"{cite(_LONDON, _YOUNG)}. From them {len(manifest.measurements)} measurements were taken; those "
-            "that pose, expression, occlusion or poor quality would spoil were voided before analysis and "
-            "carried no evidence."
+            "that pose, expression, occlusion or poor quality would spoil were voided before analysis"
+            + (
+                ", and whether each was voided entered the classifier beside its value."
+                if manifest.missing == "evidence"
+                else " and carried no evidence."
+            )
         )
     if manifest.regions:
         seen = "picture" if manifest.settings.no_face else "face"
