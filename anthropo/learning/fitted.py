@@ -237,6 +237,7 @@ class FittedHybrid:
             "origin": list(self.scaler_.origin),
             "category": list(self.scaler_.category),
             "measured": kind,
+            "sphere": any(m.sphere for m in self.regions_.values()),
         }
         arrays: Arrays = {
             "cost": checked_cost(self.cost, len(self.classes_)),
@@ -293,7 +294,7 @@ class FittedHybrid:
         for at, (region, d) in enumerate(sizes.items()):
             of = taken(arrays, REGION, {"d": d, "k": k}, f"region{at}/")
             self.regions_[region] = RegionModel(
-                of["centre"], of["frequencies"], of["weights"], of["intercept"]
+                of["centre"], of["frequencies"], of["weights"], of["intercept"], sphere=state.sphere
             )
         # after the arrays, so that a length that only a description states makes no column
         self.columns_ = Columns.sized(state.measurements, sizes, state.metadata)

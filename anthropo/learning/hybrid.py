@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
+from anthropo.encoder.several import plain_region
 from anthropo.learning.calibration import Stack, fit_stack, softmax, surprise
 from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.cost import importance
@@ -279,6 +280,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         k = len(self.classes_)
         self.regions_ = {}
         targets = np.eye(k)[of.y]
+        shares = np.average(targets, axis=0, weights=of.counts)
         scores = []
         for at, (region, names) in enumerate(self.columns_.regions.items()):
             embeddings = numbers_of(table, names)
@@ -286,10 +288,20 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
                 fit_region, embeddings, targets, of.folds, Random((seed, at)), of.counts
             )
             scores.append(out)
-        self.score_spread_ = np.array([np.maximum(s.std(0), 1e-9) for s in scores]).reshape(-1, k)
+        self.score_spread_ = np.zeros((0, k))
+        if scores:
+            counts = np.array([_LEADS if plain_region(r) == _WHOLE else 1.0 for r in self.regions_])
+            together = np.tensordot(counts, scores, 1).std(0) / counts.sum()
+            # a rare label's scores are small, since its share of the targets' variance is; those of a label
+            # that is hard to tell are small as well, and are to stay so
+            target = np.sqrt(shares * (1 - shares))
+            unit = target * np.sqrt(((together / target) ** 2).mean())
+            self.score_spread_ = np.maximum(unit / counts[:, None], 1e-9)
         return self._scaled(scores)
 
 
+_WHOLE, _LEADS = "face", 4.0  # so much does the whole face count, until people prove otherwise; others 1
+_BESIDE = 8.0  # people's worth of doubt that measurements add to regions
 _LESSER = 0.1  # of its weight alone, that a half has at least: explanations still show it
 _DERIVED = 0.2
 
@@ -321,7 +333,9 @@ def _joined(parts: list[Floats], regions: int, of: _Fitted) -> Stack:
             for half, alike in zip(halves, (regions, 0), strict=True)
         ]
         least = _LESSER * np.concatenate(alone)
-    return fit_stack(parts, of.y, of.natural, of.people, regions, least)
+    if len(halves) < 2:
+        return fit_stack(parts, of.y, of.natural, of.people, regions)
+    return fit_stack(parts, of.y, of.natural, of.people, regions, least, _BESIDE)
 
 
 def _clearly_better(margins: Floats, than: Floats, of: _Fitted) -> bool:

@@ -113,7 +113,7 @@ def restored(
     there.feature_names_in_ = np.array(columns.names, dtype=object)
     there.n_features_in_ = len(columns.names)
     there.regions_ = {
-        region: RegionModel(centre, model.frequencies, weights, np.zeros(k), float(scale))
+        region: RegionModel(centre, model.frequencies, weights, np.zeros(k), float(scale), model.sphere)
         for (region, model), centre, weights, scale in zip(
             of.regions_.items(), found["centres"], found["weights"], found["scale"], strict=True
         )

@@ -66,6 +66,7 @@ class ClassifierState:
     measured: Annotated[str, OneOf(("trees", "machine", "kernelmachine", "none"))]  # what reads the numbers
     # what a measurement without a value counts as
     missing: Annotated[str, OneOf(("expected", "evidence"))] = "expected"
+    sphere: bool = True  # whether embeddings have length 1 once they are centred, as all models once had
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
