@@ -118,7 +118,8 @@ def fit_stack(
     spread = np.array([float(centred(part).std()) for part in parts])
     if first.any():
         together = sum(centred(part) for part in parts[: int(first.sum())])
-        spread[first] = max(float(np.std(together)), spread[first].max())  # who contradict each other have none
+        # parts that contradict each other have next to none together
+        spread[first] = max(float(np.std(together)), spread[first].max())
     spread[spread < 1e-9] = 1.0  # says nothing: no steep slope for it
     x = np.stack([centred(part) / s for part, s in zip(parts, spread, strict=True)])  # (p, n, k)
     share = weights / weights.sum()
