@@ -279,6 +279,26 @@ def read_faces(
     >>> len(anthropo.read_faces(anthropo.example_photo()))
     1
     """
+    return count_faces(
+        photo,
+        face=face,
+        jitter=jitter,
+        landmark_model=landmark_model,
+        detector_model=detector_model,
+        max_megapixels=max_megapixels,
+    )[0]
+
+
+def count_faces(
+    photo: str | Photo,
+    *,
+    face: Which,
+    jitter: int,
+    landmark_model: str | None = None,
+    detector_model: str | None = None,
+    max_megapixels: float | None = MAX_MEGAPIXELS,
+) -> tuple[list[Face], int]:
+    """Faces as `read_faces` gives them, and how many were found: in front, unless all are asked for."""
     if face not in ("one", "largest", "all"):
         raise ValueError(f"face={face!r}: 'one', 'largest' or 'all' is needed")
     if jitter < 1 or (jitter != 1 and jitter % 2):
@@ -298,7 +318,7 @@ def read_faces(
             f"{photo.source}: {len(faces)} faces found, 1 needed. Pass {parameter('face', 'largest')} or "
             f"{parameter('face', 'all')}, or crop the photo."
         )
-    return [_with_cover(look, f) for f in (faces if face == "all" else faces[:1])]
+    return [_with_cover(look, f) for f in (faces if face == "all" else faces[:1])], len(faces)
 
 
 def _with_cover(look: _Look, face: Face) -> Face:
