@@ -84,8 +84,8 @@ def read_regular(path: str | os.PathLike[str], *, most: int = MOST) -> bytes:
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]|[. ]+\Z')
 _OF_FILES = frozenset(
     (
-        ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".svg", ".pdf", ".html", ".csv", ".tsv", ".xlsx", ".parquet",
-        ".json", ".txt",
+        ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".svg", ".pdf", ".html", ".csv", ".tsv", ".xlsx",
+        ".parquet", ".json", ".txt",
     )
 )  # fmt: skip
 _DEVICE = re.compile(

@@ -482,7 +482,7 @@ def _answering(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
             traceback.print_exc()
             return _sentence(
                 f"The workbench failed at this ({type(error).__name__}), which is a fault of the program. "
-                "What was changed before is kept. Please report it, with what stands in the terminal.",
+                "What was changed before is kept. Report it, with what stands in the terminal.",
                 500,
             )
 
