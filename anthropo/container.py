@@ -77,6 +77,21 @@ class Kind:
     texts: tuple[str, ...] = ()
 
 
+def fault_of(
+    read: Callable[[dict[str, Any]], object], error: type[AnthropoError]
+) -> Callable[[dict[str, Any]], str | None]:
+    """The `Kind.fault` of what reads a manifest: its error's sentence."""
+
+    def fault(manifest: dict[str, Any]) -> str | None:
+        try:
+            read(manifest)
+        except error as refusal:
+            return str(refusal)
+        return None
+
+    return fault
+
+
 def shown(value: Any, *, bare: bool = False) -> str:
     """A value from a foreign file, fit for a message; a `bare` text has no quotation marks."""
     text = ascii(value)[1:-1] if bare else ascii(value)

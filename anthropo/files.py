@@ -13,7 +13,7 @@ import platform
 import re
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -82,9 +82,21 @@ def read_regular(path: str | os.PathLike[str], *, most: int = MOST) -> bytes:
 
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]|[. ]+\Z')
+_OF_FILES = frozenset(
+    (
+        ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".svg", ".pdf", ".html", ".csv", ".tsv", ".xlsx",
+        ".parquet", ".json", ".txt",
+    )
+)  # fmt: skip
 _DEVICE = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\.|\Z)", re.IGNORECASE
 )
+
+
+def refuse_file_name(folder: Path) -> None:
+    """Refuse a file's name, such as out.png, for a folder that is to be made."""
+    if folder.suffix.lower() in _OF_FILES and not folder.exists():
+        raise InputError(f"{folder}: a file's name, and a folder is written. Name a folder, such as out/.")
 
 
 def is_device_name(name: str) -> bool:
@@ -242,7 +254,9 @@ def text_of(path: Path, *, most: int | None = MOST_TEXT) -> Iterator[TextIO]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file.") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text. Save the table as CSV in UTF-8.") from None
+        table = path.suffix.lower() in ("", ".csv", ".tsv", ".txt")
+        advice = "Save the table as CSV in UTF-8." if table else "Save it in UTF-8."
+        raise InputError(f"{path}: not UTF-8 text. {advice}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
 
@@ -256,6 +270,31 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def real_paths() -> Callable[[str], str]:
+    """`os.path.realpath` for many files of few folders, each of which is followed once.
+
+    Examples
+    --------
+    >>> import os
+    >>> from anthropo.files import real_paths
+    >>> real = real_paths()
+    >>> real("photos/p1.jpg") == os.path.realpath("photos/p1.jpg")
+    True
+    """
+    folders: dict[str, str] = {}
+
+    def real(path: str) -> str:
+        folder, name = os.path.split(path)
+        if name in ("", ".", "..") or os.name != "posix":
+            return os.path.realpath(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        there = os.path.join(folders[folder], name)
+        return os.path.realpath(there) if os.path.islink(there) else there
+
+    return real
 
 
 def cache_folder() -> Path:

@@ -295,4 +295,5 @@ def _decode(data: bytes, where: str, short_side: int | None, kept: _Kept) -> Pho
         full = (decoded.pixels.shape[1], decoded.pixels.shape[0])
     else:  # a reduced JPEG: its reduced shape may be square where the photo is not
         full = (height, width) if decoded.orientation in (5, 6, 7, 8) else (width, height)
-    return Photo(decoded.pixels, where, full, scale, data, decoded.remark, optics=decoded.optics)
+    remark, doubt = decoded.remark, decoded.doubt
+    return Photo(decoded.pixels, where, full, scale, data, remark, doubt, decoded.optics)

@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING
 import click
 
 from anthropo._version import __version__
-from anthropo.cli.common import EXIT_INTERRUPTED, EXIT_NONE, fail
-from anthropo.cli.files import refuse_empty_names
-from anthropo.cli.recording import WORDS
-from anthropo.definitions import only
-from anthropo.errors import parameters_spelled
 from anthropo.quiet import libraries_off_the_terminal
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+# What only a command needs is imported when there is one: the help is to take no longer than click does.
+
+#: Key of the command line's words in a context's meta.
+WORDS = "anthropo.words"
 #: heading of the help -> command -> one line of help. A command's module, of its name, is heavy, and the help
 #: must not be.
 GROUPS = {
@@ -84,6 +83,8 @@ class Commands(click.Group):
             gc.freeze()
             gc.set_threshold(10_000)  # a command loads libraries as well, of as many objects
             gc.enable()
+        from anthropo.cli.files import refuse_empty_names
+
         refuse_empty_names(command)
         if ctx.resilient_parsing:  # a shell asks how a line may go on
             from anthropo.cli.values import with_values
@@ -150,6 +151,9 @@ def cli(ctx: click.Context) -> None:
     use only, not a medical device. Most weights exclude commercial use: `anthropo models`. Whether everything
     is installed says `anthropo doctor`; on the Tab key your shell completes after `anthropo completion`.
     """
+    from anthropo.definitions import only
+    from anthropo.errors import parameters_spelled
+
     ctx.with_resource(parameters_spelled(as_option))
     ctx.with_resource(only())  # measurements that a model brings are this command's alone
 
@@ -202,6 +206,8 @@ def main() -> None:
         except OSError as error:
             if error.errno not in _FULL or error.filename is not None:
                 raise
+            from anthropo.cli.common import EXIT_NONE, fail
+
             # click writes each line at once: nothing is left that Python would try to write at its end
             fail(
                 f"the output cannot be written ({error.strerror}). Make room, or write elsewhere.", EXIT_NONE
@@ -214,7 +220,11 @@ def _leave_stuck_threads() -> None:
     """End an interrupted command although a thread is still busy with a photo."""
     ending = sys.exc_info()[1]
     stuck = [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
-    if isinstance(ending, SystemExit) and ending.code == EXIT_INTERRUPTED and stuck:
+    if not stuck or not isinstance(ending, SystemExit):
+        return
+    from anthropo.cli.common import EXIT_INTERRUPTED
+
+    if ending.code == EXIT_INTERRUPTED:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import signal
@@ -97,7 +98,8 @@ def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str
         if is_device_name(path.name):
             raise InputError(f"{name}: Windows takes this name for a device. Give another one.")
     if suffixes and path.suffix.lower() not in suffixes:
-        choices = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
+        *others, last = filter(None, suffixes)
+        choices = " or ".join(filter(None, (", ".join(others), last)))
         raise InputError(f"{name}: the suffix says what is written. Use {choices}.")
     if path.is_dir():
         raise InputError(f"{name}: a folder, not a file. Give the name of a file to write.")
@@ -201,3 +203,14 @@ def show_findings(
         say(f"{finding.level}: {finding.message}", fg=colours[finding.level], err=err)
     if named > most:
         say(f"warning: … and {named - most} more photos that cannot be used.", fg="yellow", err=err)
+
+
+class FiniteRange(click.FloatRange):
+    """Numbers of a range: not NaN, which lies in every range of click's, and not infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; a usage error where it is none."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a valid float.", param, ctx)
+        return number

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import draw_to, figures_folder, in_one_sentence, place_to_write, progress
+from anthropo.cli.common import (
+    FiniteRange,
+    draw_to,
+    figures_folder,
+    in_one_sentence,
+    place_to_write,
+    progress,
+)
 from anthropo.cli.sections import SectionedGroup
 from anthropo.plain import say
 from anthropo.report.figure_files import figures_of
@@ -59,7 +66,7 @@ def command() -> None:
 )
 @click.option(
     "--held-out",
-    type=click.FloatRange(0, 0.9, min_open=True),
+    type=FiniteRange(0, 0.9, min_open=True),
     default=0.2,
     help="Share of the people who are kept apart to judge by; in the end everybody is trained on.",
 )

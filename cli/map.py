@@ -10,6 +10,7 @@ from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_NONE,
     EXIT_SOME,
+    FiniteRange,
     draw_to,
     fail,
     figures_folder,
@@ -19,6 +20,7 @@ from anthropo.cli.common import (
     show_findings,
 )
 from anthropo.cli.sections import Sectioned
+from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.plain import say
 from anthropo.report.figure_files import figures_of
@@ -43,7 +45,7 @@ from anthropo.workflows.map import MapRequest, map_faces
 )
 @click.option(
     "--perplexity",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     help="How many neighbours t-SNE looks at, about.  [default: 30, or a third of the other photos]",
 )
 @options.flag("--thumbnails", "Draw the faces. Only then are pictures of people in the file.")
@@ -82,6 +84,8 @@ def command(cohort: str, output: str, figures: str | None, request: MapRequest) 
         "nothing is written. Finished photos are in the cache; run the command again to continue."
     ):
         path = place_to_write(output, (".html", ".png", ".csv"), (cohort,))
+        if request.thumbnails and path.suffix.lower() == ".csv" and not figures:
+            raise InputError("--thumbnails are drawn into .html and .png: a table holds no pictures.")
         folder = figures_folder(figures)
         result = map_faces(cohort, request, progress=progress)
         show_findings(result.findings, result.left_out, err=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anthropo.adaptation import METHODS
-from anthropo.cli.common import EXIT_USAGE, fail
+from anthropo.cli.common import EXIT_USAGE, FiniteRange, fail
 from anthropo.cli.recording import record_output
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import AnthropoError, InputError
@@ -228,14 +228,14 @@ def _limits(of_videos: str = "") -> Decorator:
     return all_of(
         click.option(
             "--max-megapixels",
-            type=click.FloatRange(min=0, min_open=True),
+            type=FiniteRange(min=0, min_open=True),
             default=MAX_MEGAPIXELS,
             help="Refuse larger photos before decoding them. Decoding may take 2 GiB of memory, and "
             "more in proportion with a limit above 200.",
         ),
         click.option(
             "--deadline",
-            type=click.FloatRange(min=0, min_open=True),
+            type=FiniteRange(min=0, min_open=True),
             default=DEADLINE,
             metavar="SECONDS",
             help=f"Give up a photo whose decoding takes longer (computing time).{of_videos}",
@@ -445,7 +445,7 @@ forest_options: Decorator = all_of(
     click.option(
         "--depth", type=click.IntRange(1, 10), default=ForestOptions().depth, help="Levels of a tree."),
     click.option(
-        "--nu", type=click.FloatRange(0, 1, min_open=True), default=ForestOptions().nu,
+        "--nu", type=FiniteRange(0, 1, min_open=True), default=ForestOptions().nu,
         help="Share of what is lacking that a tree adds."),
     click.option(
         "--copies", type=click.IntRange(2, 1000), default=ForestOptions().copies,
@@ -473,6 +473,8 @@ def _with_task(
     request: TrainRequest, normal: str | None, multilabel: bool, independent: bool
 ) -> TrainRequest:
     """The request with its task, which on the command line is a matter of three options."""
+    from anthropo.learning.model import Options
+
     options = request.options
     task: Task = "normality" if normal else "attributes" if multilabel else "labels"
     excluded: dict[str, object] = {}
@@ -480,11 +482,18 @@ def _with_task(
         excluded = {"--controls": options.controls, "--cost-matrix": options.cost_matrix}
     if task == "normality":
         excluded |= {"--multilabel": multilabel, "--positive": options.positive, "--cost": options.cost}
+        excluded |= {"--weigh-cost": options.weigh_cost, "--classifier": options.classifier != "auto"}
+        excluded |= {"--balance": options.balance != "weights"}
     for name in (name for name, given in excluded.items() if given):
         task_option = "--normal" if normal else "--multilabel"
         raise InputError(f"{task_option} cannot be combined with {name}. Leave one of them out.")
-    if independent and not multilabel:
-        raise InputError("--independent is about --multilabel. Pass both, or none of them.")
+    for name, given, about, there in (
+        ("--independent", independent, "--multilabel", multilabel),
+        ("--specificity", options.specificity != Options().specificity, "--normal", normal),
+        ("--weigh-cost", options.weigh_cost, "--cost or --cost-matrix", options.cost or options.cost_matrix),
+    ):
+        if given and not there:
+            raise InputError(f"{name} is about {about}. Pass both, or none of them.")
     options = replace(
         options,
         controls=normal or options.controls,
@@ -503,7 +512,7 @@ task_options: Decorator = all_of(
         help="Learn the distance from normal instead of a classifier: only what the healthy people of LABEL "
         "look like; then report who lies outside."),
     click.option(
-        "--specificity", type=click.FloatRange(0.5, 1, max_open=True), default=0.95,
+        "--specificity", type=FiniteRange(0.5, 1, max_open=True), default=0.95,
         help="Of --normal: share of healthy people who are called within normal."),
     flag(
         "--multilabel",
@@ -561,10 +570,10 @@ training_options: Decorator = all_of(
         "--min-patients", type=click.IntRange(min=2), default=10,
         help="Labels with fewer patients are not trained but matched to their nearest patients (gallery)."),
     click.option(
-        "--error-rate", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.1,
+        "--error-rate", type=FiniteRange(0, 1, min_open=True, max_open=True), default=0.1,
         help="How often the set of possible labels may miss the true one."),
     click.option(
-        "--alarm", type=click.FloatRange(0, 1, max_open=True), default=0.02,
+        "--alarm", type=FiniteRange(0, 1, max_open=True), default=0.02,
         help="Share of known people who may be answered with 'none of these'."),
     folds_option,
     click.option(

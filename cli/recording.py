@@ -9,11 +9,11 @@ from functools import partial
 
 import click
 
+from anthropo.cli import WORDS
 from anthropo.cli.common import EXIT_NONE, EXIT_SOME
 from anthropo.errors import AnthropoError
 from anthropo.plain import say
 
-WORDS = "anthropo.words"  # key of the command line's words in a context's meta
 _CLOCK = 2.0  # s that a file system's clock may lag behind
 
 

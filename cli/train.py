@@ -97,7 +97,10 @@ def command(
     ):
         if request.task == "attributes" and request.options.positive:
             raise InputError("--positive: with --multilabel all attributes are learned. Leave it out.")
-        path = place_to_write(output, inputs=(cohort, request.options.cost_matrix or "")) if output else None
+        path, suffixes = None, (".html", ".anthropo", "") if validate else (".anthropo", "")
+        if output:
+            place_to_write(output, inputs=(cohort, request.options.cost_matrix or ""))
+            path = place_to_write(output, suffixes)
         if validate:
             sys.exit(_validate(cohort, request, path))
         if path is None:
@@ -127,6 +130,8 @@ def _validate(cohort: str, request: TrainRequest, path: Path | None) -> int:
 
         write_validation(path, material)
         say(f"{path}: written.", err=True)
+    elif path:
+        say(f"{path}: not written, since --validate trains nothing.", err=True)
     if len(material.features):
         _show_counts(material)
     if not material.usable:

@@ -13,6 +13,7 @@ from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_NONE,
     EXIT_SOME,
+    FiniteRange,
     draw_to,
     figures_folder,
     in_one_sentence,
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--confidence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     default=CONFIDENCE,
     help="Of the interval of z that decides. Of 50 healthy adults, 3 have some trait called present at 0.95, "
     "6 at 0.8 and 18 at 0.3; of changes of 4 SD, 73, 86 and 95 % are found.",

@@ -19,6 +19,7 @@ from anthropo.files import (
     open_regular,
     read_regular,
     read_text,
+    real_paths,
     write_atomically,
 )
 
@@ -148,3 +149,20 @@ def test_pipes_as_models_weights_and_parameters(pipe: Path) -> None:
     os.makedirs(store._path("k").parent)
     os.mkfifo(store._path("k"))
     assert store.get("k") is None
+
+
+def test_real_paths_follow_links_of_folders_and_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "there" / name).touch()
+    (tmp_path / "folder").symlink_to("there")
+    (tmp_path / "there" / "link.jpg").symlink_to("a.jpg")
+    (tmp_path / "there" / "broken.jpg").symlink_to("nowhere/c.jpg")
+    monkeypatch.chdir(tmp_path)
+    real = real_paths()
+    for folder in ("there", "folder", str(tmp_path / "folder"), "there/../folder", ""):
+        for name in ("a.jpg", "b.jpg", "link.jpg", "broken.jpg", "missing.jpg", "", ".", ".."):
+            path = os.path.join(folder, name)
+            assert real(path) == os.path.realpath(path), path

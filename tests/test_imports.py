@@ -35,6 +35,13 @@ def test_measuring_leaves_table_and_learning_libraries_alone() -> None:
     assert modules.isdisjoint({"torch", "xgboost", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib"})
 
 
+def test_measuring_a_portrait_loads_no_masked_arrays() -> None:
+    # numpy's median and quantile do, and that takes as long as to measure a face
+    modules = loaded_by("import anthropo; anthropo.measure(anthropo.example_photo(), jitter=2)")
+    assert "anthropo.face._engine" in modules
+    assert "numpy.ma" not in modules
+
+
 def test_every_package_of_the_sources_is_installed() -> None:
     sources = Path(__file__).parents[1] / "anthropo"
     packages = {file.parent.relative_to(sources) for file in sources.rglob("__init__.py")} - {Path("cli")}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,8 @@ from conftest import Pixels, sentence_of
 from PIL import Image
 from pngs import png_file
 
-from anthropo.errors import PhotoError
+import anthropo
+from anthropo.errors import InputError, PhotoError
 from anthropo.face.landmarker import read_face
 from anthropo.photo import Photo, example_photo, read_photo
 
@@ -382,6 +384,15 @@ def test_huge_png_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
         "Reduce the photo, or raise the limit with max_megapixels."
     )
     assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize("limit", [math.nan, math.inf, 0, -1.0])
+@pytest.mark.parametrize("name", ["max_megapixels", "deadline"])
+def test_what_is_no_limit_is_refused(astronaut_png: Path, name: str, limit: float) -> None:
+    with pytest.raises(InputError, match=f"^{name} {limit:g}: no limit. Give a number above 0.$"):
+        read_photo(astronaut_png, **{name: limit})
+    with pytest.raises(InputError, match=f"^{name} {limit:g}: no limit"):
+        anthropo.measure(str(astronaut_png), **{name: limit})
 
 
 def test_own_limit_below_pillows(tmp_path: Path) -> None:

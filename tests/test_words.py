@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -62,6 +63,13 @@ BARRED = {
 }
 
 
+#: What writes a paragraph for a journal, in whose words it is.
+JOURNALS = {
+    os.path.join(*names)
+    for names in (("learning", "methods.py"), ("learning", "citing.py"), ("workflows", "run_methods.py"))
+}
+
+
 def messages(path: Path) -> Iterator[tuple[int, str]]:
     """Texts of several words that may be shown: those that are raised, said or handed on, and no comments."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -89,7 +97,7 @@ def messages(path: Path) -> Iterator[tuple[int, str]]:
 def every_message() -> list[tuple[str, str]]:
     """Place and text of all of them; pages of documentation are prose, and so is a journal's paragraph."""
     paths = (*sorted(PACKAGE.rglob("*.py")), *sorted(CLI.glob("*.py")))
-    paths = tuple(p for p in paths if p != PACKAGE / "learning" / "methods.py")
+    paths = tuple(p for p in paths if str(p.relative_to(p.parents[1])) not in JOURNALS)
     return [(f"{p.name}:{line}", text) for p in paths for line, text in messages(p) if len(text) < 3000]
 
 

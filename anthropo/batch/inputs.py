@@ -25,6 +25,12 @@ COHORT_COLUMNS = (
 #: Those that say who the person is.
 PERSON = ("sex", "age", "gestation", "ancestry")
 OVERLAY_SUFFIX = ".overlay.jpg"
+_OTHER_TABLES = frozenset(
+    (
+        ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".parquet", ".feather", ".json", ".txt", ".tab", ".dat",
+        ".rds", ".rdata", ".sav", ".dta", ".sas7bdat",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ def collect(inputs: Sequence[str]) -> list[Item]:
                 raise InputError(f"{name}: no file matches this pattern.")
             new = [item for photo in names for item in _named(photo)]
         else:
+            _refuse_other_tables(name)
             new = list(_named(str(path)))
         items += new
     for item in items:
@@ -148,6 +155,15 @@ def _named(name: str) -> Sequence[Item]:
     return read_photo_table(Path(name)).items if is_table(name) else (Item(name),)
 
 
+def _refuse_other_tables(name: str) -> None:
+    """An InputError for what may list photos, in a format that is not read."""
+    if Path(name).suffix.lower() in _OTHER_TABLES and os.path.isfile(name):
+        raise InputError(
+            f"{name}: neither a photo nor a table that can be read. Save a table of photos as CSV in UTF-8, "
+            "or as .xlsx."
+        )
+
+
 def photographs_in(folder: Path) -> list[str]:
     """The photographs of a folder and its subfolders, by name; hidden files and overlays are not meant.
 
@@ -169,6 +185,8 @@ def photographs_in(folder: Path) -> list[str]:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
+                    if entry.is_symlink() and not os.path.exists(entry.path):
+                        continue  # a link to what is gone, or to itself
                     if entry.is_dir():
                         (linked if entry.is_symlink() else todo).append(entry.path)
                     elif Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file():

@@ -10,7 +10,14 @@ from typing import Any, Protocol, TypeVar, overload
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
-from anthropo.batch.scores import declared_scale, diagnostics_of, person_of, scores_of, settings_of
+from anthropo.batch.scores import (
+    column_named,
+    declared_scale,
+    diagnostics_of,
+    person_of,
+    scores_of,
+    settings_of,
+)
 from anthropo.decoding.kinds import unreadable
 from anthropo.decoding.provenance import synthetic_sentence
 from anthropo.errors import AnthropoError, FaceError, InputError, parameter
@@ -351,7 +358,7 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
 def _scale_request(item: Item, declared: str) -> ScaleRequest:
     """What gives millimetres; an InputError names the photo, whose column may be wrong."""
     try:
-        return parse_scale(declared)
+        return parse_scale(declared, named=column_named(item, "scale"))
     except InputError as error:
         raise InputError(f"{item.path}: {error}") from None
 
@@ -362,7 +369,7 @@ def _adult_iris(item: Item, settings: Settings) -> None:
         age = parse_age(person_of(item, settings).age)
         if age < IRIS_FROM:
             raise ScaleError(
-                f"{item.path}: {parameter('scale', 'iris')} is for people of {IRIS_FROM:g} years and more; "
+                f"{item.path}: the scale iris is for people of {IRIS_FROM:g} years and more; "
                 f"this one is {age:g} years old. Give {parameter('scale', 'iris=MM')} with the measured "
                 "diameter, sticker=MM or ipd=MM."
             )

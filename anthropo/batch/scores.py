@@ -68,12 +68,17 @@ def declared_scale(item: Item, settings: Settings) -> str:
     return item.columns.get("scale", "") or settings.scale or ""
 
 
+def column_named(item: Item, name: str) -> str:
+    """What a message calls the column that a photo has this from; empty where it has it from elsewhere."""
+    return f"Column `{name}`" if item.columns.get(name) else ""
+
+
 def at_declared(item: Item, settings: Settings) -> Settings:
     """The settings with the distance that is declared for one photo; an InputError if it is none."""
     declared = declared_distance(item, settings)
     try:
         if declared:
-            parse_distance(declared)
+            parse_distance(declared, named=column_named(item, "distance"))
     except InputError as error:
         raise InputError(f"{item.path}: {error}") from None
     return replace(settings, distance=declared or None)
@@ -116,7 +121,8 @@ def scores_of(item: Item, values: Sequence[Measurement], settings: Settings, *, 
             "on it."
         )
         return Scores(scores=tuple(score(values, tables, sex=None, age=None)), notes=(note,))
-    if not settings.references and not (person.sex or person.age or item.undated):
+    told = person.sex or person.age or person.gestation or item.undated
+    if not settings.references and not told:
         return Scores()
     notes: list[str] = []
     sex = _parsed("sex", person.sex, parse_sex, notes)

@@ -41,6 +41,8 @@ class Decoded:
         Time of computing in another process.
     remark : str
         A sentence, where the colours are not quite what the file means; else empty.
+    doubt : str
+        Why the colours cannot be measured; empty when they can.
     optics : Optics
         What EXIF says of the lens.
     """
@@ -51,6 +53,7 @@ class Decoded:
     orientation: int
     seconds: float
     remark: str
+    doubt: str
     optics: Optics
 
 
@@ -124,8 +127,8 @@ def _here(picture: Picture) -> Decoded:
         pixels = _upright(np.asarray(image), picture.orientation)
     else:
         pixels = _assembled(picture.rows(), image.size, picture.orientation)
-    remark, optics = picture.colours.remark, picture.optics
-    return Decoded(pixels, image.size, picture.full, picture.orientation, 0.0, remark, optics)
+    remark, doubt = picture.colours.remark, picture.colours.doubt
+    return Decoded(pixels, image.size, picture.full, picture.orientation, 0.0, remark, doubt, picture.optics)
 
 
 def _assembled(rows: Iterable[bytes], size: tuple[int, int], orientation: int) -> Pixels:
@@ -199,8 +202,8 @@ def _elsewhere(
             size = tuple(answer["size"])
             pixels = _received(one, size, answer["orientation"], left)
         full, turned = tuple(answer["full"]), answer["orientation"]
-        optics = Optics(*answer["optics"])
-        return Decoded(pixels, size, full, turned, answer["seconds"], answer["remark"], optics)
+        optics, colours = Optics(*answer["optics"]), (answer["remark"], answer["doubt"])
+        return Decoded(pixels, size, full, turned, answer["seconds"], *colours, optics)
 
     return guarded(work, where, kind, key_of(digest()), limits)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from anthropo.errors import PhotoError, parameter
+from anthropo.errors import InputError, PhotoError, parameter
 
 #: Photographs with more pixels than this are refused before they are decoded.
 MAX_MEGAPIXELS = 200
@@ -36,6 +36,11 @@ class Limits:
     max_megapixels: float | None = MAX_MEGAPIXELS
     deadline: float | None = DEADLINE
     times: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, limit in (("max_megapixels", self.max_megapixels), ("deadline", self.deadline)):
+            if limit is not None and not 0 < limit < math.inf:
+                raise InputError(f"{parameter(name)} {limit:g}: no limit. Give a number above 0.")
 
     @property
     def seconds(self) -> float | None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from PIL import Image
 
-from anthropo.decoding.colour import SRGB, Colours, colours
+from anthropo.decoding.colour import SRGB, Colours, colours, spoilt
 from anthropo.decoding.exif import Optics
 from anthropo.decoding.jpeg import without_luma_detail
 from anthropo.decoding.kinds import AVIF, BMP, HEIC, JPEG, PNG, TIFF, WEBP
@@ -67,7 +67,7 @@ class Picture:
             # only now: some of Pillow's decoders turn the pixels themselves and drop the tag
             self.orientation = self.image.getexif().get(_ORIENTATION, 1)
             self.optics = Optics.of(self.image)
-            self.colours = colours(self.image, self.data)
+            self.colours = replace(colours(self.image, self.data), doubt=spoilt(self.image))
         except (PhotoError, MemoryError):
             raise
         except Exception as error:  # a foreign decoder, which may raise anything

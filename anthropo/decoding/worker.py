@@ -118,7 +118,8 @@ def _answer(request: Message, requests: IO[bytes], replies: IO[bytes]) -> None:
     rows = picture.rows()
     first = next(rows)  # whatever is refused is so before the answer
     answer = {"size": picture.image.size, "full": picture.full, "orientation": picture.orientation}
-    answer |= {"optics": astuple(picture.optics), "remark": picture.colours.remark}
+    remark, doubt = picture.colours.remark, picture.colours.doubt
+    answer |= {"optics": astuple(picture.optics), "remark": remark, "doubt": doubt}
     send(replies, {**answer, "seconds": time.process_time() - began})
     write(replies, first)
     for strip in rows:

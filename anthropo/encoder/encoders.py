@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -111,6 +111,11 @@ class Encoder(ABC):
         InputError
             If there is no such region.
         """
+
+
+def digest_of(described: Mapping[str, Any]) -> str:
+    """SHA-256 of everything that changes an embedding."""
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -303,7 +308,7 @@ def _encoder(
     }
     return ChipEncoder(
         name=name,
-        digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
+        digest=digest_of(described),
         size=size,
         dimension=dimension,
         parameters=parameters,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.encoder.backends import Backend, Chips, Floats
-from anthropo.encoder.encoders import ONNX, UNKNOWN_LICENCE, ChipEncoder
+from anthropo.encoder.encoders import ONNX, UNKNOWN_LICENCE, ChipEncoder, digest_of
 from anthropo.encoder.onnx_file import FLOAT, UINT8, OnnxFile, look_through, shuffled_weights
 from anthropo.encoder.onnx_trial import try_out
 from anthropo.encoder.own import OnnxEncoder, finite, read_onnx, with_sidecar
@@ -217,7 +217,7 @@ def load_onnx(path: str | os.PathLike[str], *, tried: bool = False) -> OnnxEncod
     described = {"version": _VERSION, "weights": sha256, "geometry": geometry_digest()}
     return ExportedEncoder(
         name=f"{ONNX}{path.name}",
-        digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
+        digest=digest_of(described),
         size=size,
         dimension=said.dimension,
         parameters=file.parameters,

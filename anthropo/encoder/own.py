@@ -7,7 +7,6 @@ How its pictures are made is said by a sidecar (`anthropo.encoder.sidecar`), or 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from anthropo.encoder.arcface import FACE, arcface_square
 from anthropo.encoder.backends import Backend, Chips, Floats
-from anthropo.encoder.encoders import ONNX, ChipEncoder, read_weights_file
+from anthropo.encoder.encoders import ONNX, ChipEncoder, digest_of, read_weights_file
 from anthropo.encoder.onnx_file import FLOAT, MOST_BYTES, OnnxFile, Value, look_through, shuffled_weights
 from anthropo.encoder.onnx_trial import try_out
 from anthropo.encoder.regions import IMAGE, Pixels, geometry_digest, middle_square, photo_square, warped
@@ -225,7 +224,7 @@ def with_sidecar(path: Path, data: bytes, file: OnnxFile, *, tried: bool = False
     }
     return OnnxEncoder(
         name=f"{ONNX}{path.name}",
-        digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
+        digest=digest_of(described),
         size=about.size,
         dimension=dimension,
         parameters=file.parameters,

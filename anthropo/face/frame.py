@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,3 +66,31 @@ def similarity(source: Floats, target: Floats) -> Floats:
     c, s = (a * b).sum() / norm, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / norm
     turn = np.array([[c, -s], [s, c]])
     return np.column_stack([turn, target.mean(0) - turn @ source.mean(0)])
+
+
+def median(values: NDArray[np.floating[Any]], axis: int = -1) -> NDArray[Any]:
+    """The median along an axis of numbers that are all known.
+
+    `numpy.median` gives the same. Its first call loads masked arrays, which takes longer than to find a face.
+
+    Parameters
+    ----------
+    values : array
+        Without NaN.
+    axis : int
+
+    Returns
+    -------
+    array
+        With one axis less.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anthropo.face.frame import median
+    >>> median(np.array([[4.0, 1.0, 2.0], [0.0, 8.0, 3.0]])).tolist()
+    [2.0, 3.0]
+    """
+    n = values.shape[axis]
+    middle = ((n - 1) // 2, n // 2)
+    return np.asarray(np.partition(values, middle, axis).take(middle, axis).mean(axis))

@@ -138,7 +138,7 @@ class Distance:
 AT_REFERENCE = Distance(REFERENCE, 0.0, "declared")
 
 
-def parse_distance(text: str | float) -> DistanceRequest:
+def parse_distance(text: str | float, *, named: str = "") -> DistanceRequest:
     """Read a declared distance.
 
     Parameters
@@ -146,6 +146,8 @@ def parse_distance(text: str | float) -> DistanceRequest:
     text : str or float
         ``60`` or ``60 cm``, after ``±`` or ``+-`` its standard deviation; or ``lens=26mm``, the lens's focal
         length as on 35 mm film.
+    named : str, optional
+        What a message calls it, such as "Column `distance`"; the parameter's name when left out.
 
     Returns
     -------
@@ -167,13 +169,14 @@ def parse_distance(text: str | float) -> DistanceRequest:
     >>> parse_distance("60")
     DistanceRequest(kind='cm', value=60.0, sd=3.0)
     """
-    where = f"{parameter('distance')} {str(text)!r}"
+    where = f"{named or parameter('distance')} {str(text)!r}"
     lens = re.fullmatch(r"\s*lens\s*=(.*)", str(text), re.IGNORECASE)
     unit, low, high = ("mm", _SHORTEST, _LONGEST) if lens else ("cm", _NEAREST, _FARTHEST)
     number, *errors = re.split(r"±|\+/?-", lens[1] if lens else str(text))
     try:
         value, sd = (
-            float(_UNITS[unit].sub("", part.strip().lower())) for part in (number, (*errors, "0")[0])
+            float(_UNITS[unit].sub("", part.strip().lower()).replace(",", "."))
+            for part in (number, (*errors, "0")[0])
         )
     except ValueError:
         value = sd = math.nan

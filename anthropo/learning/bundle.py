@@ -27,7 +27,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from anthropo.container import Kind, completed, read_container, write_container
+from anthropo.container import Kind, completed, fault_of, read_container, write_container
 from anthropo.errors import ModelError
 from anthropo.learning.card import card
 from anthropo.learning.manifest import Manifest
@@ -51,22 +51,13 @@ class Bundle:
     arrays: dict[str, NDArray[Any]]  # booleans, integers or floats
 
 
-def _fault(manifest: dict[str, Any]) -> str | None:
-    """What in a manifest cannot be used; None when all can."""
-    try:
-        Manifest.from_json(manifest)
-    except ModelError as error:
-        return str(error)
-    return None
-
-
 KIND = Kind(
     format=FORMAT,
     version=FORMAT_VERSION,
     name="model of anthropo",
     give="Give the file of a trained model or network (.anthropo).",
     error=ModelError,
-    fault=_fault,
+    fault=fault_of(Manifest.from_json, ModelError),
     others={"anthropo-landmarks": LANDMARKS, "anthropo-translation": TRANSLATES},
     texts=(_CARD,),
 )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from anthropo.batch.inputs import collect, read_photo_table
 from anthropo.errors import InputError
+from anthropo.files import real_paths
 from anthropo.reference.person import parse_age
 from anthropo.reference.tables import parse_sex
 from anthropo.showing import brief, count, counts, draw, html
@@ -218,6 +219,7 @@ def read_cohort_table(
         text = f"{path}: no photo in {_rows(table.without_photo)}; left out."
         findings.append(Finding("warning", "photo", text))
     rows = list(zip(table.rows, items, strict=True))
+    real = real_paths()
     site, allowed = unlabelled or ("", ())
     bare = [
         row
@@ -233,7 +235,7 @@ def read_cohort_table(
         Case(
             item.path,
             _joined(item.columns[named]) if multilabel else item.columns[named],
-            item.columns.get("patient") or os.path.realpath(item.path),
+            item.columns.get("patient") or real(item.path),
             {name: cell for name, cell in item.columns.items() if name and name not in _NOT_METADATA},
             item.columns.get("distance", ""),
             row,
@@ -341,9 +343,10 @@ def _once(cases: list[Case]) -> tuple[list[Case], list[str]]:
     """The cases without exact repetitions, and the photos that were repeated."""
     kept: dict[Hashable, Case] = {}
     repeated = []
+    real = real_paths()
     for case in cases:
         cells = tuple(sorted(case.metadata.items()))
-        key = os.path.realpath(case.photo), case.label, case.patient, cells
+        key = real(case.photo), case.label, case.patient, cells
         if kept.setdefault(key, case) is not case:
             repeated.append(case.photo)
     return list(kept.values()), repeated

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from anthropo.decoding.provenance import synthetic_file
 from anthropo.errors import InputError, parameter
 from anthropo.face.landmarker import NO_FACE
+from anthropo.files import real_paths
 from anthropo.learning.cohort import Case, Cohort, Finding, kind_of, some, typed
 from anthropo.learning.duplicates import duplicate_findings, find_duplicates
 from anthropo.learning.schema import MOST_LABELS
@@ -110,8 +111,9 @@ def _labels(cohort: Cohort) -> Iterator[Finding]:
 
 def _patients(cohort: Cohort) -> Iterator[Finding]:
     rows: dict[str, list[int]] = defaultdict(list)
+    real = real_paths()
     for case in cohort.cases:
-        if case.patient != os.path.realpath(case.photo):
+        if case.patient != real(case.photo):
             rows[case.patient].append(case.row)
     yield from _look_alikes(cohort.source, "patients", rows)
     sexes: dict[str, set[str]] = defaultdict(set)
@@ -120,7 +122,7 @@ def _patients(cohort: Cohort) -> Iterator[Finding]:
         with contextlib.suppress(InputError):  # reported with the column
             if text := case.metadata.get("sex"):
                 sexes[case.patient].add(parse_sex(text))
-        if case.patient != os.path.realpath(case.photo):  # else it is the photo that has two labels
+        if case.patient != real(case.photo):  # else it is the photo that has two labels
             labels[case.patient][case.label] = None
     if both := [patient for patient, given in sexes.items() if len(given) > 1]:
         text = (
@@ -153,8 +155,9 @@ def _look_alikes(source: str, what: str, rows: Mapping[str, Sequence[int]]) -> I
 
 def _photos(cohort: Cohort) -> Iterator[Finding]:
     listed: dict[str, list[Case]] = defaultdict(list)
+    real = real_paths()
     for case in cohort.cases:
-        listed[os.path.realpath(case.photo)].append(case)
+        listed[real(case.photo)].append(case)
     if torn := [f"{cases[0].photo} ({_differing(cases)})" for cases in listed.values() if len(cases) > 1]:
         text = f"{cohort.source}: listed more than once: {some(torn)}. Keep one row for each photo."
         yield Finding("error", "photo", text)

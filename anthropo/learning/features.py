@@ -257,7 +257,7 @@ class _Look:
         distance = "" if of_case.no_face else case.distance
         if distance:
             try:
-                parse_distance(distance)
+                parse_distance(distance, named="Column `distance`")
             except InputError as error:
                 return _Extract(reason=f"{case.photo}: {error}")
             of_case = replace(of_case, distance=distance)

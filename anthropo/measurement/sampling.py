@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anthropo.decoding.icc import srgb_to_linear
-from anthropo.face.frame import Floats, outer_canthal_distance
+from anthropo.face.frame import Floats, median, outer_canthal_distance
 from anthropo.photo import Photo
 
 Bools = NDArray[np.bool_]
@@ -199,7 +199,7 @@ class Region:
         if not samples.inside.all():
             reason = f"the {name} lies beyond the photo's border"
         parts = light[0, : len(light[0]) // SUBSETS * SUBSETS].reshape(-1, SUBSETS, 3)
-        return cls(np.concatenate([np.median(light, axis=1), np.median(parts, axis=0)]), reason)
+        return cls(np.concatenate([median(light, 1), median(parts, 0)]), reason)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -92,7 +92,7 @@ class Scale:
     depth_sd: float = 0.0  # how far before or behind the eyes that lies, 1 SD in outer-canthal distances
 
 
-def parse_scale(text: str) -> ScaleRequest:
+def parse_scale(text: str, *, named: str = "") -> ScaleRequest:
     """Read a declared scale.
 
     Parameters
@@ -100,6 +100,8 @@ def parse_scale(text: str) -> ScaleRequest:
     text : str
         ``mm-per-px=0.21``, ``ipd=63``, ``sticker=24``, ``iris=11.9`` or ``iris``. After ``±`` or ``+-``
         the value's standard deviation may follow.
+    named : str, optional
+        What a message calls it, such as "Column `scale`"; the parameter's name when left out.
 
     Returns
     -------
@@ -120,7 +122,7 @@ def parse_scale(text: str) -> ScaleRequest:
     >>> parse_scale("ipd=63±1")
     ScaleRequest(kind='ipd', value=63.0, sd=1.0, assumed=False)
     """
-    where = f"{parameter('scale')} {text!r}"
+    where = f"{named or parameter('scale')} {text!r}"
     name, given, rest = text.strip().partition("=")
     name = name.strip().lower()
     if name == "iris" and not given:
@@ -130,7 +132,7 @@ def parse_scale(text: str) -> ScaleRequest:
     low, high, what = _LIMITS[name]
     number, *errors = re.split(r"±|\+/?-", rest)
     try:
-        value, sd = float(number), float(errors[0]) if errors else 0.0
+        value, sd = (float(part.replace(",", ".")) for part in (number, (*errors, "0")[0]))
     except ValueError:
         value = sd = np.nan
     if len(errors) > 1 or not np.isfinite([value, sd]).all():
@@ -200,7 +202,7 @@ def find_scale(
     canthal = scale.mm_per_px * outer_canthal_distance(points)
     if not _CANTHAL[0] <= canthal <= _CANTHAL[1]:
         raise ScaleError(
-            f"{photo.source}: {parameter('scale', str(request))} puts the outer eye corners {canthal:.0f} mm "
+            f"{photo.source}: the scale {request} puts the outer eye corners {canthal:.0f} mm "
             f"apart; in people it is {_CANTHAL[0]:.0f} to {_CANTHAL[1]:.0f} mm. Check the value, and that it "
             "belongs to this photo at this size."
         )
@@ -214,7 +216,7 @@ def _check_eyes(request: ScaleRequest, photo: Photo, hidden: Bools) -> None:
     eyes = [36 + i for i in np.flatnonzero(hidden[36:48]).tolist()]
     if eyes and request.kind in ("ipd", "iris"):
         raise ScaleError(
-            f"{photo.source}: {parameter('scale', request.kind)} is taken from both eyes, and "
+            f"{photo.source}: the scale {request.kind} is taken from both eyes, and "
             f"{hidden_words(eyes)}. Give {parameter('scale', 'sticker=MM')} or mm-per-px=VALUE."
         )
 

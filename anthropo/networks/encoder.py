@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.encoder.backends import shuffled
-from anthropo.encoder.encoders import Encoder, copies
+from anthropo.encoder.encoders import Encoder, copies, digest_of
 from anthropo.encoder.regions import IMAGE, geometry_digest
 from anthropo.errors import InputError, WeightsError
 from anthropo.face.landmarker import Face
@@ -110,7 +108,7 @@ def network_encoder(path: str | os.PathLike[str]) -> NetworkEncoder:
     described = {"version": _VERSION, "file": file_sha256(path), "geometry": geometry_digest()}
     return NetworkEncoder(
         name=Path(path).name,
-        digest=hashlib.sha256(json.dumps(described).encode()).hexdigest(),
+        digest=digest_of(described),
         size=network.size,
         dimension=network.dimension,
         parameters=network.parameters,

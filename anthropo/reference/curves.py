@@ -249,10 +249,15 @@ class Curves(Reference):
             mixed = curve.row(age, None)[1] if group else 0.0
             instead = f"; with the ancestry unknown as {math.floor(mixed)}" if mixed >= least else ""
             return None, (
-                f"{self.name} has too few people{of} around age {age:g}: they count as {math.floor(n)}, "
+                f"{self.name} has too few people{of} around age {_age(age)}: they count as {math.floor(n)}, "
                 f"and {least} are needed{instead}"
             )
         return row, ""
+
+
+def _age(years: float) -> str:
+    """An age as a sentence has it; of infants to the hundredth of a year."""
+    return f"{years:.2f}".rstrip("0").rstrip(".")
 
 
 def _ages(curves: Iterable[Curve]) -> str:

@@ -37,6 +37,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def lacks(reference: str, measurement: str) -> str:
+    """Why there is no z under a reference that does not have a measurement at all."""
+    return f"{reference} has no {measurement}"
+
+
 @dataclass(frozen=True, slots=True)
 class ReferenceRow:
     """Healthy people of one sex and age band, in one measurement."""
@@ -175,7 +180,7 @@ class Reference(ABC):
         """
         known = self.sexes_of(measurement)
         if not known:
-            return None, f"{self.name} has no {measurement}"
+            return None, lacks(self.name, measurement)
         # a row of the person's own sex comes before one for everybody
         sexes = [one for one in (sex, "both") if one in known]
         if not sexes and sex is None:

@@ -28,6 +28,7 @@ from anthropo.report.tables import (
     number,
     sign,
     unreliable,
+    unscored,
 )
 from anthropo.report.zscores import bars, compared, findings, given, nothing_beyond, span
 from anthropo.settings import Settings
@@ -120,6 +121,7 @@ def _results(record: Record | PatientRecord) -> Json:
     return {
         "compared": compared(record),
         "notes": record.notes,
+        "unscored": unscored(record),
         "disagreements": record.disagreements,
         "findings": findings(record),
         "nothing": nothing_beyond(record),

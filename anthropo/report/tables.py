@@ -15,6 +15,7 @@ from anthropo.measurement.compute import Measurement
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
 from anthropo.plain import minus, say
+from anthropo.reference.tables import lacks
 from anthropo.reference.zscore import ACCURACY, REPEATABILITY, ZScore, by_chance
 from anthropo.report.rendering import print_table
 
@@ -131,6 +132,8 @@ def _print_measurements(record: MeasuredRecord) -> None:
     for reason in filter(None, dict.fromkeys(reason_of.values())):
         names = ", ".join(name for name, given in reason_of.items() if given == reason)
         say(f"{reason}: {names}", fg="yellow")
+    for sentence in unscored(record):
+        say(sentence, fg="yellow")
     for chance in by_chance(record.scores):
         say(chance.sentence())
     if pooled:
@@ -155,6 +158,23 @@ def unreliable(record: MeasuredRecord) -> list[str]:
         for name, result in record.results.items()
         if registry()[name].unreliable and not math.isnan(result.measured.value)
     ]
+
+
+def unscored(record: MeasuredRecord) -> list[str]:
+    """Why measurements that have a value have no z under a reference that scores others, a sentence each.
+
+    What a reference does not have at all is left out: that is said where references are listed.
+    """
+    scoring = {z.reference for z in record.scores if not math.isnan(z.z)}
+    names: dict[str, list[str]] = {}
+    for name, result in record.results.items():
+        if math.isnan(result.measured.value):
+            continue
+        for z in result.scores:
+            if math.isnan(z.z) and z.reference in scoring and z.reason != lacks(z.reference, name):
+                why = z.reason.partition(": they count as ")[0]  # whose number differs for each
+                names.setdefault(why, []).append(name)
+    return [f"no z, {why}: {', '.join(of_why)}" for why, of_why in names.items()]
 
 
 def interval_words(record: MeasuredRecord) -> str:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.container import Kind, completed, read_container, shown, write_container
+from anthropo.container import Kind, completed, fault_of, read_container, shown, write_container
 from anthropo.encoder.encoders import SEEN
 from anthropo.errors import ModelError
 from anthropo.learning.bundle import FORMAT as MODEL
@@ -109,22 +109,13 @@ class About:
         return about
 
 
-def _fault(manifest: dict[str, Any]) -> str | None:
-    """What in a manifest cannot be used; None when all can."""
-    try:
-        About.from_json(manifest.get("translation"))
-    except ModelError as error:
-        return str(error)
-    return None
-
-
 KIND = Kind(
     format=FORMAT,
     version=FORMAT_VERSION,
     name="translation of anthropo",
     give="Give what `anthropo translate train` wrote (.anthropo).",
     error=ModelError,
-    fault=_fault,
+    fault=fault_of(lambda manifest: About.from_json(manifest.get("translation")), ModelError),
     others={
         MODEL: "a classifier or a network, which translates nothing.",
         "anthropo-landmarks": LANDMARKS.replace("classifies", "translates"),

@@ -165,6 +165,10 @@ class Bench:
 
         def made() -> bytes:
             photo = self.listed(request.path_params["photo"])
+            with self._lock:
+                known = self._open.get(photo.id)
+            if known and known.is_current:  # decoded already
+                return views.thumbnail(known.observation.photo.pixels)
             if is_video(photo.path):
                 return views.thumbnail(next(open_video(photo.path).photos(1)).pixels)
             return views.thumbnail(read_photo(photo.path, short_side=200).pixels)
@@ -478,7 +482,7 @@ def _answering(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
             traceback.print_exc()
             return _sentence(
                 f"The workbench failed at this ({type(error).__name__}), which is a fault of the program. "
-                "What was changed before is kept. Please report it, with what stands in the terminal.",
+                "What was changed before is kept. Report it, with what stands in the terminal.",
                 500,
             )
 

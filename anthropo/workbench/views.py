@@ -24,7 +24,7 @@ from anthropo.measurement.compute import Measurement, error_growth
 from anthropo.measurement.drawing import marks_on
 from anthropo.measurement.landmark_file import POINTS, anatomical_name, point_name
 from anthropo.measurement.registry import Entry, registry, resolve
-from anthropo.photo import example_photo, read_photo
+from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.plain import visible
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.rules import SUBJECTIVE
@@ -86,8 +86,10 @@ def document(sitting: Sitting) -> Json:
             "width": face.size[0],
             "height": face.size[1],
             "box": [round(v, 1) for v in face.box],
+            "preview": _preview_scale(sitting),
             "close": _close(sitting.observation.face)[0],
             "points": _points(sitting, face),
+            "faces": sitting.observation.count,
             "by_hand": by_hand,
             "video": sitting.is_video,
             "gate": [
@@ -144,6 +146,12 @@ def _video(record: Record) -> str:
         f"{video.seconds:.1f} s of video, {video.measured} of {video.frames} frames measured and pooled."
     )
     return " ".join([measured, *(f"{remark[0].upper()}{remark[1:]}." for remark in video.remarks)])
+
+
+def _preview_scale(sitting: Sitting) -> float:
+    """Photo pixels for one of the preview, which is no finer than the face was searched in."""
+    photo = sitting.observation.photo
+    return round(max(photo.full_size) / min(_PREVIEW, int(max(photo.pixels.shape[:2]))), 3)
 
 
 def _close(face: Face) -> tuple[list[int], int]:
@@ -314,17 +322,26 @@ def picture(sitting: Sitting, size: str) -> bytes:
     """
     photo = sitting.observation.photo
     if size == "full":
-        # read anew rather than kept with the decodes: 26 megapixels are 78 MB
-        whole = photo if photo.decode_scale == 1 else read_photo(sitting.photo.path)
-        return jpeg(Image.fromarray(whole.pixels), quality=92)
+        return jpeg(Image.fromarray(_decoded(sitting, 1).pixels), quality=92)
     part, scale = _close(sitting.observation.face)
     if size == "close" and part:
-        photo = photo.finer(scale)
+        photo = _decoded(sitting, scale)
         left, top, width, height = (n // photo.decode_scale for n in part)
         return jpeg(Image.fromarray(photo.pixels[top : top + height, left : left + width]), quality=90)
     shown = Image.fromarray(photo.pixels)
     shown.thumbnail((_PREVIEW, _PREVIEW))
     return jpeg(shown, quality=88)
+
+
+def _decoded(sitting: Sitting, scale: int) -> Photo:
+    """The photo at `scale` photo pixels per pixel or finer.
+
+    Read anew rather than kept with the sitting's decodes: 26 megapixels are 78 MB, and many photos are open.
+    """
+    photo = sitting.observation.photo
+    if photo.decode_scale <= scale:
+        return photo
+    return read_photo(sitting.photo.path, short_side=max(1, min(photo.full_size) // scale))
 
 
 def thumbnail(pixels: Any) -> bytes:

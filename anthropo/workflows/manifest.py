@@ -190,6 +190,8 @@ def record_run(
 def read_manifest(path: str | os.PathLike[str]) -> RunManifest:
     """Read a manifest that `record_run` wrote; an InputError says why it is none."""
     try:
+        if os.path.isfile(path) and Path(path).suffix.lower() != ".json":
+            raise ValueError("its name does not end in .json")
         document = json.loads(read_text(Path(path)))
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA!r}")

@@ -37,6 +37,16 @@ def test_folder_is_searched_throughout_without_hidden_files(tmp_path: Path, copi
     assert [item.path for item in collect([str(tmp_path)])] == sorted(str(p) for p in wanted)
 
 
+def test_links_that_lead_nowhere_are_passed_over(tmp_path: Path, copies: Copies) -> None:
+    copies(tmp_path, "a.png")
+    (tmp_path / "itself.jpg").symlink_to("itself.jpg")
+    (tmp_path / "ring").symlink_to("round")
+    (tmp_path / "round").symlink_to("ring")
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "b.png").symlink_to("a.png")
+    assert [Path(item.path).name for item in collect([str(tmp_path)])] == ["a.png", "b.png"]
+
+
 def test_folder_may_itself_lie_in_a_hidden_one(tmp_path: Path, copies: Copies) -> None:
     (path,) = copies(tmp_path / ".data" / "photos", "a.png")
     assert collect([str(path.parent)]) == [Item(str(path))]
@@ -172,6 +182,16 @@ def test_table_that_cannot_be_used(table: Table, text: bytes, message: str) -> N
 
 def test_table_that_is_not_there(tmp_path: Path) -> None:
     assert sentence_of(InputError, collect, [f"{tmp_path}/gone.csv"]) == f"{tmp_path}/gone.csv: no such file."
+
+
+@pytest.mark.parametrize("name", ["cohort.xls", "cohort.ods", "people.PARQUET", "points.json", "list.txt"])
+def test_a_table_of_another_kind_is_no_photo(tmp_path: Path, astronaut_png: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"photo,age\nastronaut.png,31\n")
+    with pytest.raises(InputError, match=r": neither a photo nor a table that can be ") as refused:
+        collect([str(astronaut_png), str(path)])
+    assert str(refused.value).startswith(str(path))
+    assert str(refused.value).endswith("as CSV in UTF-8, or as .xlsx.")
 
 
 def test_missing_photo_of_a_table_fails_alone(

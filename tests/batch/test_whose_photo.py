@@ -272,6 +272,11 @@ def test_a_gestation_that_cannot_be_used_is_a_note(ages: list[Any]) -> None:
     assert sentence_of(InputError, Settings(gestation="50").fingerprint).startswith("Gestation '50' is not")
 
 
+def test_a_gestation_without_an_age_is_told() -> None:
+    found = scores_of(Item("p.jpg", {}), [WIDTH], Settings(gestation="31w"), studio=True)
+    assert "p.jpg: age is missing, no z-scores that depend on it." in found.notes
+
+
 def test_an_age_that_a_reference_does_not_have_is_said_before_what_a_better_photo_would_mend() -> None:
     voided = "voided by the photo gate: smile 0.6"
     names = ("mouth_width", "nasal_width", "philtrum_width")

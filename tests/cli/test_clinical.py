@@ -364,7 +364,7 @@ def test_a_scale_that_no_face_has_is_refused(tmp_path: Path, astronaut_png: Path
         "measure", astronaut_png, "--jitter", 2, "--scale", "mm-per-px=9", "-o", tmp_path / "a.csv"
     )
     assert result.exit_code == 3
-    assert "--scale mm-per-px=9 puts the outer eye corners" in result.stderr
+    assert "the scale mm-per-px=9 puts the outer eye corners" in result.stderr
     (row,) = table(tmp_path / "a.csv")
     assert (row["status"], row["mm_per_px"], row["biocular_width"]) == ("ok", "", "")
     assert row[NAME]

@@ -118,7 +118,7 @@ def test_a_column_gives_each_photo_its_own(invoke: Invoke, tmp_path: Path, copie
     out = tmp_path / "out.csv"
     result = invoke("measure", table, "-o", out, "--distance", "70", *QUICK)
     assert result.exit_code == 3
-    assert "d.png: --distance 'far': not a distance in cm." in result.stderr
+    assert "d.png: Column `distance` 'far': not a distance in cm." in result.stderr
     rows = rows_of(out)
     assert [row["diagnostics_distance_source"] for row in rows] == ["declared", "lens", "declared", ""]
     assert [row["diagnostics_distance"] for row in rows][::2] == ["200.0", "70.0"]
@@ -184,7 +184,7 @@ def test_a_model_is_trained_and_asked_with_a_distance(
     assert found[1].measurements[0, width] > found[0].measurements[0, width]
     ((photo, why),) = found[2].left_out
     assert photo == str(astronaut_png)
-    assert why.startswith(f"{photo}: distance 'x': not a distance in cm. Give 60 (cm, 10 to 1000; ")
+    assert why.startswith(f"{photo}: Column `distance` 'x': not a distance in cm. Give 60 (cm, 10 to 1000; ")
 
 
 def test_traits_say_the_distance_on_terminal_and_page(

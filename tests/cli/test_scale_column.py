@@ -23,7 +23,7 @@ def test_each_photo_has_its_own_scale_and_a_wrong_one_is_a_note(
     table.write_text("photo,scale\na.png,mm-per-px=1.4\nb.png,mm-per-px=1.54\nc.png,\nd.png,ruler=3\n")
     result = invoke("measure", table, *QUICK, "-o", out)
     assert result.exit_code == 3
-    assert "d.png: --scale 'ruler=3': unknown kind 'ruler'." in result.stderr
+    assert "d.png: Column `scale` 'ruler=3': unknown kind 'ruler'." in result.stderr
     of = rows(out)
     a, b = (float(of[name]["biocular_width"]) for name in ("a.png", "b.png"))
     assert b == pytest.approx(1.1 * a)

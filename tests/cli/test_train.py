@@ -155,6 +155,7 @@ def test_validate_checks_and_writes_nothing(synthetic: Path, tmp_path: Path, inv
     assert "32 photos of 32 patients; patients per label: control (16), synthetic-A (16)." in result.stdout
     assert "columns that --metadata can name: age (age), sex (sex)." in result.stdout
     assert result.stdout.splitlines()[-1] == f"{table}: can be trained on."
+    assert f"{tmp_path / 'm'}: not written, since --validate trains nothing." in result.stderr.splitlines()
     assert list(tmp_path.iterdir()) == [table]
 
 

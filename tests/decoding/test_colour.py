@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import subprocess
 import sys
@@ -237,6 +238,39 @@ def test_palette_and_transparency(tmp_path: Path, astronaut: Pixels) -> None:
     found = decoded(tmp_path / "a.png", file.getvalue())
     assert (found[:60] == 255).all()
     assert np.array_equal(found[60:], transformed(np.asarray(there), profile(P3))[60:])
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "doubt"),
+    [
+        ("a.png", {"palette": 256}, "the picture has a palette of 256 colours"),
+        ("a.tif", {"palette": 64}, "the picture has a palette of 64 colours"),
+        ("a.bmp", {"palette": 200}, "the picture has a palette of 200 colours"),
+        ("a.jpg", {"quality": 10}, "the JPEG was compressed so strongly that its colours are rounded"),
+        ("a.jpg", {"quality": 30}, ""),
+        ("a.jpg", {"quality": 95, "mode": "CMYK"}, ""),
+        ("a.jpg", {"quality": 10, "mode": "L"}, ""),
+        ("a.png", {"mode": "P"}, ""),  # of greys alone
+    ],
+)
+def test_rounded_colours_are_not_measured(
+    tmp_path: Path, astronaut: Pixels, name: str, how: dict[str, Any], doubt: str
+) -> None:
+    image = Image.fromarray(astronaut)
+    if colours := how.pop("palette", 0):
+        image = image.quantize(colours, dither=Image.Dither.NONE)
+    elif mode := how.pop("mode", ""):
+        image = image.convert("L").convert("P") if mode == "P" else image.convert(mode)
+    path = tmp_path / name
+    image.save(path, **how)
+    photo = read_photo(path)
+    assert re.sub(r"of \d+ colours", "", photo.colour_doubt) == re.sub(r"of \d+ colours", "", doubt)
+    assert photo.finer(1).colour_doubt == photo.colour_doubt
+    if name == "a.tif":  # read in another process
+        values = {v.id: v for v in anthropo.measure_face(anthropo.read_face(photo), photo, force=True)}
+        assert values["lip_redness"].reason == photo.colour_doubt
+        assert np.isnan(values["lip_redness"].value)
+        assert values["intercanthal_width"].value > 0
 
 
 def transformed(pixels: Pixels, icc: bytes) -> Pixels:

@@ -94,6 +94,7 @@ def test_a_distance_is_right_to_five_percent_and_to_one_centimetre_unless_it_say
         request = parse_distance(text)
         assert (request.kind, request.value, request.sd) == ("cm", value, sd)
     assert parse_distance("lens=26mm") == parse_distance("LENS = 26") == parse_distance(" lens=26 MM")
+    assert parse_distance("60,5±2,5") == parse_distance("60.5±2.5")
 
 
 def test_an_unknown_distance_lies_about_the_reference() -> None:

@@ -87,6 +87,7 @@ class TestParse:
             (" IPD = 63 ", "ipd", 63, 0),
             ("ipd=63±1", "ipd", 63, 1),
             ("ipd=63+-1.5", "ipd", 63, 1.5),
+            ("ipd=62,5±0,5", "ipd", 62.5, 0.5),
             ("ipd=63 +/- 1", "ipd", 63, 1),
             ("sticker=24", "sticker", 24, 0),
             ("iris=11.9", "iris", 11.9, 0),
@@ -102,7 +103,7 @@ class TestParse:
         "text",
         [
             "", "63", "ipd", "ipd=", "ipd=big", "ipd=nan", "ipd=inf", "ipd=0", "ipd=-63", "ipd=6.3",
-            "ipd=630", "ipd=63±", "ipd=63±-1", "ipd=63±1±1", "ipd=63±nan", "ipd=63±40", "ipd=63,5",
+            "ipd=630", "ipd=63±", "ipd=63±-1", "ipd=63±1±1", "ipd=63±nan", "ipd=63±40", "ipd=63,5,1",
             "sticker=0", "sticker=1000", "iris=", "iris=117", "mm-per-px=0", "mm-per-px=-1", "mm-per-px=1e9",
             "ruler=30", "mm_per_px=0.2",
         ],

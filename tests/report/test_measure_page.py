@@ -149,6 +149,20 @@ def test_findings_and_bars_are_those_of_the_measurements(tmp_path: Path, invoke:
     assert len(regions) == len(set(regions)) == len({registry()[name].region for name in scored})
 
 
+def test_a_value_without_z_has_the_reason(tmp_path: Path, invoke: Invoke) -> None:
+    person = ("--sex", "female", "--age", "3w", "--reference", "web-all-ages", "--force")
+    why = "web-all-ages has too few people around age 0.06: intercanthal_width, "
+    text = report(tmp_path / "a.html", invoke, anthropo.example_photo(), *person)
+    assert f"No z, {why}" in text
+    result = invoke("measure", anthropo.example_photo(), *person)
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("no z, ")]
+    assert line.startswith(f"no z, {why}")
+    scored = [row.split()[-1] for row in result.stdout.splitlines() if re.search(r"[+−]\d\.\d \(", row)]
+    assert len(scored) > 3
+    assert not set(scored) & set(line.replace(",", "").split())
+    assert "asymmetry_global" not in line  # which the reference does not have at any age
+
+
 def test_without_sex_and_age_nothing_is_plotted(tmp_path: Path, invoke: Invoke) -> None:
     text = report(tmp_path / "a.html", invoke, anthropo.example_photo())
     assert "<p>sex and age not given · compared with no reference</p>" in text

@@ -13,6 +13,7 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import Invoke, Pixels
 from PIL import Image
@@ -208,6 +209,24 @@ def test_pictures_have_no_metadata(client: Client, astronaut: Pixels) -> None:
         assert b"Zimmer" not in client.ask(f"/api/photos/{doc['id']}/results/{kind}").body
 
 
+def test_a_large_photo_is_sent_finely_where_the_face_is(client: Client, astronaut: Pixels) -> None:
+    large = Image.fromarray(astronaut).crop((100, 0, 400, 300)).resize((3000, 3000))
+    data = io.BytesIO()
+    large.save(data, "JPEG", quality=90)
+    doc = client.add("large.jpg", data.getvalue()).json
+    left, top, width, height = doc["close"]
+    assert left <= doc["box"][0] < doc["box"][2] <= left + width <= 3000
+    shown = {
+        size: Image.open(io.BytesIO(client.ask(f"/api/photos/{doc['id']}/picture?size={size}").body))
+        for size in ("preview", "close", "full")
+    }
+    assert shown["full"].size == (3000, 3000)
+    assert 3000 / max(shown["preview"].size) == pytest.approx(doc["preview"], rel=0.001)
+    assert width / shown["close"].width in (1, 2)
+    part = large.crop((left, top, left + width, top + height)).resize(shown["close"].size)
+    assert np.abs(np.asarray(part, float) - np.asarray(shown["close"], float)).mean() < 3
+
+
 @pytest.mark.parametrize(
     ("name", "kept"),
     [
@@ -252,6 +271,18 @@ def test_what_is_no_photo_is_one_sentence_and_not_kept(
     assert answer.text.startswith(says)
     assert str(client.bench.folder) not in answer.text
     assert len(client.ask("/api/photos").json["photos"]) == before
+
+
+def test_of_several_faces_the_largest_is_measured_and_it_says_so(client: Client, astronaut: Pixels) -> None:
+    head = Image.fromarray(astronaut).crop((110, 0, 350, 260))
+    group = Image.new("RGB", (1000, 320), "grey")
+    for i, width in enumerate((200, 240, 216)):
+        group.paste(head.resize((width, round(width * 260 / 240))), (20 + 330 * i, 10))
+    doc = client.add("group.png", png(np.asarray(group))).json
+    assert doc["faces"] > 1
+    assert 350 < (doc["box"][0] + doc["box"][2]) / 2 < 600
+    alone = client.add("alone.png", png(astronaut)).json
+    assert alone["faces"] == 1
 
 
 def test_a_photo_without_a_face_stays_and_says_so(client: Client, astronaut: Pixels) -> None:

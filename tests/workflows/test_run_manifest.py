@@ -115,6 +115,22 @@ def test_what_is_no_manifest(tmp_path: Path, text: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+def test_an_output_in_place_of_its_manifest_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "faces.csv"
+    path.write_bytes(b"photo\n\xff\n")
+    with pytest.raises(
+        InputError, match=r"not a manifest of a run \(its name does not end in \.json\)\. Name"
+    ):
+        read_manifest(path)
+    with pytest.raises(InputError, match="no such file"):
+        read_manifest(tmp_path / "gone.csv")
+    path = tmp_path / "x.run.json"
+    path.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(InputError) as caught:
+        read_manifest(path)
+    assert "CSV" not in str(caught.value)
+
+
 def test_output_outside_the_folder_is_refused(cohort: Path) -> None:
     path = cohort / "r.csv.run.json"
     document = json.loads(path.read_text())

@@ -98,6 +98,10 @@ def columns(table: str, kinds: Mapping[str, Schema], *, missing: bool = True) ->
 
 
 FIGURES = "Figures"
+LEFT_OUT = said(
+    listed(entries({"photo": said(TEXT, "The photo."), "reason": said(TEXT, "Why.")})),
+    "Photos that could not be used.",
+)
 
 
 @dataclass(slots=True)
@@ -106,6 +110,10 @@ class Schemas:
 
     definitions: Fields = field(default_factory=dict)
     imported: dict[str, Any] = field(default_factory=dict)  # names that sources import for type checkers only
+
+    def whole(self, schema: Schema) -> Schema:
+        """A document's schema, with the definitions that its parts refer to."""
+        return {**schema, "$defs": self.definitions}
 
     def define(self, name: str, schema: Schema, description: str = "") -> Schema:
         """Keep a definition, and refer to it."""

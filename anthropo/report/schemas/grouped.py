@@ -13,6 +13,7 @@ from anthropo.report.meanings import meanings
 from anthropo.report.schemas.building import (
     COUNT,
     INTEGER,
+    LEFT_OUT,
     NUMBER,
     SHA256,
     SHARE,
@@ -34,11 +35,6 @@ from anthropo.workflows.composites import CompositeRequest
 from anthropo.workflows.installation import Part
 from anthropo.workflows.landmarks import LandmarkEvaluation
 from anthropo.workflows.manifest import SCHEMA, RunManifest
-
-_LEFT_OUT = said(
-    listed(entries({"photo": said(TEXT, "The photo."), "reason": said(TEXT, "Why.")})),
-    "Photos that could not be used.",
-)
 
 
 def regions() -> Schema:
@@ -83,9 +79,9 @@ def regions() -> Schema:
         },
         "maps": said(made.define("Maps", entries(maps), "Heatmaps of both groups."), "Heatmaps."),
         "settings": said(by_name({}), "How it was made, as name and value."),
-        "left_out": _LEFT_OUT,
+        "left_out": LEFT_OUT,
     }
-    return {**entries(document), "$defs": made.definitions}
+    return made.whole(entries(document))
 
 
 def composites() -> Schema:
@@ -153,7 +149,7 @@ def finetune_history() -> Schema:
         "metric": said(TEXT, "The metric that the best epoch is chosen by."),
         "views": said(by_name(listed(epoch)), "Every epoch, by view."),
     }
-    return {**entries(document), "$defs": made.definitions}
+    return made.whole(entries(document))
 
 
 def translation_history() -> Schema:
@@ -170,7 +166,7 @@ def translation_history() -> Schema:
     }
     losses = [one.name for one in fields(TranslationEpoch) if one.name not in ("stage", "epoch")]
     epoch = made.record(TranslationEpoch, words=words, optional=losses)
-    return {**entries({"epochs": said(listed(epoch), "Every epoch.")}), "$defs": made.definitions}
+    return made.whole(entries({"epochs": said(listed(epoch), "Every epoch.")}))
 
 
 # ----------------------------------------------------------------------------- landmark models and runs
@@ -230,7 +226,7 @@ def installation() -> Schema:
         "seconds": said(NUMBER, "Seconds that it took to look."),
         "parts": said(listed(part), "Every part that was looked at."),
     }
-    return {**entries(document), "$defs": made.definitions}
+    return made.whole(entries(document))
 
 
 def run() -> Schema:
@@ -247,4 +243,4 @@ def run() -> Schema:
             "settings": said(by_name({}), told["settings"]),
         },
     )
-    return {**schema, "$defs": made.definitions}
+    return made.whole(schema)

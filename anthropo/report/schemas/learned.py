@@ -22,6 +22,7 @@ from anthropo.learning.subgroups import Subgroup
 from anthropo.report.meanings import meanings
 from anthropo.report.schemas.building import (
     COUNT,
+    LEFT_OUT,
     NUMBER,
     SHA256,
     SHARE,
@@ -127,7 +128,7 @@ def answers() -> Schema:
             made, "Failed", "A photo that could not be used.", {**failed, **of_network}, tuple(of_network)
         ),
     ]
-    return {**listed({"oneOf": kinds}), "$defs": made.definitions}
+    return made.whole(listed({"oneOf": kinds}))
 
 
 # ---------------------------------------------------------------------------------------- explanation
@@ -301,7 +302,7 @@ def explanation() -> Schema:
         "model": _model(made),
         "anthropo": VERSION,
     }
-    return {**entries(document, _SHARES), "$defs": made.definitions}
+    return made.whole(entries(document, _SHARES))
 
 
 def _model(made: Schemas) -> Schema:
@@ -373,7 +374,7 @@ def network_explanation() -> Schema:
         ),
         "anthropo": VERSION,
     }
-    return {**entries(document), "$defs": made.definitions}
+    return made.whole(entries(document))
 
 
 # ----------------------------------------------------------------------------------------- evaluation
@@ -468,10 +469,7 @@ def _one_evaluation(made: Schemas) -> Schema:
     changed["subgroups"] = said(
         by_name(by_name({"$ref": "#/$defs/Subgroup"})), meanings(Evaluation)["subgroups"]
     )
-    changed["left_out"] = said(
-        listed(entries({"photo": said(TEXT, "The photo."), "reason": said(TEXT, "Why.")})),
-        "Photos that could not be used.",
-    )
+    changed["left_out"] = LEFT_OUT
     changed["settings"] = said(by_name({}), "How the evaluation was made, as name and value.")
     changed["counts"] = said(by_name({"$ref": "#/$defs/Count"}), meanings(Evaluation)["counts"])
     changed["confusion"] = said(listed(listed(COUNT)), meanings(Evaluation)["confusion"])
@@ -532,4 +530,4 @@ def attributes() -> Schema:
         "attributes": said(listed(row), "Each attribute, and last their mean."),
         "relations": said(listed(pair), "All pairs of attributes, the surest first."),
     }
-    return {**entries(document), "$defs": made.definitions}
+    return made.whole(entries(document))

@@ -235,7 +235,7 @@ def measurements() -> Schema:
     """What ``measure -o FILE.json`` writes."""
     made = Schemas()
     photos = said(listed(record(made)), "A record for each face, and for each photo without a result.")
-    return {**entries({"anthropo": VERSION, "photos": photos}), "$defs": made.definitions}
+    return made.whole(entries({"anthropo": VERSION, "photos": photos}))
 
 
 def people() -> Schema:
@@ -262,7 +262,7 @@ def people() -> Schema:
         "diagnostics": said(_diagnostics(made), "What it was measured with."),
     }
     whole = said(listed(made.define("Person", entries(person), "A person.")), "A record for each person.")
-    return {**entries({"anthropo": VERSION, "patients": whole}), "$defs": made.definitions}
+    return made.whole(entries({"anthropo": VERSION, "patients": whole}))
 
 
 def landmarks() -> Schema:
@@ -333,7 +333,7 @@ def _change(made: Schemas) -> Fields:
 def change() -> Schema:
     """What ``change BEFORE AFTER -o FILE.json`` writes."""
     made = Schemas()
-    return {**entries(_change(made)), "$defs": made.definitions}
+    return made.whole(entries(_change(made)))
 
 
 def change_cohort() -> Schema:

@@ -111,9 +111,9 @@ export class FaceView extends EventTarget {
 
   // The face, and then the whole photo, as finely as they are looked at.
   #sharpen(closely = false) {
-    const { width, height, close } = this.#doc, v = this.#view;
+    const { width, height, close, preview } = this.#doc, v = this.#view;
     const seen = this.#scale / (window.devicePixelRatio || 1); // photo pixels to one of the screen
-    const preview = Math.max(1, Math.max(width, height) / 1400), part = Math.max(1, Math.max(close[2] ?? 0, close[3] ?? 0) / 1400);
+    const part = Math.max(1, Math.max(close[2] ?? 0, close[3] ?? 0) / 1400);
     const within = close.length && v.x >= close[0] && v.y >= close[1] && v.x + v.w <= close[0] + close[2] && v.y + v.h <= close[1] + close[3];
     if (close.length && this.#finest < 1 && (closely || seen < 1.3 * preview)) { this.#finest = 1; this.#picture("close", close); }
     if (this.#finest < 2 && preview > 1 && seen < (within ? 0.5 * part : 0.6 * preview)) { this.#finest = 2; this.#picture("full", [0, 0, width, height]); }

@@ -95,19 +95,19 @@ export class Measurements extends EventTarget {
 
   #row(m) {
     const button = make("button", { type: "button", "aria-pressed": "false" }, m.name);
-    const hand = make("span", { class: "hand-mark" }), why = make("span", { class: "why" });
+    const hand = make("span", { class: "hand-mark" }), why = make("span", { class: "why" }), refs = make("span", { class: "why refs" });
     const cells = { value: make("td", { class: "n value" }), bar: make("td", { class: "bar" }), z: make("td", { class: "n z" }) };
-    const row = make("tr", { class: "measure", id: `m-${m.id}` }, make("th", { scope: "row" }, button, hand, why), ...Object.values(cells));
+    const row = make("tr", { class: "measure", id: `m-${m.id}` }, make("th", { scope: "row" }, button, hand, why, refs), ...Object.values(cells));
     button.addEventListener("click", () => this.choose(this.#chosen === m.id ? null : m.id));
     row.addEventListener("mouseenter", () => this.#hint(m.id));
     row.addEventListener("mouseleave", () => this.#hint(null));
-    this.#rows.set(m.id, { row, button, hand, why, cells, plot: null, z: null, shown: "", region: m.region });
+    this.#rows.set(m.id, { row, button, hand, why, refs, cells, plot: null, z: null, shown: "", region: m.region });
     return row;
   }
 
   update(doc) {
     for (const m of doc.measurements) {
-      const held = this.#rows.get(m.id), { row, hand, why, cells } = held, now = JSON.stringify(m);
+      const held = this.#rows.get(m.id), { row, hand, why, refs, cells } = held, now = JSON.stringify(m);
       if (held.shown === now) continue;
       held.shown = now;
       held.z = m.z[0];
@@ -115,7 +115,7 @@ export class Measurements extends EventTarget {
       const without = m.value === "–";
       cells.value.replaceChildren(without ? "–" : `${m.value} ${m.unit}`.trim(), ...[m.interval, m.mm].filter(Boolean).map((words) => make("small", {}, words)));
       cells.z.replaceChildren(...score(m.z[0]));
-      cells.z.title = m.z.map((z) => `${z.reference}${z.how ? ` (${z.how})` : ""}: ${scored(z)}`).join("\n");
+      refs.textContent = cells.z.title = m.z.map((z) => `${z.reference}${z.how ? ` (${z.how})` : ""}: z ${scored(z)}`).join("\n");
       hand.textContent = m.hand ? " by hand" : "";
       why.textContent = m.reason;
       why.title = m.reason;
