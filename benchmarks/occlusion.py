@@ -16,8 +16,12 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-from dataclasses import dataclass, field
+import pickle
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +29,17 @@ from PIL import Image, ImageDraw
 
 import anthropo
 from anthropo.errors import AnthropoError
+from anthropo.face import landmarker, visibility
 from anthropo.face.detection import power_of_two
 from anthropo.face.frame import outer_canthal_distance
+from anthropo.face.gate import check_hidden
 from anthropo.face.landmarker import Face
+from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.hidden import hidden_measurement
 from anthropo.measurement.registry import PIXELS, registry
 from anthropo.photo import Photo
-from anthropo.synthetic.occluders import JUDGED_ONLY, KINDS, Occluded, covered, occlude
+from anthropo.synthetic.occluders import JUDGED_ONLY, KINDS, covered, occlude
 
 LARGEST = "largest"
 UNIT = 130.0  # px of the outer-canthal distance in the pictures that are drawn on
@@ -53,12 +60,14 @@ class Count:
     edge_right: int = 0
     reported: int = 0  # values of what is hidden
     to_void: int = 0
-    worst: list[tuple[int, str, Occluded, Face]] = field(default_factory=list)
+    which: Counter[str] = field(default_factory=Counter)  # of these values
+    worst: list[tuple[int, str, Looked, Face]] = field(default_factory=list)
 
     def __iadd__(self, other: Count) -> Count:
         for name in ("photos", "lost", "hidden", "found", "seen", "kept", "edge", "edge_right", "reported"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.to_void += other.to_void
+        self.which.update(other.which)
         return self
 
     def row(self, kind: str) -> str:
@@ -90,20 +99,60 @@ def sized(path: Path) -> tuple[Photo, NDArray[np.float64]] | None:
     return Photo.from_array(np.ascontiguousarray(photo.pixels)), photo.to_decoded(points)
 
 
-def judge(photo: Photo, points: NDArray[np.float64], kind: str, seed: int, count: Count) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """A photograph before which something was drawn, read as far as no network of hidden parts counts."""
+
+    pixels: NDArray[np.uint8]
+    share: NDArray[np.float64]  # (68,) how much of each landmark is hidden
+    first: Face  # of the first landmark stage
+    face: Face
+
+
+def look(photo: Photo, points: NDArray[np.float64], kind: str, seed: int) -> Looked | None:
+    """Draw something and read the photo; None where no face is found, or another."""
     done = occlude(photo.pixels, points, kind, seed)
-    covered_by = Photo.from_array(done.pixels)
-    count.photos += 1
     try:
-        seen = anthropo.observe(covered_by, anthropo.Settings(face=LARGEST))
+        with patch.object(landmarker, "with_cover", lambda photo, face, *_: face):
+            seen = anthropo.observe(Photo.from_array(done.pixels), anthropo.Settings(face=LARGEST))
     except AnthropoError:
+        return None
+    if np.hypot(*(seen.face.landmarks.mean(0) - points.mean(0))) > outer_canthal_distance(points) / 2:
+        return None
+    return Looked(done.pixels, covered(done.cover, points), seen.first, seen.face)
+
+
+def looks(
+    path: Path, number: int, kinds: list[str], keep: Path | None
+) -> Iterator[tuple[str, Looked | None]]:
+    """One photo with each kind drawn before it; what is kept in a folder is taken from there."""
+    known, asked = None, False
+    for kind in kinds:
+        store = keep / f"{path.stem}-{number}-{kind}.pickle" if keep else None
+        if store is not None and store.exists():
+            yield kind, pickle.loads(store.read_bytes())
+            continue
+        if not asked:
+            known, asked = sized(path), True
+        if known is None:
+            break
+        looked = look(*known, kind, number)
+        if store is not None:
+            store.write_bytes(pickle.dumps(looked, protocol=5))
+        yield kind, looked
+
+
+def judge(looked: Looked | None, name: str, count: Count) -> None:
+    count.photos += 1
+    if looked is None:
         count.lost += 1
         return
-    face = seen.face
-    if np.hypot(*(face.landmarks.mean(0) - points.mean(0))) > outer_canthal_distance(points) / 2:
-        count.lost += 1  # another face
-        return
-    share = covered(done.cover, points)
+    photo = Photo.from_array(looked.pixels)
+    first = landmarker.with_cover(photo, looked.first, landmark_model())
+    face = replace(looked.face, cover=first.cover)
+    if first.cover is not None and first.cover.again is not None:
+        face = replace(face, gate=check_hidden(face.gate, first.landmarks, first.hidden))
+    share = looked.share
     sure = np.zeros(68, np.bool_)
     sure[INNER] = (share[INNER] < 0.25) | (share[INNER] > 0.75)
     edge = np.zeros(68, np.bool_)
@@ -116,19 +165,22 @@ def judge(photo: Photo, points: NDArray[np.float64], kind: str, seed: int, count
     count.edge += int(edge.sum())
     count.edge_right += int((edge & (truth == said)).sum())
     hidden = truth & sure
-    for value in measure_face(face, covered_by):
+    for value in measure_face(face):
         entry = registry()[value.id]
         if entry.kind not in PIXELS and hidden_measurement(entry, hidden):
             count.to_void += 1
-            count.reported += math.isfinite(value.value)
+            if math.isfinite(value.value):
+                count.reported += 1
+                count.which[value.id] += 1
     wrong = int((sure & (truth != said)).sum())
-    count.worst.append((wrong, f"{kind} {seed}", done, face))
+    count.worst.append((wrong, name, looked, face))
+    count.worst = sorted(count.worst, key=lambda one: -one[0])[:5]
 
 
-def picture(name: str, done: Occluded, face: Face) -> Image.Image:
+def picture(name: str, looked: Looked, face: Face) -> Image.Image:
     """What was drawn, with the landmarks that were found to be hidden in red."""
     points, unit = face.landmarks, outer_canthal_distance(face.landmarks)
-    image = Image.fromarray(done.pixels)
+    image = Image.fromarray(looked.pixels)
     draw = ImageDraw.Draw(image)
     r = 0.012 * unit
     for (x, y), hidden in zip(points.tolist(), face.hidden.tolist(), strict=True):
@@ -165,7 +217,14 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--plain", type=Path, metavar="PLAIN.csv")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER")
+    parser.add_argument("--network", type=Path, metavar="FILE.npz", help="in place of the packaged one")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of what no such network changes")
     arguments = parser.parse_args()
+    if arguments.network:
+        model = visibility.read_cover_model(arguments.network.read_bytes())
+        visibility.cover_model = lambda: model  # type: ignore[assignment]
+    if arguments.keep:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
     frl, helen = photographs(arguments.frl), photographs(arguments.helen)
     with_something = set()
     if arguments.plain:
@@ -185,14 +244,11 @@ def main() -> None:
     counts = {kind: Count() for kind in arguments.kinds}
     order = np.random.default_rng(7)
     turns = [order.permutation(len(paths)) for paths in (frl, helen)]
-    most = math.ceil(arguments.each / 2)
-    if arguments.each:
-        for k in range(most):
-            for paths, turn in zip((frl, helen), turns, strict=True):
-                known = sized(paths[turn[k % len(turn)]])
-                if known is not None:
-                    for kind in arguments.kinds:
-                        judge(*known, kind, 1000 * k + len(paths), counts[kind])
+    for k in range(math.ceil(arguments.each / 2)):
+        for paths, turn in zip((frl, helen), turns, strict=True):
+            path, number = paths[turn[k % len(turn)]], 1000 * k + len(paths)
+            for kind, looked in looks(path, number, arguments.kinds, arguments.keep):
+                judge(looked, f"{kind} {number}", counts[kind])
     print("\n| drawn | photos | no face | hidden found | seen kept | values reported | right at the edge |")
     print("|---|---|---|---|---|---|---|")
     for title, kinds in (
@@ -207,10 +263,9 @@ def main() -> None:
     if arguments.pictures:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
         for kind, count in counts.items():
-            worst = sorted(count.worst, key=lambda one: -one[0])[:5]
             sheet = Image.new("RGB", (260 * 5, 260))
-            for i, (wrong, name, done, face) in enumerate(worst):
-                sheet.paste(picture(f"{name}: {wrong} wrong", done, face), (260 * i, 0))
+            for i, (wrong, name, looked, face) in enumerate(count.worst):
+                sheet.paste(picture(f"{name}: {wrong} wrong", looked, face), (260 * i, 0))
             sheet.save(arguments.pictures / f"{kind}.png")
 
 

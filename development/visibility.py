@@ -1,238 +1,49 @@
 """Train what tells hidden parts of a face from seen ones, anthropo/face/visibility.npz.
 
-    python development/visibility.py HELEN_CROPS AGES -o OUT [--draws 4] [--epochs 14] [--threads 2]
+    python development/visibility.py HELEN_CROPS AGES -o OUT [--pictures 40000] [--seconds 600] [--workers 2]
 
-HELEN_CROPS, AGES: folders of portraits (index.csv or labels.csv with a column photo). On them occluders are
-drawn (anthropo.synthetic.occluders, those of TRAINED only). What some photographs show by themselves stands
-in visibility_real.csv beside this file, as read off contact sheets: dark glasses hide both eyes; photographs
-with something else before the face are left out. Of those who wear clear glasses, found by the line across
-the nasal root, nothing is known about the eyes but that the eyeballs are seen.
-The shipped weights: --draws 7 --epochs 24 --batch 128, 3,367 faces, 22,890 pictures; 39 s of drawing on 16
-cores and 33 s of training on an NVIDIA H200. On the twelfth of the faces that was left out, 94.3 % of hidden
-points are found and 99.1 % of seen ones kept at the threshold of 0.5 (0.6: 95.6 and 98.7 %).
-Needs torch. OUT keeps the upright faces (faces.npz), so that a second run starts sooner and needs no photos.
+HELEN_CROPS, AGES: folders of portraits (index.csv or labels.csv with a column photo). On them is drawn what
+hides parts of a face (anthropo.synthetic: those of TRAINED and everyday.HIDING only) and what changes it
+without hiding it (everyday.SEEN), by visibility_pictures.py; while training, things of one picture are put
+before the face of another, and shapes and textures that nobody drew are laid over both. Drawing and training
+run at the same time, by `--seconds` in all. One face in ten is left out, on which the result is judged, also
+with kinds that are drawn nowhere else (everyday.CHOSEN_WITH). OUT keeps the upright faces (faces.npz), so
+that a second run starts sooner and needs no photos. Needs torch, and takes a GPU where torch finds one:
+--pictures 60000 --seconds 265 --workers 10 --recipes a b c d is meant for it (31 GB of its memory), and has
+not been run on one. Recipes c and d have one more step up, for thin things; their networks take 1.3 times as
+long. --recipes on0 --start anthropo/face/visibility.npz goes on from the packaged weights instead.
+
+The packaged weights are of the former state of this script, with TRAINED alone: 3,367 faces, 22,890 pictures,
+24 epochs in batches of 128; 39 s of drawing on 16 cores and 33 s of training on an NVIDIA H200.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
+import copy
+import math
+import multiprocessing
 import time
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from torch import nn
 from torch.nn import functional
+from visibility_pictures import KEPT, MARGIN, SEED, Drawing, Pictures, find_faces, keep, kept
 
-from anthropo.errors import AnthropoError
-from anthropo.synthetic.occluders import TRAINED, covered, occlude
+from anthropo.synthetic.occluders import covered
 
 Floats = NDArray[np.float64]
-Pixels = NDArray[np.uint8]
 
 SIDE = 96  # px of the network's picture, and of its map
-DRAWN = 256  # px of the picture that is drawn on
-KEPT = 160  # px of the picture that is kept, of which the network's is a jittered part
-MARGIN = 1.2  # how much more of the face these show
-DOWN, UP = (16, 32, 48, 48, 48), (48, 32, 32)
+DOWN = (16, 32, 48, 48, 48)
 MIDDLE = 48
-LABELS = Path(__file__).with_name("visibility_real.csv")
-BRIDGE = 0.11  # of the face's contrast, from which on a line is spectacles' (half of those above wear none)
-LINE = np.array([(x * x - 1) * np.exp(-x * x / 2) for x in range(-3, 4)])
-LINE = (LINE - LINE.mean()) / np.abs(LINE - LINE.mean()).sum()
-PASTED = 0.08  # share on which a piece of another face is pasted
-PLAIN = 0.25  # share of the pictures on which nothing is drawn
-SEED = 20140623
-MOST = 2600  # photographs of a folder
-
-
-@dataclass
-class Pictures:
-    """Upright faces with what is hidden in them."""
-
-    pixels: Pixels  # (N, KEPT, KEPT, 3)
-    cover: Pixels  # (N, KEPT, KEPT), 0 to 255
-    known: Pixels  # (N, KEPT, KEPT), where `cover` is known, 0 or 1
-    points: NDArray[np.float32]  # (N, 68, 2), pixels
-    whose: NDArray[np.intp]  # (N,) number of the photograph
-
-
-@dataclass
-class Faces:
-    """Upright faces as they were found."""
-
-    chips: list[bytes]  # JPEG, DRAWN px square
-    points: Floats  # (N, 68, 2), pixels
-    names: list[str]
-    frame: Floats  # (68, 2), the mean face that they are laid on
-
-    def chip(self, i: int) -> Pixels:
-        return np.asarray(Image.open(io.BytesIO(self.chips[i])))
-
-
-def upright(photo: str) -> tuple[bytes, Floats] | None:
-    """The upright face of a photograph, and its landmarks in it."""
-    import anthropo
-    from anthropo.face.visibility import EXTENT, chip_of
-
-    try:
-        settings = anthropo.Settings(face="largest", jitter=4, fine=False)
-        seen = anthropo.observe(photo, settings)
-    except AnthropoError:
-        return None
-    points = seen.face.landmarks
-    chip, there = chip_of(seen.photo, points, DRAWN, EXTENT * MARGIN)
-    data = io.BytesIO()
-    Image.fromarray(chip).save(data, "JPEG", quality=92)
-    return data.getvalue(), points @ there[:, :2].T + there[:, 2]
-
-
-def photographs(folder: Path) -> list[str]:
-    """Names of at most MOST photographs of a folder, at random."""
-    table = next(folder / name for name in ("index.csv", "labels.csv") if (folder / name).exists())
-    with open(table, newline="") as file:
-        names = sorted(str(folder / row["photo"]) for row in csv.DictReader(file))
-    return [str(name) for name in np.random.default_rng(SEED).permutation(names)[:MOST]]
-
-
-def find_faces(folders: Iterable[Path], workers: int) -> Faces:
-    from anthropo.face.visibility import frame_points
-
-    names = [name for folder in folders for name in photographs(folder)]
-    with ProcessPoolExecutor(workers) as pool:
-        found = list(pool.map(upright, names, chunksize=16))
-    kept = [(Path(name).name, *one) for name, one in zip(names, found, strict=True) if one is not None]
-    labels, chips, points = zip(*kept, strict=True)
-    return Faces(list(chips), np.stack(points), list(labels), frame_points())
-
-
-def keep(faces: Faces, path: Path) -> None:
-    ends = np.cumsum([len(c) for c in faces.chips])
-    data = np.frombuffer(b"".join(faces.chips), np.uint8)
-    np.savez(path, data=data, ends=ends, points=faces.points, names=faces.names, frame=faces.frame)
-
-
-def kept(path: Path) -> Faces:
-    with np.load(path) as stored:
-        data, ends = stored["data"].tobytes(), stored["ends"].tolist()
-        chips = [data[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
-        return Faces(chips, stored["points"], [str(n) for n in stored["names"]], stored["frame"])
-
-
-def real_labels() -> dict[str, str]:
-    """What photographs show by themselves, by name: dark or else."""
-    with open(LABELS, newline="") as file:
-        return {row["photo"]: row["shows"] for row in csv.DictReader(file)}
-
-
-def wears_glasses(chip: Pixels, points: Floats) -> bool:
-    """Whether a line crosses the nasal root, as `anthropo.face.gate.bridge_line` looks for it."""
-    grey, unit = chip.mean(2), np.hypot(*(points[45] - points[36]))
-    left, right = int(points[39, 0] + 0.06 * unit), int(points[42, 0] - 0.06 * unit)
-    root = grey[int(points[27, 1] - 0.12 * unit) : int(points[29, 1]), left:right]
-    face = grey[int(points[19, 1]) : int(points[57, 1]), int(points[36, 0]) : int(points[45, 0])]
-    if root.shape[0] < len(LINE) or root.shape[1] < 1:
-        return False
-    return bool(np.abs(np.convolve(root.mean(1), LINE, "valid")).max() > BRIDGE * max(face.std(), 1))
-
-
-def hull(points: Floats, grow: float, side: int) -> Pixels:
-    """The face (side, side), 0 or 1: the outline and brows, grown from the middle by a share."""
-    outline = np.concatenate([points[:17], points[26:16:-1]])
-    middle = outline.mean(0)
-    image = Image.new("L", (side, side))
-    ImageDraw.Draw(image).polygon([tuple(p) for p in (middle + (1 + grow) * (outline - middle))], fill=1)
-    return np.asarray(image)
-
-
-def shrunk(plane: NDArray[np.generic]) -> Pixels:
-    return np.asarray(Image.fromarray(plane).resize((KEPT, KEPT), Image.Resampling.BOX))
-
-
-def near_eyes(points: Floats) -> NDArray[np.float32]:
-    """Ellipses about both eyes (DRAWN, DRAWN), 0 or 1."""
-    y, x = np.mgrid[:DRAWN, :DRAWN]
-    unit = np.hypot(*(points[45] - points[36]))
-    inside = np.zeros((DRAWN, DRAWN), bool)
-    for eye in (points[36:42], points[42:48]):
-        a, b = eye.mean(0)
-        inside |= np.hypot((x - a) / 0.21, (y - b) / 0.12) < unit
-    return inside.astype(np.float32)
-
-
-def eyeballs(points: Floats) -> NDArray[np.float32]:
-    image = Image.new("L", (DRAWN, DRAWN))
-    for eye in (points[36:42], points[42:48]):
-        ImageDraw.Draw(image).polygon([tuple(p) for p in eye], fill=1)
-    return np.asarray(image, dtype=np.float32)
-
-
-@dataclass
-class Job:
-    chip: bytes
-    other: bytes  # another face, to paste pieces of
-    points: Floats
-    shows: str
-    seed: int
-
-
-def draw(job: Job) -> tuple[Pixels, Pixels, Pixels, Floats]:
-    """One picture: pixels, cover and where it is known (KEPT, KEPT), landmarks in it."""
-    chip, points = np.asarray(Image.open(io.BytesIO(job.chip))), job.points
-    random = np.random.default_rng([SEED, job.seed])
-    face = hull(points, 0.12, DRAWN).astype(np.float32)
-    known, cover = face, np.zeros(chip.shape[:2], np.float32)
-    shows = job.shows or ("clear" if wears_glasses(chip, points) else "")
-    if shows:
-        eyes = near_eyes(points) if shows == "dark" else eyeballs(points)
-        cover = eyes if shows == "dark" else cover
-        about = np.abs(np.arange(DRAWN) - points[36:48, 1].mean()) < 0.35 * np.hypot(
-            *(points[45] - points[36])
-        )
-        known = np.where(about[:, None], eyes, known)  # where the frame runs is not known
-    kinds = [] if random.random() < PLAIN else [str(random.choice(list(TRAINED)))]
-    if kinds and random.random() < 0.15:
-        kinds.append(str(random.choice(list(TRAINED))))
-    for kind in kinds:
-        done = occlude(chip, points, kind, int(random.integers(1 << 30)))
-        chip, cover = done.pixels, np.maximum(cover, done.cover)
-    if random.random() < PASTED:
-        done = occlude(chip, points, "blob", int(random.integers(1 << 30)))
-        other = np.roll(np.asarray(Image.open(io.BytesIO(job.other))), random.integers(-90, 90, 2), (0, 1))
-        chip = np.rint(chip + done.cover[..., None] * (other[:, ::-1].astype(float) - chip)).astype(np.uint8)
-        cover = np.maximum(cover, done.cover)
-    known = np.maximum(known, (cover > 0.5) * face)
-    scale = KEPT / DRAWN
-    return (
-        shrunk(chip),
-        shrunk(np.rint(255 * cover).astype(np.uint8)),
-        (shrunk(np.rint(255 * known).astype(np.uint8)) > 127).astype(np.uint8),
-        (points + 0.5) * scale - 0.5,
-    )
-
-
-def pictures(faces: Faces, each: int, workers: int) -> Pictures:
-    shown = real_labels()
-    random = np.random.default_rng(SEED)
-    jobs = []
-    for i, name in enumerate(faces.names):
-        shows = shown.get(name, "")
-        if shows != "else":
-            for k in range(each * (4 if shows == "dark" else 1)):
-                other = faces.chips[int(random.integers(len(faces.chips)))]
-                jobs.append(Job(faces.chips[i], other, faces.points[i], shows, 1000 * i + k))
-    with ProcessPoolExecutor(workers) as pool:
-        made = list(pool.map(draw, jobs, chunksize=32))
-    pixels, cover, known, at = (np.stack(part) for part in zip(*made, strict=True))
-    whose = np.array([job.seed // 1000 for job in jobs])
-    return Pictures(pixels, cover, known, at.astype(np.float32), whose)
+PRINTED = 100  # steps between two lines
+AVERAGED = 0.999  # of the weights that are kept, a step
 
 
 # ------------------------------------------------------------------------------------- network
@@ -247,17 +58,21 @@ def block(into: int, out: int, side: int, stride: int) -> nn.Sequential:
 
 
 class Network(nn.Module):
-    """Down to 3 × 3, once across that, and up again to a quarter of the picture; 4 × 4 logits a place."""
+    """Down to 3 × 3, once across that, and up again, to a quarter of the picture or half of it.
 
-    def __init__(self) -> None:
+    At each place of the last step up it gives as many logits as the map has places there.
+    """
+
+    def __init__(self, up: tuple[int, ...]) -> None:
         super().__init__()
         into = (3, *DOWN)
         self.down = nn.ModuleList(block(into[i], out, 5 if i == 0 else 3, 2) for i, out in enumerate(DOWN))
         self.middle = block(DOWN[-1], MIDDLE, 3, 1)
-        before = (MIDDLE, *UP)
-        skip = DOWN[-2 : -2 - len(UP) : -1]
-        self.up = nn.ModuleList(block(before[i] + skip[i], out, 3, 1) for i, out in enumerate(UP))
-        self.out = nn.Conv2d(UP[-1], 16, 3, padding=1)
+        before = (MIDDLE, *up)
+        skip = DOWN[-2::-1]
+        self.up = nn.ModuleList(block(before[i] + skip[i], out, 3, 1) for i, out in enumerate(up))
+        self.block = 2 ** (len(DOWN) - len(up))
+        self.out = nn.Conv2d(up[-1], self.block**2, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mean = x.mean((1, 2, 3), keepdim=True)
@@ -269,7 +84,21 @@ class Network(nn.Module):
         x = self.middle(x)
         for layer, skip in zip(self.up, kept[-2::-1], strict=False):
             x = layer(torch.cat([functional.interpolate(x, scale_factor=2.0), skip], 1))
-        return functional.pixel_shuffle(self.out(x), 4)[:, 0]
+        return functional.pixel_shuffle(self.out(x), self.block)[:, 0]
+
+    def start_from(self, path: Path) -> None:
+        """Take the weights of a file; the statistics of batches no longer count from here on."""
+        with np.load(path) as arrays, torch.no_grad():
+            for i, layer in enumerate((*self.down, self.middle, *self.up, self.out)):
+                conv = layer[0] if isinstance(layer, nn.Sequential) else layer
+                conv.weight.copy_(torch.tensor(arrays[f"weights{i}"].astype(np.float32)).permute(3, 2, 0, 1))
+                bias = torch.tensor(arrays[f"biases{i}"])
+                if conv is layer:
+                    conv.bias.copy_(bias)
+                else:
+                    norm = layer[1]
+                    norm.bias.copy_(bias)
+                    norm.running_var.fill_(1 - norm.eps)
 
     def folded(self) -> Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Weights (y, x, in, out) and biases of every convolution, batch normalisation folded in."""
@@ -285,20 +114,60 @@ class Network(nn.Module):
         )
 
 
-def jittered(batch: int, device: torch.device) -> torch.Tensor:
+@dataclass(frozen=True)
+class Recipe:
+    """How one network is trained."""
+
+    name: str
+    seed: int = 0
+    batch: int = 256
+    transplanted: float = 0.4  # share before which something of another picture is put
+    invented: float = 0.3  # share over which shapes that nobody drew are laid
+    bent: float = 0.4  # share of faces whose shape is changed
+    astray: float = 1.0  # how far landmarks go astray, by which the face is laid upright
+    points: float = 1.0  # weight of landmarks beside the whole face
+    up: tuple[int, ...] = (48, 32, 32)
+    rate: float = 4e-3
+    further: bool = False  # from a network that is there, the statistics of batches left as they are
+
+
+RECIPES = (
+    Recipe("a"),
+    Recipe("b", seed=1, astray=1.6, points=2.0),
+    Recipe("c", up=(48, 32, 16, 16)),
+    Recipe("d", seed=1, astray=1.6, points=2.0, up=(48, 32, 16, 16)),
+    *(Recipe(f"on{k}", seed=k, batch=32, astray=1.3, points=1.5, rate=8e-4, further=True) for k in range(4)),
+)
+
+
+def jittered(n: int, astray: float, device: torch.device) -> torch.Tensor:
     """Maps (N, 2, 3) from the network's picture to the kept one, both from -1 to 1; some are mirrored."""
+    # now and then landmarks go astray, all of them at once
+    u = torch.rand(n, device=device)
+    wide = astray * torch.where(u < 0.04, 3.5, torch.where(u < 0.24, 2.0, 1.0))
 
     def normal(spread: float) -> torch.Tensor:
-        # now and then landmarks go astray
-        wide = torch.where(torch.rand(batch, device=device) < 0.2, 2.0, 1.0)
-        return torch.randn(batch, device=device) * spread * wide
+        return torch.randn(n, device=device) * spread * wide
 
-    size, turn = torch.exp(normal(0.05)) / MARGIN, normal(0.05)
-    flip = torch.where(torch.rand(batch, device=device) < 0.5, -1.0, 1.0)
+    size, turn = torch.exp(normal(0.05).clamp(-0.4, 0.4)) / MARGIN, normal(0.05)
+    flip = torch.where(torch.rand(n, device=device) < 0.5, -1.0, 1.0)
     a, b = size * torch.cos(turn), size * torch.sin(turn)
     across = torch.stack([a * flip, -b, normal(0.035)], -1)
     down = torch.stack([b * flip, a, normal(0.035)], -1)
     return torch.stack([across, down], -2)
+
+
+def noise(n: int, channels: int, coarse: int, device: torch.device) -> torch.Tensor:
+    """Smooth noise (N, channels, SIDE, SIDE) of about `coarse` grains across."""
+    z = torch.randn(n, channels, coarse + 2, coarse + 2, device=device)
+    return functional.interpolate(z, size=(SIDE, SIDE), mode="bicubic", align_corners=False)
+
+
+def bends(n: int, share: float, device: torch.device) -> torch.Tensor:
+    """Smooth displacements (N, 2, SIDE, SIDE) of faces in the network's picture, from -1 to 1."""
+    coarse = int(torch.randint(2, 7, ()))
+    strength = torch.rand(n, 1, 1, 1, device=device) * 0.12 / coarse
+    return noise(n, 2, coarse, device) * strength * (torch.rand(n, 1, 1, 1, device=device) < share)
 
 
 def photographic(x: torch.Tensor) -> torch.Tensor:
@@ -314,9 +183,45 @@ def photographic(x: torch.Tensor) -> torch.Tensor:
     def some(*shape: int) -> torch.Tensor:
         return torch.randn(n, *shape, device=device)
 
-    gain = torch.exp(some(1, 1, 1) * 0.2 + some(3, 1, 1) * 0.08 * ~grey)
-    x = 255 * ((x.clamp(0, 255) / 255 + 1e-3) ** torch.exp(some(1, 1, 1) * 0.25) * gain).clamp(0, 1)
-    return x + torch.randn_like(x) * torch.rand(n, 1, 1, 1, device=device) * 6
+    gain = torch.exp(some(1, 1, 1) * 0.22 + some(3, 1, 1) * 0.1 * ~grey)
+    x = 255 * ((x.clamp(0, 255) / 255 + 1e-3) ** torch.exp(some(1, 1, 1) * 0.3) * gain).clamp(0, 1)
+    return x + torch.randn_like(x) * torch.rand(n, 1, 1, 1, device=device) * 7
+
+
+def invented(x: torch.Tensor, share: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures (N, 3, H, W) over some of which lies what nobody drew, and where it lies (N, 1, H, W).
+
+    Blotches of every size or the lines around them, straight edges and stripes; of smooth colours, or of a
+    part of another picture, moved, turned, made larger or smaller.
+    """
+    n, device = len(x), x.device
+
+    def per(low: float, high: float) -> torch.Tensor:
+        return torch.rand(n, 1, 1, 1, device=device) * (high - low) + low
+
+    field = noise(n, 1, int(torch.randint(1, 9, ())), device)
+    field = field / field.std((1, 2, 3), keepdim=True).clamp(min=1e-3)
+    if float(torch.rand(1)) < 0.5:  # straighter
+        line = torch.linspace(-1, 1, SIDE, device=device)
+        turn = per(0, 2 * math.pi)
+        slope = torch.cos(turn) * line[None, None, None] + torch.sin(turn) * line[None, None, :, None]
+        field = 0.15 * per(0, 1) * field + 2 * slope
+    thin = torch.rand(n, 1, 1, 1, device=device) < 0.3
+    band = per(0.04, 0.25) - (field - per(-1, 1)).abs()
+    shape = torch.sigmoid(torch.where(thin, band, field - per(0.3, 2.0)) * per(15, 60))
+    shape = shape * (torch.rand(n, 1, 1, 1, device=device) < share)
+
+    size, turn = torch.exp(torch.randn(n, device=device) * 0.6), torch.rand(n, device=device) * 2 * math.pi
+    shift = torch.rand(n, 2, device=device) - 0.5
+    a, b = size * torch.cos(turn), size * torch.sin(turn)
+    maps = torch.stack([torch.stack([a, -b, shift[:, 0]], -1), torch.stack([b, a, shift[:, 1]], -1)], -2)
+    grid = functional.affine_grid(maps, [n, 3, SIDE, SIDE], align_corners=False)
+    piece = functional.grid_sample(x.roll(1, 0), grid, padding_mode="reflection", align_corners=False)
+    piece = piece * torch.exp(torch.randn(n, 3, 1, 1, device=device) * 0.25)
+    colour = torch.rand(n, 3, 1, 1, device=device) * 255
+    smooth = colour + per(0, 50) * noise(n, 3, int(torch.randint(1, 30, ())), device)
+    surface = torch.where(torch.rand(n, 1, 1, 1, device=device) < 0.5, piece, smooth).clamp(0, 255)
+    return x + shape * (surface - x), shape
 
 
 @dataclass
@@ -324,8 +229,32 @@ class OnDevice:
     """Pictures where they are trained on."""
 
     pixels: torch.Tensor  # (N, 3, KEPT, KEPT) uint8
-    planes: torch.Tensor  # (N, 2, KEPT, KEPT) uint8, cover and where it is known, 0 to 255
+    planes: torch.Tensor  # (N, 2, KEPT, KEPT) uint8, cover and where it is known
     points: torch.Tensor  # (N, 68, 2), -1 to 1
+    rows: torch.Tensor  # (M,) those that there are
+
+    @classmethod
+    def room_for(cls, n: int, device: torch.device) -> OnDevice:
+        square = (KEPT, KEPT)
+        pixels = torch.zeros((n, 3, *square), dtype=torch.uint8, device=device)
+        planes = torch.zeros((n, 2, *square), dtype=torch.uint8, device=device)
+        points = torch.zeros((n, 68, 2), device=device)
+        return cls(pixels, planes, points, torch.zeros(0, dtype=torch.long, device=device))
+
+    def fill(self, data: Pictures, first: int) -> None:
+        """What was drawn since, from a picture's number on."""
+        device = self.pixels.device
+        there = np.flatnonzero(data.done[first:])
+        fresh = there[~np.isin(there, self.rows.cpu().numpy())]
+        for part in np.array_split(fresh, max(1, len(fresh) // 1000)):
+            if len(part):
+                to = torch.tensor(part).to(device)
+                pixels = torch.tensor(data.pixels[first + part]).to(device)
+                self.pixels[to] = pixels.permute(0, 3, 1, 2)
+                self.planes[to] = torch.tensor(data.planes[first + part]).to(device)
+                places = (data.points[first + part] + 0.5) / KEPT * 2 - 1
+                self.points[to] = torch.tensor(places).float().to(device)
+        self.rows = torch.tensor(there).to(device)
 
 
 def cost_of(logits: torch.Tensor, cover: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
@@ -334,88 +263,138 @@ def cost_of(logits: torch.Tensor, cover: torch.Tensor, counts: torch.Tensor) -> 
     return (each * counts).sum() / counts.sum().clamp(min=1)
 
 
-def losses(network: Network, data: OnDevice, which: torch.Tensor) -> torch.Tensor:
+def losses(network: nn.Module, data: OnDevice, which: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     """Cross-entropy over the face, and at the landmarks."""
-    maps = jittered(len(which), which.device)
-    grid = functional.affine_grid(maps, [len(which), 3, SIDE, SIDE], align_corners=False)
-    x = photographic(functional.grid_sample(data.pixels[which].float(), grid, align_corners=False))
-    planes = functional.grid_sample(data.planes[which].float() / 255, grid, align_corners=False).clamp(0, 1)
-    logits = network(x)
-    loss = cost_of(logits, planes[:, 0], (planes[:, 1] > 0.5).float())
+    n, device = len(which), which.device
+    maps, bend = jittered(n, recipe.astray, device), bends(n, recipe.bent, device)
+    grid = functional.affine_grid(maps, [n, 3, SIDE, SIDE], align_corners=False)
+    grid = grid + (maps[:, None, None, :, :2] @ bend.permute(0, 2, 3, 1)[..., None])[..., 0]
+    pixels = data.pixels[which].float()
+    x = functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    planes = data.planes[which].float() / 255
+    cover = functional.grid_sample(planes[:, :1], grid, align_corners=False).clamp(0, 1)
+    known = functional.grid_sample(planes[:, 1:], grid, mode="nearest", align_corners=False)
+    face, known = known > 0.2, known > 0.7
+    # what lies before the next face lies before this one, too
+    part = cover.roll(1, 0) * (torch.rand(n, 1, 1, 1, device=device) < recipe.transplanted)
+    x = x + part * (x.roll(1, 0) - x)
+    x, shape = invented(x, recipe.invented)
+    cover = torch.maximum(cover, torch.maximum(part, shape))
+    known = known | (face & (torch.maximum(part, shape) > 0.5))
+
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        logits = network(photographic(x))
+    logits = logits.float()
+    loss = cost_of(logits, cover[:, 0], known[:, 0].float())
     # landmarks, through the inverse map
-    at = torch.linalg.solve(maps[:, None, :, :2], (data.points[which] - maps[:, None, :, 2])[..., None])
-    sites = at[..., 0][:, :, None]
+    (a, b), (c, d) = maps[:, 0, :2].unbind(1), maps[:, 1, :2].unbind(1)
+    back = torch.stack([d, -b, -c, a], -1).reshape(n, 2, 2) / (a * d - b * c)[:, None, None]
+    at = (data.points[which] - maps[:, None, :, 2]) @ back.transpose(1, 2)
+    at = at - functional.grid_sample(bend, at[:, :, None], align_corners=False)[..., 0].transpose(1, 2)
+    sites = at[:, :, None]
     there = functional.grid_sample(logits[:, None], sites, align_corners=False)[:, 0, :, 0]
-    want = functional.grid_sample(planes, sites, align_corners=False)[:, :, :, 0]
+    both = torch.cat([cover, known.float()], 1)
+    want = functional.grid_sample(both, sites, align_corners=False)[:, :, :, 0]
     sure = (want[:, 1] > 0.5).float() * ((want[:, 0] - 0.5).abs() > 0.2)
-    return loss + cost_of(there, want[:, 0], sure)
+    return loss + recipe.points * cost_of(there, want[:, 0], sure)
 
 
-def train(data: Pictures, epochs: int, batch: int, held: NDArray[np.bool_]) -> Network:
-    torch.manual_seed(SEED)
+def train(drawing: Drawing, recipe: Recipe, until: float, path: Path, start: Path | None = None) -> None:
+    """Train until it is so late, on what is drawn in the meantime."""
+    torch.manual_seed(SEED + recipe.seed)
+    torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = Network().to(device)
-    where = OnDevice(
-        torch.tensor(data.pixels).permute(0, 3, 1, 2).contiguous().to(device),
-        torch.tensor(np.stack([data.cover, 255 * data.known], 1)).to(device),
-        torch.tensor((data.points + 0.5) / KEPT * 2 - 1).float().to(device),
-    )
-    rows = torch.tensor(np.flatnonzero(~held)).to(device)
-    steps = len(rows) // batch
-    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, epochs * steps, pct_start=0.1)
-    began = time.time()
-    for epoch in range(epochs):
-        network.train()
-        mixed, total = rows[torch.randperm(len(rows), device=device)], 0.0
-        for step in range(steps):
-            loss = losses(network, where, mixed[step * batch : (step + 1) * batch])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            total += loss.detach()
-        print(f"epoch {epoch + 1}: loss {float(total) / steps:.4f}; {time.time() - began:.0f} s", flush=True)
-    return network.cpu()
-
-
-def seen_of(network: Network, data: Pictures, which: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
-    """Probability of being seen, drawn cover and whether that is known, (N, 68) each, unjittered."""
-    network.eval()
-    low = round(KEPT * (1 - 1 / MARGIN) / 2)
-    result = []
-    with torch.no_grad():
-        for part in np.array_split(which, max(1, len(which) // 100)):
-            x = torch.tensor(data.pixels[part]).permute(0, 3, 1, 2).float()
-            x = functional.interpolate(
-                x[:, :, low : KEPT - low, low : KEPT - low],
-                size=(SIDE, SIDE),
-                mode="bilinear",
-                align_corners=False,
+    torch.backends.cudnn.benchmark = True
+    network = Network(recipe.up)
+    if start is not None:
+        network.start_from(start)
+    network.to(device)
+    average = copy.deepcopy(network)
+    old, new = ([v for v in one.state_dict().values() if v.is_floating_point()] for one in (average, network))
+    data = OnDevice.room_for(len(drawing.into.done) - drawing.first, device)
+    enough = min(2 * recipe.batch, len(data.pixels))
+    while drawing.into.done[drawing.first :].sum() < enough and time.time() < until:
+        time.sleep(0.2)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=1e-3)
+    began, step, total, filled = time.time(), 0, torch.zeros((), device=device), 0.0
+    while (now := time.time()) < until:
+        if now - filled > 4:
+            data.fill(drawing.into, drawing.first)
+            filled = time.time()
+        if step % PRINTED == 0:
+            mean = float(total) / PRINTED
+            print(
+                f"{recipe.name} {step}: {len(data.rows)} pictures, loss {mean:.4f}, {now - began:.0f} s",
+                flush=True,
             )
-            maps = torch.sigmoid(network(x)).numpy()
-            scale = SIDE / (KEPT - 2 * low)
-            for row, found in zip(part, maps, strict=True):
-                at = (data.points[row] - low + 0.5) * scale - 0.5
-                result.append(
-                    [
-                        covered(found, at.astype(float)),
-                        covered(data.cover[row] / 255, data.points[row].astype(float)),
-                        covered(data.known[row].astype(float), data.points[row].astype(float)),
-                    ]
-                )
+            total.zero_()
+        gone = (now - began) / (until - began)
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.rate * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * gone))
+        network.train(not recipe.further)
+        which = data.rows[torch.randint(len(data.rows), (recipe.batch,), device=device)]
+        loss = losses(network, data, which, recipe)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        total += loss.detach()
+        step += 1
+        share = min(AVERAGED, step / (step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(old, new, 1 - share)
+    print(f"{recipe.name}: {step} steps of {recipe.batch}, {time.time() - began:.0f} s", flush=True)
+    average = average.cpu().eval()
+    save(average, 0.5, drawing.faces.frame, path.with_name(f"visibility-{recipe.name}.npz"))
+    torch.save(average.state_dict(), path.with_name(f"visibility-{recipe.name}.pt"))
+    print(judged(average.to(device), drawing, recipe.name, device), flush=True)
+
+
+def seen_of(
+    network: Network, data: Pictures, which: NDArray[np.intp], astray: float, device: torch.device
+) -> tuple[Floats, Floats, Floats]:
+    """Probability of being seen, drawn cover and whether that is known, (N, 68) each."""
+    result = []
+    torch.manual_seed(SEED)
+    for part in np.array_split(which, max(1, len(which) // 200)):
+        maps = jittered(len(part), astray, device)
+        grid = functional.affine_grid(maps, [len(part), 3, SIDE, SIDE], align_corners=False)
+        x = torch.tensor(data.pixels[part]).to(device).permute(0, 3, 1, 2).float()
+        with torch.no_grad():
+            x = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+            seen = torch.sigmoid(network(x)).cpu().numpy()
+        there = maps.cpu().numpy().astype(np.float64)
+        places = (data.points[part].astype(np.float64) + 0.5) / KEPT * 2 - 1
+        at = np.linalg.solve(there[:, None, :, :2], (places - there[:, None, :, 2])[..., None])[..., 0]
+        for row, found, points in zip(part, seen, (at + 1) / 2 * SIDE - 0.5, strict=True):
+            own = data.points[row].astype(np.float64)
+            cover, known = data.planes[row] / 255
+            result.append([covered(found, points), covered(cover, own), covered(known, own)])
     probability, cover, known = np.array(result).swapaxes(0, 1)
     return probability, cover, known
 
 
-def judged(network: Network, data: Pictures, which: NDArray[np.intp]) -> None:
-    """Print the shares of hidden points found and of seen points kept."""
-    probability, cover, known = seen_of(network, data, which)
-    hidden, seen = (known > 0.5) & (cover > 0.5), (known > 0.5) & (cover <= 0.5)
-    print("threshold: share of hidden points found and of seen ones kept, on faces left out")
-    for threshold in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7):
-        found, kept = (probability[hidden] < threshold).mean(), (probability[seen] >= threshold).mean()
-        print(f"{threshold}: {found:.4f} {kept:.4f}")
+def judged(network: Network, drawing: Drawing, name: str, device: torch.device) -> str:
+    """The shares of hidden points found and of seen points kept, by kind, on faces left out."""
+    lines = []
+    for astray in (0.0, 1.0):
+        rows = np.flatnonzero(drawing.into.done[: drawing.first])
+        if not len(rows):
+            return "nothing to judge with"
+        probability, cover, known = seen_of(network, drawing.into, rows, astray, device)
+        inner = np.arange(68) >= 17
+        sure = (known > 0.9) & inner
+        hidden, seen = sure & (cover > 0.75), sure & (cover < 0.25)
+        for threshold in (0.3, 0.4, 0.5, 0.6, 0.7):
+            found, left = (probability[hidden] < threshold).mean(), (probability[seen] >= threshold).mean()
+            lines.append(f"{name} astray {astray} threshold {threshold}: {found:.4f} {left:.4f}")
+        for k, kind in enumerate(drawing.judged):
+            of = rows // drawing.each == k
+            found = (probability[of][hidden[of]] < 0.5).mean() if hidden[of].any() else math.nan
+            left = (probability[of][seen[of]] >= 0.5).mean() if seen[of].any() else math.nan
+            lines.append(
+                f"{name} astray {astray} {kind or 'nothing'}: {found:.4f} of {hidden[of].sum()} {left:.4f}"
+            )
+    return "\n".join(lines)
 
 
 def save(network: Network, threshold: float, frame: Floats, path: Path) -> None:
@@ -429,34 +408,54 @@ def save(network: Network, threshold: float, frame: Floats, path: Path) -> None:
     np.savez_compressed(path, **arrays)
 
 
+def run(
+    drawing: Drawing, recipes: list[Recipe], seconds: float, workers: int, path: Path, start: Path | None
+) -> None:
+    """Draw and train at the same time, each network in a process of its own."""
+    began = time.time()
+    crew = drawing.start(workers, began + 0.7 * seconds)
+    fork = multiprocessing.get_context("fork")
+    parts = [(drawing, recipe, began + seconds, path, start) for recipe in recipes]
+    crew += [fork.Process(target=train, args=part) for part in parts]
+    for one in crew[workers:]:
+        one.start()
+    for one in crew:
+        one.join()
+    print(f"{int(drawing.into.done.sum())} of {len(drawing.into.done)} pictures, {time.time() - began:.0f} s")
+    if start is not None and len(recipes) > 1:  # from one start, so that their weights can be averaged
+        states = [torch.load(path.with_name(f"visibility-{r.name}.pt")) for r in recipes]
+        together = Network(recipes[0].up).eval()
+        together.load_state_dict({k: torch.stack([s[k].float() for s in states]).mean(0) for k in states[0]})
+        save(together, 0.5, drawing.faces.frame, path.with_name("visibility-together.npz"))
+        print(judged(together, drawing, "together", torch.device("cpu")))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER")
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--draws", type=int, default=4, help="pictures of each face")
-    parser.add_argument("--epochs", type=int, default=14)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--pictures", type=int, default=40000, help="pictures to train on, at most")
+    parser.add_argument("--each", type=int, default=60, help="pictures of each kind to judge with")
+    parser.add_argument("--seconds", type=float, default=600, help="time for drawing and training")
+    parser.add_argument("--recipes", nargs="*", default=["a"], choices=[r.name for r in RECIPES])
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw")
     parser.add_argument(
-        "--threshold", type=float, default=0.5, help="probability from which on a point is seen"
+        "--start", type=Path, metavar="FILE.npz", help="the network to go on from, for on0 to on3"
     )
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, help="in place of the recipe's")
     parser.add_argument("--faces", action="store_true", help="only find the upright faces")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
     arguments.output.mkdir(parents=True, exist_ok=True)
     stored = arguments.output / "faces.npz"
     if not stored.exists():
-        keep(find_faces(arguments.folders, arguments.threads), stored)
-    if arguments.faces:
-        return
-    faces, began = kept(stored), time.time()
-    data = pictures(faces, arguments.draws, arguments.threads)
-    print(f"{len(faces.names)} faces, {len(data.whose)} pictures, {time.time() - began:.0f} s", flush=True)
-    held = data.whose % 12 == 0
-    network = train(data, arguments.epochs, arguments.batch, held)
-    save(network, arguments.threshold, faces.frame, arguments.output / "visibility.npz")
-    torch.save(network.state_dict(), arguments.output / "visibility.pt")
-    judged(network, data, np.flatnonzero(held))
+        keep(find_faces(arguments.folders, arguments.workers), stored)
+    if not arguments.faces:
+        recipes = [r for r in RECIPES if r.name in arguments.recipes]
+        if arguments.batch:
+            recipes = [replace(r, batch=arguments.batch) for r in recipes]
+        drawing = Drawing.of(kept(stored), arguments.pictures, arguments.each)
+        path = arguments.output / "visibility.npz"
+        run(drawing, recipes, arguments.seconds, arguments.workers, path, arguments.start)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 import anthropo
 from anthropo.synthetic import occlude
 from anthropo.synthetic.canvas import rounded
-from anthropo.synthetic.occluders import JUDGED_ONLY, KINDS, TRAINED, covered
+from anthropo.synthetic.everyday import CHOSEN_WITH, HIDING, SEEN
+from anthropo.synthetic.occluders import JUDGED_ONLY, KINDS, TRAINED, covered, draw
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -65,6 +66,34 @@ def test_what_is_drawn_hides_what_it_covers(astronaut: Pixels, points: Floats, k
     )
 
 
+@pytest.mark.parametrize("kind", [*HIDING, *CHOSEN_WITH])
+def test_everyday_things_change_what_they_cover(astronaut: Pixels, points: Floats, kind: str) -> None:
+    what, area = {**HIDING, **CHOSEN_WITH}[kind], 0
+    for seed in range(3):
+        done = draw(astronaut, points, what, np.random.default_rng(seed))
+        again = draw(astronaut, points, what, np.random.default_rng(seed))
+        np.testing.assert_array_equal(done.pixels, again.pixels)  # by the random numbers alone
+        assert done.cover.shape == astronaut.shape[:2]
+        assert 0 <= done.cover.min() <= done.cover.max() <= 1
+        there = done.cover > 0.5
+        area += int(there.sum())
+        # a thing in the colour of what it hides differs little, but somewhere it does
+        if there.any():
+            assert (done.pixels != astronaut).any(-1)[there].mean() > 0.9
+    assert area > 1000
+
+
+@pytest.mark.parametrize("kind", SEEN)
+def test_what_hides_nothing(astronaut: Pixels, points: Floats, kind: str) -> None:
+    changed = 0
+    for seed in range(3):
+        done = draw(astronaut, points, SEEN[kind], np.random.default_rng(seed))
+        assert not done.cover.any()
+        assert not done.hidden.any()
+        changed += int((done.pixels != astronaut).any(-1).sum())
+    assert changed > 500
+
+
 def test_a_larger_photo_has_the_same_hidden(astronaut: Pixels, points: Floats) -> None:
     twice = np.repeat(np.repeat(astronaut, 2, axis=0), 2, axis=1)
     for kind in ("mask_surgical", "bar", "pacifier"):
@@ -84,7 +113,8 @@ def test_face_at_the_border_and_grey_face(astronaut: Pixels, points: Floats) -> 
 
 
 def test_kinds_to_judge_with_are_not_trained_on() -> None:
-    assert not TRAINED.keys() & JUDGED_ONLY.keys()
+    kinds = [TRAINED, JUDGED_ONLY, HIDING, SEEN, CHOSEN_WITH]
+    assert len({name for names in kinds for name in names}) == sum(map(len, kinds))
     assert len(JUDGED_ONLY) >= 5
     with pytest.raises(ValueError, match=r"kind='hat': one of mask_surgical, .*scarf is needed"):
         occlude(np.zeros((9, 9, 3), np.uint8), np.zeros((68, 2)), "hat")

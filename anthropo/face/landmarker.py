@@ -279,6 +279,26 @@ def read_faces(
     >>> len(anthropo.read_faces(anthropo.example_photo()))
     1
     """
+    return count_faces(
+        photo,
+        face=face,
+        jitter=jitter,
+        landmark_model=landmark_model,
+        detector_model=detector_model,
+        max_megapixels=max_megapixels,
+    )[0]
+
+
+def count_faces(
+    photo: str | Photo,
+    *,
+    face: Which,
+    jitter: int,
+    landmark_model: str | None = None,
+    detector_model: str | None = None,
+    max_megapixels: float | None = MAX_MEGAPIXELS,
+) -> tuple[list[Face], int]:
+    """Faces as `read_faces` gives them, and how many were found: in front, unless all are asked for."""
     if face not in ("one", "largest", "all"):
         raise ValueError(f"face={face!r}: 'one', 'largest' or 'all' is needed")
     if jitter < 1 or (jitter != 1 and jitter % 2):
@@ -298,16 +318,17 @@ def read_faces(
             f"{photo.source}: {len(faces)} faces found, 1 needed. Pass {parameter('face', 'largest')} or "
             f"{parameter('face', 'all')}, or crop the photo."
         )
-    return [_with_cover(look, f) for f in (faces if face == "all" else faces[:1])]
+    asked = faces if face == "all" else faces[:1]
+    return [with_cover(look.photo, one, model, jitter) for one in asked], len(faces)
 
 
-def _with_cover(look: _Look, face: Face) -> Face:
-    """The face with what of it is seen, and the gate that knows it."""
-    cover = cover_of(look.photo, face.landmarks)
+def with_cover(photo: Photo, face: Face, model: LandmarkModel, jitter: int = DEFAULT_JITTER) -> Face:
+    """A face with what of it is seen, and with a gate that knows it."""
+    cover = cover_of(photo, face.landmarks)
     if not cover.hides(face.landmarks).any():
         return replace(face, cover=cover)
     detection = Detection(np.array(face.box), face.score, face.second_try, face.turned)
-    again, _ = _aligned(painted_over(look.photo, cover), detection, look.model.predictor, look.jitter)
+    again, _ = _aligned(painted_over(photo, cover), detection, model.predictor, jitter)
     face = replace(face, cover=replace(cover, again=again.mean(0)))
     return replace(face, gate=check_hidden(face.gate, face.landmarks, face.hidden))
 

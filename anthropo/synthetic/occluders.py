@@ -66,8 +66,15 @@ def occlude(pixels: NDArray[np.uint8], points: Floats, kind: str, seed: int = 0)
     if kind not in KINDS:
         raise ValueError(f"{parameter('kind', kind)}: one of {', '.join(KINDS)} is needed")
     # the kind's name in the seed: the same seed gives other shapes of another kind
-    canvas = Canvas.of(pixels, points, np.random.default_rng([seed, *kind.encode()]))
-    KINDS[kind](canvas)
+    return draw(pixels, points, KINDS[kind], np.random.default_rng([seed, *kind.encode()]))
+
+
+def draw(
+    pixels: NDArray[np.uint8], points: Floats, what: Callable[[Canvas], None], random: np.random.Generator
+) -> Occluded:
+    """Draw anything on a photograph (H, W, 3) around a face's landmarks (68, 2)."""
+    canvas = Canvas.of(pixels, points, random)
+    what(canvas)
     left, top = canvas.corner
     rows = slice(top, top + canvas.pixels.shape[0])
     columns = slice(left, left + canvas.pixels.shape[1])
