@@ -82,9 +82,21 @@ def read_regular(path: str | os.PathLike[str], *, most: int = MOST) -> bytes:
 
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]|[. ]+\Z')
+_OF_FILES = frozenset(
+    (
+        ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".svg", ".pdf", ".html", ".csv", ".tsv", ".xlsx",
+        ".parquet", ".json", ".txt",
+    )
+)  # fmt: skip
 _DEVICE = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\.|\Z)", re.IGNORECASE
 )
+
+
+def refuse_file_name(folder: Path) -> None:
+    """Refuse a file's name, such as out.png, for a folder that is to be made."""
+    if folder.suffix.lower() in _OF_FILES and not folder.exists():
+        raise InputError(f"{folder}: a file's name, and a folder is written. Name a folder, such as out/.")
 
 
 def is_device_name(name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from anthropo.errors import AnthropoError, FaceError, InputError
 from anthropo.face.fine import fine_model, refine
-from anthropo.face.landmarker import FIRST_DECODE, Face, checked_landmark_model, read_faces, with_distance
+from anthropo.face.landmarker import FIRST_DECODE, Face, checked_landmark_model, count_faces, with_distance
 from anthropo.licensing import refuse_faces
 from anthropo.measurement.landmark_file import Landmarks
 from anthropo.photo import Photo, example_photo, read_photo
@@ -39,6 +39,7 @@ class Observation:
     first: Face  # from the first landmark stage alone
     index: int = 0  # among the photo's faces, the largest first
     landmarks: Landmarks | None = None  # the landmark file that the face was corrected from
+    count: int = 1  # faces that were found: in the foreground, unless all were asked for
 
     def _repr_html_(self) -> str:
         return html(self, "observation")
@@ -157,7 +158,7 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
             max_megapixels=settings.max_megapixels,
             deadline=settings.deadline,
         )
-    faces = read_faces(
+    faces, count = count_faces(
         photo,
         face=settings.face,
         jitter=settings.jitter,
@@ -178,5 +179,7 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
                 raise FaceError(str(error)) from None
         if declared or age is not None or face is not first:  # else it has its distance
             face = with_distance(face, photo, declared, age)
-        seen.append(Observation(photo=photo, face=face, first=first, index=index, landmarks=landmarks))
+        seen.append(
+            Observation(photo=photo, face=face, first=first, index=index, landmarks=landmarks, count=count)
+        )
     return seen

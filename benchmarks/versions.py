@@ -24,12 +24,14 @@ import numpy as np
 
 def run(command: list[str], cache: str) -> tuple[float, float, float]:
     """Seconds on the clock and of all cores, and peak memory in MiB, of one process and those it starts."""
+    # with it, each run would compile all of the source that it loads
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     with subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**os.environ, "ANTHROPO_CACHE": cache},
+        env={**environment, "ANTHROPO_CACHE": cache},
     ) as process:
         assert process.stderr is not None
         errors = process.stderr.read().decode()

@@ -21,7 +21,7 @@ from anthropo.cli.common import (
 )
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
-from anthropo.files import write
+from anthropo.files import refuse_file_name, write
 from anthropo.plain import say
 from anthropo.report.composite import composite_files, print_composites
 from anthropo.report.evaluation import print_balance
@@ -115,6 +115,7 @@ def _folder(output: str, cohort: str, overwrite: bool) -> Path:
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{output}: a file, not a folder. Name a folder to write to.")
+    refuse_file_name(folder)
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise InputError(
             f"{output}: not empty. Name another folder, or pass --overwrite to replace what is there."

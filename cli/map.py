@@ -20,6 +20,7 @@ from anthropo.cli.common import (
     show_findings,
 )
 from anthropo.cli.sections import Sectioned
+from anthropo.errors import InputError
 from anthropo.files import write
 from anthropo.plain import say
 from anthropo.report.figure_files import figures_of
@@ -83,6 +84,8 @@ def command(cohort: str, output: str, figures: str | None, request: MapRequest) 
         "nothing is written. Finished photos are in the cache; run the command again to continue."
     ):
         path = place_to_write(output, (".html", ".png", ".csv"), (cohort,))
+        if request.thumbnails and path.suffix.lower() == ".csv" and not figures:
+            raise InputError("--thumbnails are drawn into .html and .png: a table holds no pictures.")
         folder = figures_folder(figures)
         result = map_faces(cohort, request, progress=progress)
         show_findings(result.findings, result.left_out, err=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from anthropo.batch.inputs import Item
 from anthropo.batch.run import MeasuredFace
 from anthropo.errors import InputError, parameter
-from anthropo.files import file_sha256, portable_name, write
+from anthropo.files import file_sha256, portable_name, refuse_file_name, write
 from anthropo.measurement.landmark_file import SUFFIX, landmarks_text
 from anthropo.settings import Settings
 from anthropo.video import is_video
@@ -24,6 +24,7 @@ class FaceFiles:
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
+        refuse_file_name(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

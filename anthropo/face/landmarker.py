@@ -279,6 +279,26 @@ def read_faces(
     >>> len(anthropo.read_faces(anthropo.example_photo()))
     1
     """
+    return count_faces(
+        photo,
+        face=face,
+        jitter=jitter,
+        landmark_model=landmark_model,
+        detector_model=detector_model,
+        max_megapixels=max_megapixels,
+    )[0]
+
+
+def count_faces(
+    photo: str | Photo,
+    *,
+    face: Which,
+    jitter: int,
+    landmark_model: str | None = None,
+    detector_model: str | None = None,
+    max_megapixels: float | None = MAX_MEGAPIXELS,
+) -> tuple[list[Face], int]:
+    """Faces as `read_faces` gives them, and how many were found: in front, unless all are asked for."""
     if face not in ("one", "largest", "all"):
         raise ValueError(f"face={face!r}: 'one', 'largest' or 'all' is needed")
     if jitter < 1 or (jitter != 1 and jitter % 2):
@@ -298,7 +318,8 @@ def read_faces(
             f"{photo.source}: {len(faces)} faces found, 1 needed. Pass {parameter('face', 'largest')} or "
             f"{parameter('face', 'all')}, or crop the photo."
         )
-    return [with_cover(look.photo, f, model, jitter) for f in (faces if face == "all" else faces[:1])]
+    asked = faces if face == "all" else faces[:1]
+    return [with_cover(look.photo, one, model, jitter) for one in asked], len(faces)
 
 
 def with_cover(photo: Photo, face: Face, model: LandmarkModel, jitter: int = DEFAULT_JITTER) -> Face:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from anthropo.errors import AnthropoError, InputError, parameter
 from anthropo.learning.attributes import ABSENT, PRESENT
@@ -42,9 +43,9 @@ from anthropo.showing import fielded
 
 GATE = "gate"
 UNADAPTED = "unadapted"
-#: Photos from which on processes are worth their start: of threads only one at a time does what is not
-#: compiled, half of a fit.
-_ENOUGH = 300
+#: Photos times models from which on processes are worth their start, 2 s: a model takes about 0.6 ms for each
+#: photo, and of threads only one at a time does what is not compiled, half of that.
+_ENOUGH = 15_000
 _FEWEST = 3  # patients of a label that is trained: without one fold's there must be two
 
 
@@ -226,11 +227,17 @@ def _answered(
         features=_learned_from(features), options_of=options_of, task=task, dealt=dealt, to=to, shares=shares,
         keep=keep,
     )  # fmt: skip
-    workers = min(jobs, len(folds))
-    runner = choose(workers, len(features)) if len(features) >= _ENOUGH else Threads(workers)
+    workers = max(1, min(jobs, len(folds)))
+    fitted = len(features) * len(folds) * len(options_of)
+    runner = choose(workers) if fitted >= _ENOUGH else Threads(workers)
     models: dict[str, list[list[_Fold]]] = {name: [[] for _ in dealt] for name in options_of}
     refits: list[list[Kept | None]] = [[] for _ in dealt]
-    with contextlib.closing(runner.in_order(judge, folds)) as results:
+    with contextlib.ExitStack() as until_done:
+        if isinstance(runner, Threads):
+            judge.prepare()  # only libraries that are loaded are limited
+            # as in a process: sums that several threads share are rounded in another order
+            until_done.enter_context(threadpool_limits(1, "blas"))
+        results = until_done.enter_context(contextlib.closing(runner.in_order(judge, folds)))
         for (at, _), made in zip(folds, results, strict=True):
             if isinstance(made, Lost):
                 raise AnthropoError(

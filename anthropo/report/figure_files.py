@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from anthropo.errors import InputError
-from anthropo.files import portable_name, write
+from anthropo.files import portable_name, refuse_file_name, write
 from anthropo.report.plots import Plot, as_figure
 from anthropo.report.rendering import pdf, svg
 
@@ -46,6 +46,7 @@ def folder_of_figures(folder: Path) -> Path:
     """The folder to write figures to, made if need be; an InputError if it is a file."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: a file, not a folder. Name a folder for the figures.")
+    refuse_file_name(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

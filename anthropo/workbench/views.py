@@ -89,6 +89,7 @@ def document(sitting: Sitting) -> Json:
             "preview": _preview_scale(sitting),
             "close": _close(sitting.observation.face)[0],
             "points": _points(sitting, face),
+            "faces": sitting.observation.count,
             "by_hand": by_hand,
             "video": sitting.is_video,
             "gate": [

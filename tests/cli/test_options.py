@@ -313,3 +313,30 @@ def test_what_is_read_is_not_written_over(
     Path("mine.csv").write_text(TABLE)
     refused(invoke, *line.split(), says="mine.csv: would overwrite what is read. Give another name.")
     assert Path("mine.csv").read_text() == TABLE
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "measure gone.png --overlay out.png",
+        "measure gone.png --figures out.pdf",
+        "measure gone.png other.png --save-landmarks out.csv",
+        "traits gone.png --figures out.svg",
+        "composite gone.csv -o out.html",
+    ],
+)
+def test_no_folder_is_made_of_a_files_name(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invoke: Invoke
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = refused(invoke, *line.split())
+    if "--save-landmarks" not in line:
+        assert "a file's name, and a folder is written. Name a folder, such as out/." in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_has_no_thumbnails(tmp_path: Path, invoke: Invoke) -> None:
+    refused(
+        invoke, "map", tmp_path / "gone.csv", "-o", tmp_path / "m.csv", "--thumbnails",
+        says="--thumbnails are drawn into .html and .png: a table holds no pictures.",
+    )  # fmt: skip

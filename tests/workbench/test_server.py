@@ -273,6 +273,18 @@ def test_what_is_no_photo_is_one_sentence_and_not_kept(
     assert len(client.ask("/api/photos").json["photos"]) == before
 
 
+def test_of_several_faces_the_largest_is_measured_and_it_says_so(client: Client, astronaut: Pixels) -> None:
+    head = Image.fromarray(astronaut).crop((110, 0, 350, 260))
+    group = Image.new("RGB", (1000, 320), "grey")
+    for i, width in enumerate((200, 240, 216)):
+        group.paste(head.resize((width, round(width * 260 / 240))), (20 + 330 * i, 10))
+    doc = client.add("group.png", png(np.asarray(group))).json
+    assert doc["faces"] > 1
+    assert 350 < (doc["box"][0] + doc["box"][2]) / 2 < 600
+    alone = client.add("alone.png", png(astronaut)).json
+    assert alone["faces"] == 1
+
+
 def test_a_photo_without_a_face_stays_and_says_so(client: Client, astronaut: Pixels) -> None:
     answer = client.add("cloth.png", png(astronaut[350:, :150]))
     assert answer.status == 422

@@ -181,7 +181,10 @@ function followed(ahead = null) {
   scaled($("person"), doc);
   const failed = doc.gate.filter((check) => !check.ok);
   $("failed").textContent = failed.length ? `(${failed.length})` : "";
-  $("gate-line").textContent = failed.length ? `The photo gate objects: ${failed.map((check) => `${check.name} ${check.value} (${check.advice})`).join("; ")}.` : "";
+  $("gate-line").textContent = [
+    doc.faces > 1 ? "More than one face is in front; the largest is measured. Crop the photo to measure another." : "",
+    failed.length ? `The photo gate objects: ${failed.map((check) => `${check.name} ${check.value} (${check.advice})`).join("; ")}.` : "",
+  ].join(" ");
   const { patient, sex, age, taken } = doc.person;
   $("about").textContent = [doc.name, patient && `patient ${patient}`, sex, age && `age ${age}`, taken, doc.by_hand.length && `points placed by hand: ${doc.by_hand.join(", ")}`].filter(Boolean).join("; ");
   buttons();
