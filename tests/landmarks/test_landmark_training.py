@@ -8,6 +8,7 @@ from pathlib import Path
 import dlib
 import numpy as np
 import pytest
+from conftest import described
 from PIL import Image
 from shown import shows_itself
 
@@ -236,6 +237,7 @@ def test_coverage_of_the_spreads_interval(model: Path, annotated_faces: Path) ->
     assert list(frame["point"][:2]) == ["p0", "p1"]
     assert frame["coverage"].mean() > 0.8
     assert {"error", "error_packaged", "spread"} <= set(frame.columns)
+    described("landmarks evaluate", frame.columns)
     assert "outer-canthal distances" in shows_itself(judged)
 
 

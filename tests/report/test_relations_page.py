@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from conftest import described
 from shown import shows_itself
 from simulated import simulated
 
@@ -67,6 +68,7 @@ def test_one_table_has_every_way_with_intervals(
     for words in ("multi-task, gained", "mean of all", "given the face", "shared look", "Relations between"):
         assert words in said
     frame = made.to_frame()
+    described("evaluate --compare attributes", frame.columns)
     assert list(frame["way"][:3]) == ["individual", "chained", "multi-task"]
     assert len(frame) == 12
     assert "&lt;b&gt;" in shows_itself(made)
