@@ -292,7 +292,7 @@ def read_domains(
 
 
 def repeated(pictures: Pixels) -> Floats:
-    """How much of the lower edge of pictures (n, s, s, 3) is their last row again and again, (n,) of the side.
+    """How much of pictures (n, s, s, 3) is their last row again and again, (n,) as shares of the side.
 
     Of the other edges a plain backdrop looks the same; a neck crosses this one.
     """
@@ -309,10 +309,10 @@ def _unlike_ends(train: tuple[Faces, Faces]) -> str | None:
     if abs(shares[0] - shares[1]) < _UNLIKE:
         return None
     tight, wide = (0, 1) if shares[0] > shares[1] else (1, 0)
+    many, few = (f"{100 * shares[k]:.0f} % of" for k in (tight, wide))
     return (
-        f"{100 * shares[tight]:.0f} % of the photos of {DOMAINS[tight]} end closely below the chin and repeat "
-        f"their border there, {100 * shares[wide]:.0f} % of {DOMAINS[wide]}: a translation learns that first. "
-        "Give photos of both with as much around the face."
+        f"{many} the photos of {DOMAINS[tight]} end closely below the chin and repeat their border there, {few} "
+        f"{DOMAINS[wide]}: a translation learns that first. Give photos of both with as much around the face."
     )
 
 
