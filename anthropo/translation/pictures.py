@@ -311,8 +311,9 @@ def _unlike_ends(train: tuple[Faces, Faces]) -> str | None:
     tight, wide = (0, 1) if shares[0] > shares[1] else (1, 0)
     many, few = (f"{100 * shares[k]:.0f} % of" for k in (tight, wide))
     return (
-        f"{many} the photos of {DOMAINS[tight]} end closely below the chin and repeat their border there, {few} "
-        f"{DOMAINS[wide]}: a translation learns that first. Give photos of both with as much around the face."
+        f"{many} the photos of {DOMAINS[tight]} end closely below the chin and repeat their border there, "
+        f"{few} {DOMAINS[wide]}: a translation learns that first. Give photos of both with as much around "
+        "the face."
     )
 
 
