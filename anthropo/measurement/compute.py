@@ -368,7 +368,7 @@ def measured_values(face: Face, photo: Photo, *, force: bool = False) -> dict[st
     >>> from anthropo.measurement.compute import measured_values
     >>> seen = anthropo.observe(anthropo.example_photo())
     >>> round(measured_values(seen.face, seen.photo)["intercanthal_width"], 2)
-    0.35
+    0.4
     """
     seen = _brought(face, anatomy.instrument(anatomy.stage_of(face)), *_pose(face))
     free = [e for e in geometry() if not e.needs_mm]

@@ -69,8 +69,8 @@ class Processes:
     """Works on items by so many processes, each of one thread; by threads where none can be started.
 
     The caller's program is not run again in them, and what is defined in it (`__main__`) cannot be sent to
-    them: work that needs it is done by threads as well. With `behind`, they take the time that other programs
-    leave them.
+    them: work that needs it is done by threads as well. With `behind`, they take little of what other
+    programs want as well.
 
     Examples
     --------
@@ -242,10 +242,10 @@ class _Pool(Generic[T, R]):
         passed = [descriptor] if descriptor is not None else []
         if self._lock:
             passed.append(self._lock.fileno())
-        program = "import os; os.nice(19); " if self._behind and os.name == "posix" else ""
-        program += (
-            f"import sys; sys.path[:] = {places!r}; from anthropo.parallel.worker import connected, serve; "
-            f"serve(connected({descriptor}), {_FORKS})"
+        program = (
+            f"import sys; sys.path[:] = {places!r}; from anthropo.parallel import worker; "
+            f"{'worker.give_way(); ' if self._behind else ''}"
+            f"worker.serve(worker.connected({descriptor}), {_FORKS})"
         )
         process = subprocess.Popen(
             [sys.executable, "-c", program],
@@ -254,7 +254,7 @@ class _Pool(Generic[T, R]):
             stderr=subprocess.DEVNULL,
             env={**os.environ, **ONE_THREAD},
             pass_fds=passed,
-            creationflags=getattr(subprocess, "IDLE_PRIORITY_CLASS", 0) if self._behind else 0,
+            creationflags=getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0) if self._behind else 0,
             start_new_session=True,  # Ctrl-C is for this process alone
         )
         if descriptor is None:

@@ -22,6 +22,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from anthropo import errors
@@ -42,6 +43,8 @@ FORK, WAIT = b"f", b"w"
 NUMBER = 8  # bytes of a whole number
 #: What sets the threads of libraries; each is read when its library is loaded.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+_BEHIND = 10  # niceness
 
 Work = Callable[[Any], Any]
 
@@ -194,6 +197,18 @@ def _made(kind: type, text: str) -> Any:
         return kind(text)
     except Exception:
         return None
+
+
+def give_way() -> None:
+    """Take a tenth of a core that others want as well, and all that they leave.
+
+    Less would be nothing at all on a busy machine. On Windows whoever starts this process sees to it.
+    """
+    if hasattr(os, "nice"):
+        os.nice(_BEHIND)
+    with contextlib.suppress(OSError):
+        # on a desktop a session counts as one program, however nice the processes are that it has
+        Path("/proc/self/autogroup").write_text(str(_BEHIND))
 
 
 def connected(descriptor: int | None) -> socket.socket:

@@ -20,6 +20,7 @@ from anthropo.settings import Settings
 from anthropo.workbench.desk import Desk, Listed
 
 TABLE = "faces.csv"
+_PATIENCE = 3.0  # seconds that whoever stops it waits for the photos under way
 _ENOUGH = 8  # photos from which on processes are worth their start
 
 
@@ -63,10 +64,10 @@ class Survey:
             self._thread.start()
 
     def end(self) -> None:
-        """Stop after the photo that is under way; what is finished stays."""
+        """Stop after the photos that are under way; what is finished stays."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(60)
+            self._thread.join(_PATIENCE)
 
     def told(self, since: int) -> dict[str, Any]:
         """How far it has come, and what is known of photos from the `since`-th on."""
@@ -74,6 +75,7 @@ class Survey:
         running = self._thread is not None and self._thread.is_alive()
         return {
             "running": running,
+            "stopping": running and self._stop.is_set(),
             "total": self._total,
             "done": len(stands),
             "error": self._error,

@@ -25,7 +25,7 @@ export class Survey {
   async #toggle() {
     this.#say();
     try {
-      if (this.#timer) { await this.#ask("/api/survey", { method: "DELETE" }); return; }
+      if (this.#timer) { this.#follow(await this.#ask(`/api/survey?since=${this.#stands.size}`, { method: "DELETE" })); return; }
       this.#stands.clear();
       this.#follow(await this.#ask("/api/survey", { method: "POST" }));
     } catch (error) { this.#say(error.message); }
@@ -33,7 +33,8 @@ export class Survey {
 
   #follow(told) {
     for (const stand of told.stands) this.#stands.set(stand.photo, stand);
-    $("measure-all").textContent = told.running ? "Stop" : "Measure all";
+    $("measure-all").textContent = told.stopping ? "Stopping…" : told.running ? "Stop" : "Measure all";
+    $("measure-all").disabled = told.stopping;
     $("far").hidden = !told.running;
     $("far").max = told.total;
     $("far").value = told.done;
