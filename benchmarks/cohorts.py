@@ -59,7 +59,8 @@ def questions(rows: Sequence[dict[str, str]]) -> dict[str, NDArray[np.str_]]:
     if "sex" in rows[0]:
         found["sex"] = np.array(["male" if r["sex"].upper().startswith("M") else "female" for r in rows])
     if "age" in rows[0]:
-        found["child"] = np.array(["child" if float(r["age"]) <= 12 else "older" for r in rows])
+        ages = [float(r["age"]) if r["age"].strip() not in ("", "NA") else np.nan for r in rows]
+        found["child"] = np.array(["" if np.isnan(a) else "child" if a <= 12 else "older" for a in ages])
     if "race" in rows[0]:
         names = [r["race"] for r in rows]
         common = sorted({name for name in names if name and name != "other"})

@@ -1,19 +1,24 @@
 """Intervals that hold: how often the 95 % interval of AUROC misses .5 where labels are random.
 
-    python benchmarks/intervals.py [FOLDER] [--cohorts 120] [--people 40] [--repeats 3] [--cache DIR]
+    python benchmarks/intervals.py [FOLDER] [--cohorts 120] [--people 40] [--repeats 3] [--keep FILE.jsonl]
 
 Cohorts of so many people on each side are drawn from FOLDER's photographs (as in hybrid.py), or made up:
 normal features of as many dimensions, of which a few axes carry most of the variance. Labels are dealt at
 random. Each cohort is cross-validated by default options; the first dealing of the folds alone is what a
 single cross-validation gives. Coverage is that of the 90 % prediction sets, and with FOLDER also where the
 labels are sex.
+
+With --keep each cohort's figures are a line of that file, and a run that was broken off goes on where it was:
+120 cohorts of the whole hybrid can be run in parts. What is printed are the figures of all cohorts in it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +31,8 @@ from anthropo.learning.judging import cross_validate
 from anthropo.learning.metrics import judge
 from anthropo.learning.model import HALVES, Options
 
+#: AUROC with its limits, pooled and by fold, and the sets' coverage.
+Found = tuple[tuple[float, float, float], tuple[float, float, float], float]
 REGIONS = ("face", "lower", "eyes", "mouth")
 LABELS = ("case", "control")
 
@@ -47,37 +54,72 @@ def made_up(people: int, seed: int, axes: int = 40, dimension: int = 128) -> Fea
     )  # fmt: skip
 
 
+class Kept:
+    """Figures of cohorts by what they are of, in a file if there is one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        lines = path.read_text("utf-8").splitlines() if path and path.exists() else []
+        self._of: dict[str, dict[str, list[list[float]]]] = dict(json.loads(line) for line in lines)
+
+    def get(self, key: str, make: Callable[[], dict[str, Found]]) -> dict[str, Found]:
+        """The figures of a cohort, made unless they are kept."""
+        if key not in self._of:
+            made = make()
+            self._of[key] = {name: [[*of[0]], [*of[1]], [of[2]]] for name, of in made.items()}
+            if self._path:
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps([key, self._of[key]]) + "\n")
+        return {
+            name: ((a[0], a[1], a[2]), (b[0], b[1], b[2]), c) for name, (a, b, (c,)) in self._of[key].items()
+        }
+
+
 def measure(
     cohort: Callable[[int], Features],
     cohorts: int,
     repeats: int,
     truth: float | None,
     parts: frozenset[str] = HALVES,
+    kept: Kept | None = None,
+    what: str = "",
 ) -> tuple[list[str], list[str]]:
     """A row of figures of single dealings, and one of all dealings; `truth` is what AUROC should be."""
     options = Options(positive=LABELS[0], controls=LABELS[1], parts=parts)
-    found: dict[str, list[tuple[Interval, Interval, float]]] = {"once": [], "all": []}
-    for seed in range(cohorts):
+
+    def judged(seed: int) -> dict[str, Found]:
         (question,) = cross_validate(
             cohort(seed), options, folds=5, repeats=repeats, baselines=False, jobs=1
         ).questions
-        judged = question.models["hybrid"]
-        for name, of in (("once", judged.dealt[0]), ("all", judged)):
+        of_all = question.models["hybrid"]
+        made = {}
+        for name, of in (("once", of_all.dealt[0]), ("all", of_all)):
             figures = judge(of, LABELS[0], bootstrap=500)
-            found[name].append((figures["auroc"], figures["auroc_by_fold"], figures["coverage"].value))
-    return row(found["once"], truth), row(found["all"], truth)
+            both = (numbers(figures["auroc"]), numbers(figures["auroc_by_fold"]))
+            made[name] = (*both, figures["coverage"].value)
+        return made
+
+    kept = kept or Kept(None)
+    key = f"{what}, {repeats} dealings of {'+'.join(sorted(parts))}"
+    found = [kept.get(f"{key}, cohort {seed}", partial(judged, seed)) for seed in range(cohorts)]
+    return row([of["once"] for of in found], truth), row([of["all"] for of in found], truth)
 
 
-def row(found: list[tuple[Interval, Interval, float]], truth: float | None) -> list[str]:
+def numbers(figure: Interval) -> tuple[float, float, float]:
+    """A figure and its limits."""
+    return figure.value, figure.lo, figure.hi
+
+
+def row(found: list[Found], truth: float | None) -> list[str]:
     """Means, spread, and the share of intervals that miss the truth."""
     cells = []
     for at in (0, 1):
-        of = [each[at] for each in found]
-        values = np.array([figure.value for figure in of])
+        of = np.array([each[at] for each in found])
+        values, low, high = of.T
         missed = "–"
         if truth is not None:
-            missed = f"{100 * np.mean([not figure.lo <= truth <= figure.hi for figure in of]):.1f} %"
-        half = np.mean([figure.hi - figure.lo for figure in of]) / 2
+            missed = f"{100 * np.mean((low > truth) | (high < truth)):.1f} %"
+        half = np.mean(high - low) / 2
         cells += [f"{values.mean():.3f} ± {values.std(ddof=1):.3f}", f"±{half:.3f}", missed]
     return [*cells, f"{np.mean([each[2] for each in found]):.3f}"]
 
@@ -91,6 +133,9 @@ def main() -> None:
     parser.add_argument(
         "--parts", nargs="+", default=sorted(HALVES), help="of the model; regions: the fastest"
     )
+    parser.add_argument(
+        "--keep", type=Path, metavar="FILE.jsonl", help="figures of each cohort, to go on with"
+    )
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
@@ -101,6 +146,7 @@ def main() -> None:
         "| labels | people | dealings | AUROC, mean ± SD | half-width | misses .5 | by fold | half-width | "
         "misses .5 | coverage of 90 % sets |\n|---|---|---|---|---|---|---|---|---|---|"
     )
+    kept = Kept(arguments.keep)
     for people in arguments.people:
 
         def random_labels(seed: int, people: int = people) -> Features:
@@ -123,7 +169,8 @@ def main() -> None:
             tasks["sex"] = sexes, None
         for name, (cohort, truth) in tasks.items():
             parts = frozenset(arguments.parts)
-            made = measure(cohort, arguments.cohorts, arguments.repeats, truth, parts)
+            what = f"{name} labels, {people} + {people} of {getattr(arguments.folder, 'name', 'made up')}"
+            made = measure(cohort, arguments.cohorts, arguments.repeats, truth, parts, kept, what)
             for times, cells in zip((1, arguments.repeats), made, strict=True):
                 print(f"| {name} | {people} + {people} | {times} | " + " | ".join(cells) + " |", flush=True)
 

@@ -6,6 +6,7 @@ FOLDER is that of benchmarks/hybrid.py; best one of people who smile and do not.
 
 - measurements: AUROC and log loss of models of measurements, missing ones expected from the others
 - with the mask: the same, beside which are missing and which checks failed
+- asked: the same measurements, by models that may learn from which are missing (`missing="evidence"`)
 - gate only: which are missing and which checks failed, alone
 - nobody's values: the same mask over measurements that know nothing of the label, drawn from the factors of
   one label's people. A classifier that cannot see the mask has 0.5.
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import log_loss, roc_auc_score
 
 from anthropo.learning.features import Features, feature_frame, gate_alone
+from anthropo.learning.fitted import Missing
 from anthropo.learning.hybrid import HybridClassifier
 from anthropo.learning.imputation import Imputer
 from anthropo.learning.splits import split
@@ -32,20 +34,24 @@ from anthropo.learning.splits import split
 Labels = NDArray[np.int64]
 
 
-def fitted(features: Features, y: Labels, kind: str, seed: int) -> Iterator[tuple[HybridClassifier, Labels]]:
+def fitted(
+    features: Features, y: Labels, kind: str, seed: int, missing: Missing = "expected"
+) -> Iterator[tuple[HybridClassifier, Labels]]:
     """A model without each fold's people, and the rows of the fold."""
     table = feature_frame(replace(features, regions={}))
     folds = split([str(c) for c in y], features.patients.tolist(), 5, seed).index
     for fold in range(int(folds.max()) + 1):
         train = folds != fold
-        model = HybridClassifier(kind, random_state=seed)
+        model = HybridClassifier(kind, missing=missing, random_state=seed)
         yield model.fit(table[train], y[train], groups=features.patients[train]), np.flatnonzero(~train)
 
 
-def judged(features: Features, y: Labels, kind: str, seed: int) -> tuple[float, float]:
+def judged(
+    features: Features, y: Labels, kind: str, seed: int, missing: Missing = "expected"
+) -> tuple[float, float]:
     """AUROC and log loss, out of fold."""
     table, p = feature_frame(replace(features, regions={})), np.empty(len(y))
-    for model, rows in fitted(features, y, kind, seed):
+    for model, rows in fitted(features, y, kind, seed, missing):
         p[rows] = model.predict_proba(table.iloc[rows])[:, 1]
     return float(roc_auc_score(y, p)), float(log_loss(y, p))
 
@@ -101,8 +107,8 @@ def main() -> None:
     features, rows = read(arguments.folder, arguments.jobs, arguments.cache, regions=("face",))
     print(f"{arguments.folder.name}: {len(features)} photos")
     heads = (
-        "task", "classifier", "missing", "measurements (AUROC, log loss)", "with the mask", "gate only",
-        "nobody's values", "largest voided contribution", "largest one is voided",
+        "task", "classifier", "missing", "measurements (AUROC, log loss)", "with the mask", "asked",
+        "gate only", "nobody's values", "largest voided contribution", "largest one is voided",
     )  # fmt: skip
     print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     for name, positive in tasks(rows).items():
@@ -113,12 +119,14 @@ def main() -> None:
             seeds = range(arguments.draws)
             own, loss = np.mean([judged(features, y, kind, s) for s in seeds], axis=0)
             masked = np.mean([auroc(with_mask(features), y, kind, s) for s in seeds])
+            asked = np.mean([judged(features, y, kind, s, "evidence") for s in seeds], axis=0)
             gate = np.mean([auroc(gate_alone(features), y, kind, s) for s in seeds])
             blind = [auroc(nobodys(features, y, s), y, kind, s) for s in seeds]
             most, first = voided(features, y, kind)
             lost = 100 * np.isnan(features.measurements).mean()
             cells = (
-                name, kind, f"{lost:.0f} %", f"{own:.3f}, {loss:.3f}", f"{masked:.3f}", f"{gate:.3f}",
+                name, kind, f"{lost:.0f} %", f"{own:.3f}, {loss:.3f}", f"{masked:.3f}",
+                f"{asked[0]:.3f}, {asked[1]:.3f}", f"{gate:.3f}",
                 f"{np.mean(blind):.3f} ({min(blind):.2f} to {max(blind):.2f})", f"{most:.3f}",
                 f"{100 * first:.0f} %",
             )  # fmt: skip

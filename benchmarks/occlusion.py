@@ -249,6 +249,7 @@ def main() -> None:
             path, number = paths[turn[k % len(turn)]], 1000 * k + len(paths)
             for kind, looked in looks(path, number, arguments.kinds, arguments.keep):
                 judge(looked, f"{kind} {number}", counts[kind])
+    leaks: Counter[str] = Counter()
     print("\n| drawn | photos | no face | hidden found | seen kept | values reported | right at the edge |")
     print("|---|---|---|---|---|---|---|")
     for title, kinds in (
@@ -260,6 +261,8 @@ def main() -> None:
             print(counts[kind].row(kind.replace("_", " ")))
             together += counts[kind]
         print(together.row(f"**{title}**"))
+        leaks.update(together.which)
+    print("\nreported although hidden:", ", ".join(f"{name} {n}" for name, n in leaks.most_common(12)))
     if arguments.pictures:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
         for kind, count in counts.items():

@@ -1,6 +1,7 @@
 """Accuracy: the traits that are called in healthy adults, and in faces changed by a known amount.
 
     python benchmarks/traits.py FOLDER
+    python benchmarks/traits.py FOLDER --default
     python benchmarks/traits.py --morphs [--patients N] [--sd 3 4]
 
 FOLDER holds photographs and `labels.csv` (photo, patient, expression, age, sex); the neutral ones are
@@ -8,6 +9,10 @@ measured. Each person is compared with a reference that is built from the others
 build` does. (Landmarks and their correction are the packaged ones, which have seen these people: see
 benchmarks/anatomy.py for what that is worth.) The second table moves one measurement of each of these
 people, with its interval, by a number of standard deviations.
+
+--default scores them as the commands do where nothing is asked for: by the shipped table that suits each of
+them, once with ancestry unknown and, where `labels.csv` has a column `ethnicity`, once as it says. People
+in a table show nothing there (frl are frl-adults); of web-all-ages no studio is a part.
 
 --morphs does the same for synthetic pictures. Pictures follow a change only up to about 3 SD
 (`Morph.range`), so the measured change is given beside the intended one. "Others": faces in which a trait is
@@ -33,6 +38,7 @@ from anthropo.batch.run import run
 from anthropo.measurement.compute import Measurement
 from anthropo.reference.build import Subject, build_reference, values_of
 from anthropo.reference.rules import OBJECTIVE, Rule, read_rules
+from anthropo.reference.suited import best_reference, is_studio_like
 from anthropo.reference.tables import Bands, Reference, ReferenceRow, load_reference
 from anthropo.reference.traits import (
     ABSENT,
@@ -44,7 +50,7 @@ from anthropo.reference.traits import (
     Trait,
     call_traits,
 )
-from anthropo.reference.zscore import score
+from anthropo.reference.zscore import group_named, score
 from anthropo.settings import Settings
 from anthropo.synthetic import CONTROL, SINGLE_MORPHS, Morph, Syndrome, make_cohort
 from anthropo.synthetic import cohort as cohort_module
@@ -62,6 +68,7 @@ class Person:
     subject: Subject
     measurements: list[Measurement]
     values: dict[str, float]
+    studio: bool = False  # large, frontal, sharp and neutral
 
 
 def measured(rows: Sequence[tuple[Item, Subject]], jobs: int) -> list[Person]:
@@ -71,7 +78,11 @@ def measured(rows: Sequence[tuple[Item, Subject]], jobs: int) -> list[Person]:
     for (record,) in run([item for item, _ in rows], Settings(face="largest"), jobs):
         if record.ok:
             measurements = list(record.measurements)
-            people.append(Person(subjects[record.photo], measurements, values_of(measurements)))
+            people.append(
+                Person(
+                    subjects[record.photo], measurements, values_of(measurements), is_studio_like(record.gate)
+                )
+            )
     return people
 
 
@@ -87,9 +98,14 @@ def reference_of(people: Sequence[Person]) -> Reference:
 
 
 def called(
-    person: Person, reference: Reference, rules: Sequence[Rule] = RULES, confidence: float = CONFIDENCE
+    person: Person,
+    reference: Reference,
+    rules: Sequence[Rule] = RULES,
+    confidence: float = CONFIDENCE,
+    ancestry: str | None = None,
 ) -> list[Trait]:
-    scores = score(person.measurements, [reference], sex=person.subject.sex, age=person.subject.age)
+    who = person.subject
+    scores = score(person.measurements, [reference], sex=who.sex, age=who.age, ancestry=ancestry)
     return call_traits(person.measurements, scores, rules, confidence=confidence)
 
 
@@ -100,15 +116,58 @@ def share(part: int, whole: int) -> str:
 # ------------------------------------------------------------------------------------- healthy
 
 
-def healthy(folder: Path, jobs: int) -> None:
+def neutral(folder: Path, jobs: int, limit: int | None = None) -> tuple[list[Person], dict[str, str]]:
+    """The neutral photographs of a folder, measured, and what ancestry it states of each patient."""
     with open(folder / "labels.csv", newline="") as file:
         labels = [r for r in csv.DictReader(file) if r.get("expression", "neutral") == "neutral"]
     rows = []
-    for r in labels:
+    for r in labels[:limit]:
         path = str(folder / r["photo"])
         if r["age"].replace(".", "").isdigit() and r["sex"] in ("female", "male"):
-            rows.append((Item(path), Subject(path, r["patient"], r["sex"], float(r["age"]))))
-    people = measured(rows, jobs)
+            rows.append((Item(path), Subject(path, r.get("patient") or path, r["sex"], float(r["age"]))))
+    stated = {r.get("patient") or str(folder / r["photo"]): r.get("ethnicity") or "" for r in labels}
+    return measured(rows, jobs), {who: ancestry for who, ancestry in stated.items() if ancestry}
+
+
+#: What studios call groups that `web-all-ages` has under other names.
+_GROUPS = {"east_asian": "asian", "west_asian": "other"}
+
+
+def by_default(folder: Path, jobs: int, limit: int | None) -> None:
+    """People with a trait present, and changes of 4 SD that are found, as today's defaults have it."""
+    people, stated = neutral(folder, jobs, limit)
+    print(
+        "| ancestry | reference | people with a trait | questions | moved by 4 SD: present | or borderline |"
+    )
+    print("|---|---|---|---|---|---|")
+    for known in (False, True) if stated else (False,):
+        by_reference: dict[str, list[Person]] = {}
+        for person in people:
+            group = stated.get(person.subject.patient) if known else None
+            name = best_reference(person.subject.age, group, person.studio)
+            by_reference.setdefault(name, []).append(person)
+        for name, of in sorted(by_reference.items()):
+            reference, with_trait = load_reference(name), 0
+            healthy_, far = Counter[str](), Counter[str]()
+            for person in of:
+                group = stated.get(person.subject.patient) if known else None
+                group = _GROUPS.get(group or "", group)
+                traits = called(person, reference, ancestry=group)
+                with_trait += any(t.status == PRESENT for t in traits)
+                healthy_.update(t.status for t in traits)
+                far.update(t.status for t in moved(person, reference, 4, ancestry=group))
+            asked, changed = (n.total() - n[NOT_ASSESSED] for n in (healthy_, far))
+            whose = "stated" if known else "unknown"
+            print(
+                f"| {whose} | {name} | {share(with_trait, len(of))} of {len(of)} | "
+                f"{healthy_[PRESENT]} of {asked} | {100 * far[PRESENT] / changed:.1f} % | "
+                f"{100 * (far[PRESENT] + far[BORDERLINE]) / changed:.1f} % |",
+                flush=True,
+            )
+
+
+def healthy(folder: Path, jobs: int) -> None:
+    people, _ = neutral(folder, jobs)
     references = [reference_of([q for q in people if q.subject.patient != p.subject.patient]) for p in people]
     traits = [t for p, r in zip(people, references, strict=True) for t in called(p, r)]
     counts = Counter(t.status for t in traits)
@@ -154,7 +213,11 @@ def by_confidence(people: Sequence[Person], references: Sequence[Reference]) -> 
 
 
 def moved(
-    person: Person, reference: Reference, amount: float, confidence: float = CONFIDENCE
+    person: Person,
+    reference: Reference,
+    amount: float,
+    confidence: float = CONFIDENCE,
+    ancestry: str | None = None,
 ) -> Iterator[Trait]:
     """Each trait of one measurement, after this was moved by so many SD in the trait's direction."""
     for rule in RULES:
@@ -163,7 +226,8 @@ def moved(
         sign = 1 if rule.conditions[0].high == math.inf else -1
         for side in ("_R", "_L") if rule.side == "each" else ("",):
             name = rule.measurements[0] + side
-            row = next((r for r in reference.rows_of(name) if r.sex == person.subject.sex), None)
+            group = group_named(reference, ancestry)
+            row, _ = reference.choose(name, person.subject.sex, person.subject.age, group)
             if row is None:
                 continue
             by = sign * amount * row.sd
@@ -171,7 +235,7 @@ def moved(
                 dataclasses.replace(m, value=m.value + by, lo=m.lo + by, hi=m.hi + by) if m.id == name else m
                 for m in person.measurements
             ]
-            for trait in called(Person(person.subject, changed, {}), reference, [rule], confidence):
+            for trait in called(Person(person.subject, changed, {}), reference, [rule], confidence, ancestry):
                 if f"_{trait.side}" == side or not side:
                     yield trait
 
@@ -274,13 +338,17 @@ def cohort(syndrome: Syndrome, patients: int, seed: int, jobs: int) -> list[Pers
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--default", action="store_true")
+    parser.add_argument("--limit", type=int, help="with --default: so many photographs")
     parser.add_argument("--morphs", action="store_true")
     parser.add_argument("--patients", type=int, default=20)
     parser.add_argument("--sd", type=float, nargs="+", default=[3, 4])
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
-    if arguments.folder:
+    if arguments.folder and arguments.default:
+        by_default(arguments.folder, arguments.jobs, arguments.limit)
+    elif arguments.folder:
         healthy(arguments.folder, arguments.jobs)
     if arguments.morphs:
         morphs(arguments.patients, arguments.sd, arguments.seed, arguments.jobs)

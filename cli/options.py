@@ -494,6 +494,11 @@ def _with_task(
     ):
         if given and not there:
             raise InputError(f"{name} is about {about}. Pass both, or none of them.")
+    if normal and options.missing == "evidence":
+        raise InputError(
+            "--missing evidence is for labels: a distance from normal does not learn from which measurements "
+            "were voided. Leave it out."
+        )
     options = replace(
         options,
         controls=normal or options.controls,
@@ -548,6 +553,11 @@ training_options: Decorator = all_of(
         "--balance", type=click.Choice(["weights", "resample", "none"]), default="weights",
         help="How to balance labels of unequal size: by weights, by drawing photos of rare labels "
         "repeatedly, or not at all."),
+    click.option(
+        "--missing", type=click.Choice(["expected", "evidence"]), default="expected",
+        help="What a measurement that the photo gate voids counts as: what the others let expect, which says "
+        "nothing of its own; or as evidence as well, so that how photos were taken counts. Explanations name "
+        "it apart from anatomy."),
     task_options,
     names_option("--metadata", "age,sex", "Columns to learn from, in addition to the photo."),
     names_option(

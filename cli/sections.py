@@ -18,6 +18,7 @@ _SHARED = {
 #: Of the commands that train a model: how.
 _TRAINING = (
     *("--classifier", "--positive", "--controls", "--cost", "--cost-matrix", "--weigh-cost", "--balance"),
+    "--missing",
     *("--normal", "--specificity", "--multilabel", "--independent", "--metadata", "--regions", "--encoder"),
     *("--encoder-weights", "--align", "--tta", "--min-patients", "--error-rate", "--alarm", "--folds"),
     *("--repeats", "--match", "--adapt", "--domain", "--target", "--allow-duplicates", "--same-person"),

@@ -60,10 +60,11 @@ def smallest_changes(trained: Trained, features: Features, most: int = _SHOWN) -
         gained = after.reshape(len(offsets), len(numbers), -1).mean(1) - before
         return expected_cost_decision(softmax(base + gained), cost)
 
+    pairs = zip(classifier.scaler_.origin, classifier.scaler_.category, strict=True)
     tried = np.array([
         column
-        for column, name in enumerate(classifier.scaler_.origin)
-        if name in classifier.columns_.measurements and np.isfinite(numbers[:, column]).any()
+        for column, (name, text) in enumerate(pairs)
+        if text is None and name in classifier.columns_.measurements and np.isfinite(numbers[:, column]).any()
     ], dtype=np.int64)  # fmt: skip
     if not len(tried):
         return []

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
-Kind = Literal["measurement", "region", "metadata"]
+Kind = Literal["measurement", "region", "metadata", "voided"]
 How = Literal["trained", "matched", "distance"]
 
 FIRST = 3  # labels that are explained unless others are asked for
@@ -40,7 +40,7 @@ class Contribution:
     """Term of a label's log-odds."""
 
     kind: Kind
-    name: str  # measurement id, region or metadata column
+    name: str  # measurement id (of voided: the one that has a value or none), region or metadata column
     log_odds: float  # nats; above 0: speaks for the label
     refits: tuple[float, ...] = ()  # the same in each model that was fitted without some of the patients
 
@@ -355,6 +355,7 @@ def _columns(parts: Contributions) -> Iterator[tuple[tuple[Kind, str], Floats]]:
     """Kind, name and log-odds (n, k) of each column."""
     kinds: tuple[tuple[Kind, Mapping[str, Floats]], ...] = (
         ("measurement", parts.measurements), ("region", parts.regions), ("metadata", parts.metadata),
+        ("voided", parts.voided),
     )  # fmt: skip
     for kind, of_kind in kinds:
         for name, values in of_kind.items():

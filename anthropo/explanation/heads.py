@@ -21,6 +21,7 @@ class Head:
     frequencies: Floats  # (f, d)
     readout: Floats  # (2 f,)
     brought: Affine | None = None  # what brings embeddings to those that the model was trained with
+    sphere: bool = False  # whether embeddings have length 1 once they are centred
 
     @classmethod
     def of(cls, model: FittedHybrid, region: str, weights: Floats, brought: Affine | None = None) -> Head:
@@ -31,27 +32,27 @@ class Head:
         reader = model.region_weights[at] * (weights - weights.mean()) / model.score_spread_[at]
         numbers = fitted.centre, fitted.scale * fitted.frequencies, fitted.weights @ reader
         centre, frequencies, readout = (np.array(n, dtype=np.float64) for n in numbers)
-        return cls(centre, frequencies, readout, brought)
+        return cls(centre, frequencies, readout, brought, fitted.sphere)
 
     def __call__(self, embeddings: NDArray[np.floating]) -> Floats:
         """Log-odds (n,) of embeddings (n, d)."""
-        phase = self._sphere(embeddings)[0] @ self.frequencies.T
+        phase = self._placed(embeddings)[0] @ self.frequencies.T
         features = np.concatenate([np.cos(phase), np.sin(phase)], 1) / len(self.frequencies) ** 0.5
         return np.asarray(features @ self.readout)
 
     def gradient(self, embeddings: NDArray[np.floating]) -> Floats:
         """Gradient (n, d) of the log-odds by the embeddings (n, d)."""
-        sphere, length = self._sphere(embeddings)
-        phase, (of_cos, of_sin) = sphere @ self.frequencies.T, np.split(self.readout, 2)
+        placed, length = self._placed(embeddings)
+        phase, (of_cos, of_sin) = placed @ self.frequencies.T, np.split(self.readout, 2)
         by_phase = (np.cos(phase) * of_sin - np.sin(phase) * of_cos) / len(self.frequencies) ** 0.5
-        by_sphere = by_phase @ self.frequencies
-        # along the radius nothing changes
-        there = (by_sphere - sphere * (sphere * by_sphere).sum(1, keepdims=True)) / length
+        there = by_phase @ self.frequencies
+        if self.sphere:  # along the radius nothing changes
+            there = (there - placed * (placed * there).sum(1, keepdims=True)) / length
         return np.asarray(there if self.brought is None else self.brought.gradient(there))
 
-    def _sphere(self, embeddings: NDArray[np.floating]) -> tuple[Floats, Floats]:
-        """Centred embeddings of length 1, and how long they were, (n, 1)."""
+    def _placed(self, embeddings: NDArray[np.floating]) -> tuple[Floats, Floats]:
+        """Centred embeddings, where the model wants it of length 1; and how long they were, (n, 1)."""
         there = embeddings.astype(np.float64)
         there = (there if self.brought is None else self.brought(there)) - self.centre
         length = np.maximum(np.linalg.norm(there, axis=1, keepdims=True), 1e-12)
-        return there / length, length
+        return (there / length if self.sphere else there), length

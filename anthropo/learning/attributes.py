@@ -109,6 +109,7 @@ class AttributeModel:
                 balance=options.balance,
                 cost=cost,
                 weigh_cost=options.weigh_cost,
+                missing=options.missing,
                 random_state=options.seed,
             ).fit(table, y, groups=features.patients)
             out = np.clip(one.out_of_fold_[:, 1], 1e-6, 1 - 1e-6)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from anthropo.learning.judged import Floats
 
 # People's worth of penalty: on slopes that are not alike, on those of parts that have to prove themselves,
-# and on each label's bias. Slopes are per standard deviation of their part.
-_ALIKE, _DOUBTED, _FIRM = 0.3, 3.0, 2.0
+# and on each label's bias. Slopes are per standard deviation: of all alike parts together, else of the part.
+_ALIKE, _DOUBTED, _FIRM = 1.0, 3.0, 2.0
 _DOUBT = 0.5  # of a person, that somebody of each label is of another
 
 
@@ -82,6 +82,7 @@ def fit_stack(
     people: Floats | None = None,
     alike: int | None = None,
     least: Floats | float = 0.0,
+    doubted: float = _DOUBTED,
 ) -> Stack:
     """The slopes and biases of greatest likelihood, from out-of-fold scores (n, k) of each part.
 
@@ -95,8 +96,10 @@ def fit_stack(
         How many have each label; left out: each photo is of another person. Their number says how steep
         slopes can be, see `smoothed`.
     alike : int, optional
-        The first so many parts are expected to count alike, the others to count nothing unless people
-        prove it. Left out: all are alike.
+        The first so many parts are expected to count alike, in the units that they come in, the others to
+        count nothing unless people prove it. Left out: all are alike.
+    doubted : float
+        How many people's worth of penalty is on the slopes of parts that have to prove themselves.
     least : float or (p,) array
         Slopes are held at it or above. At 0 a part that is wrong more often than right is not used.
 
@@ -110,16 +113,20 @@ def fit_stack(
     (n, k), p = parts[0].shape, len(parts)
     if people is None:
         people = np.bincount(y, minlength=k).astype(np.float64)
-    # in units of their spread, so that one penalty fits all
+    # in units of their spread, so that one penalty fits all; parts that are alike share one
+    first = np.arange(p) < (p if alike is None else alike)
     spread = np.array([float(centred(part).std()) for part in parts])
+    if first.any():
+        together = sum(centred(part) for part in parts[: int(first.sum())])
+        # parts that contradict each other have next to none together
+        spread[first] = max(float(np.std(together)), spread[first].max())
     spread[spread < 1e-9] = 1.0  # says nothing: no steep slope for it
     x = np.stack([centred(part) / s for part, s in zip(parts, spread, strict=True)])  # (p, n, k)
     share = weights / weights.sum()
     truth = smoothed(y, people)
     firm = _FIRM / people.sum() / k
-    first = np.arange(p) < (p if alike is None else alike)
     apart = np.eye(p) - np.outer(first, first) / max(first.sum(), 1)
-    penalty = apart.T @ (np.where(first, _ALIKE, _DOUBTED)[:, None] * apart) / people.sum()
+    penalty = apart.T @ (np.where(first, _ALIKE, doubted)[:, None] * apart) / people.sum()
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         slopes, bias = theta[:p], theta[p:]

@@ -60,6 +60,10 @@ def _figure(figure: Interval | None) -> str:
     return f"{figure.value:.3f} ({interval})"
 
 
+#: What a model takes voided measurements for, where it was asked to learn from them.
+MISSING_WORDS = "that a measurement was voided is evidence, beside what it is expected to be"
+
+
 def _count(number: Any, one: str) -> str:
     if not isinstance(number, int):
         return f"{one}s {_UNKNOWN}"
@@ -145,6 +149,7 @@ def describe(manifest: Manifest, network: Iterable[Row] = ()) -> list[Row]:
         ("positive label", manifest.positive),
         ("classifier", manifest.classifier),
         ("balance", manifest.balance),
+        ("voided measurements", MISSING_WORDS if manifest.missing == "evidence" else None),
         ("trained on", trained_on),
         ("same person", _same_person(manifest)),
         *(

@@ -19,6 +19,9 @@ METADATA = "meta:"  # start of a metadata column's name; embeddings are called R
 _EMBEDDING = re.compile(r"(.+)/(\d+)")
 _CLIP = 5.0  # standard deviations, so that no single outlier decides
 
+#: In place of a category, of a number that is 1 where a measurement has no value, else 0.
+VOIDED = "voided"
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -72,14 +75,20 @@ class Scaler:
 
     names: tuple[str, ...]  # of the numbers
     origin: tuple[str, ...]  # the column each number comes from
-    category: tuple[str | None, ...]  # the number is 1 where the column has this text, else 0
+    # the number is 1 where the column has this text, else 0; of a measurement `VOIDED` where it has no value
+    category: tuple[str | None, ...]
     mean: Floats  # of those who are the standard: the controls, if there are any
     spread: Floats  # their SD, 1 where there is none
     centre: Floats  # mean of everybody, which is 0 among the numbers
 
     @classmethod
-    def fit(cls, table: Any, columns: Columns, rows: NDArray[np.bool_] | None = None) -> Scaler:
-        """Learn means and spreads; of measurements from `rows` only (the controls), when given."""
+    def fit(
+        cls, table: Any, columns: Columns, rows: NDArray[np.bool_] | None = None, *, voided: bool = False
+    ) -> Scaler:
+        """Learn means and spreads; of measurements from `rows` only (the controls), when given.
+
+        With `voided` there is another number for each measurement that some photos lack: whether it is so.
+        """
         pairs: list[tuple[str, str | None]] = []  # of origin and category
         measurements, numeric = frozenset(columns.measurements), number_columns(table)
         for name in (*columns.measurements, *columns.metadata):
@@ -87,11 +96,15 @@ class Scaler:
                 pairs.append((name, None))
             else:
                 pairs += [(name, text) for text in sorted({str(v) for v in column.dropna()} - {""})]
+        if voided:
+            lacking = _lacking(table, columns.measurements).mean(0)
+            some = zip(columns.measurements, lacking, strict=True)
+            pairs += [(name, VOIDED) for name, share in some if 0 < share < 1]
         names = tuple(name if text is None else f"{name}={text}" for name, text in pairs)
         origin, category = tuple(name for name, _ in pairs), tuple(text for _, text in pairs)
         blank = cls(names, origin, category, np.zeros(len(names)), np.ones(len(names)), np.zeros(len(names)))
         raw = blank.transform(table, clip=False)
-        measured = np.isin(origin, columns.measurements)
+        measured = np.isin(origin, columns.measurements) & ~blank.voided
         mean, spread, centre = np.zeros(len(names)), np.ones(len(names)), np.zeros(len(names))
         for at in range(len(names)):
             values = raw[:, at]
@@ -106,6 +119,14 @@ class Scaler:
                 spread[at] = values.std(ddof=1)
         return replace(blank, mean=mean, spread=spread, centre=centre)
 
+    @property
+    def voided(self) -> NDArray[np.bool_]:
+        """Which numbers (m,) say whether a measurement has no value."""
+        pairs = zip(self.origin, self.category, strict=True)
+        return np.array(
+            [text == VOIDED and not name.startswith(METADATA) for name, text in pairs], dtype=bool
+        )
+
     def transform(self, table: Any, clip: bool = True) -> Floats:
         """Standardised numbers (n, m) around the mean of everybody, clipped to ±5."""
         out: NDArray[np.float64] = np.empty((len(table), len(self.names)))
@@ -115,7 +136,11 @@ class Scaler:
         ]
         # all at once: column by column takes longer than to learn from them
         out[:, plain] = numbers_of(table, [self.origin[at] for at in plain])
+        voided = self.voided
+        out[:, voided] = _lacking(table, [self.origin[at] for at in np.flatnonzero(voided)])
         for at, (name, text) in enumerate(zip(self.origin, self.category, strict=True)):
+            if voided[at]:
+                continue
             if text is not None:
                 out[:, at] = [np.nan if v == "" else float(str(v) == text) for v in words_of(table, name)]
             elif name not in numbers_in:
@@ -123,3 +148,10 @@ class Scaler:
         out[~np.isfinite(out)] = np.nan
         out = (out - self.centre) / self.spread
         return np.clip(out, -_CLIP, _CLIP) if clip else out
+
+
+def _lacking(table: Any, names: Sequence[str]) -> Floats:
+    """1 where these columns of numbers have no value, else 0: (n, len(names))."""
+    there = number_columns(table)
+    columns = [numbers_of(table, [n])[:, 0] if n in there else parsed(table, n) for n in names]
+    return np.asarray(~np.isfinite(np.array(columns).reshape(len(names), len(table)).T), dtype=np.float64)

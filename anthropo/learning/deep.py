@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from anthropo.learning.judged import Floats
 
 _FREQUENCIES = 1024  # random Fourier features are twice as many; 512 loses up to 0.005 AUROC
-_PENALTIES = (0.1, 0.5, 2.5)  # of the ridge, the best out of fold is taken
+_PENALTIES = (0.3, 1.0, 3.0)  # of the ridge, the best out of fold is taken
+_WIDTH = 4.0  # of the kernel, in median squared distances: few people show little more than a plane
 _DUAL = 4096  # photos, up to which the system of as many unknowns is solved; beyond, that of the features
 _BLOCK = 4096  # photos turned into Fourier features at a time
 _PAIRS = 500  # photos that the kernel's width is estimated from
@@ -25,13 +26,15 @@ class RegionModel:
     weights: Floats  # (2 f, k)
     intercept: Floats  # (k,), the labels' shares
     scale: float = 1.0  # of the frequencies: a refit has another kernel's width, and shares all else of them
+    sphere: bool = False  # whether embeddings have length 1 once they are centred, as models once had them
 
     def scores(self, embeddings: NDArray[np.floating]) -> Floats:
         """Membership scores (n, k) of embeddings (n, d); about 1 for a sure member, 0 for none."""
         out = np.empty((len(embeddings), len(self.intercept)))
         for at in range(0, len(out), _BLOCK):
-            sphere = _on_sphere(embeddings[at : at + _BLOCK], self.centre)
-            features = _fourier(self.scale * sphere, self.frequencies)
+            there = np.asarray(embeddings[at : at + _BLOCK], dtype=np.float64) - self.centre
+            there = on_sphere(there) if self.sphere else there
+            features = _fourier(self.scale * there, self.frequencies)
             out[at : at + _BLOCK] = features @ self.weights + self.intercept
         return out
 
@@ -47,37 +50,47 @@ def fit_region(
 
     `weights` (n,), above 0 and 1 on average, say how much each photo counts.
 
-    A Gaussian kernel on centred embeddings of unit length, its width the median distance, in Rahimi &
-    Recht's random features ("Random features for large-scale kernel machines", NIPS 2007): a model then
-    holds weights and no embedding of a patient. The out-of-fold scores of a ridge are exact without
-    refitting: with P = (K + penalty)⁻¹, residuals of a fold b are P_bb⁻¹ (P y)_b.
+    A wide Gaussian kernel in Rahimi & Recht's random features ("Random features for large-scale kernel
+    machines", NIPS 2007), orthogonal as Yu et al. have them ("Orthogonal random features", NIPS 2016): a
+    model then holds weights and no embedding of a patient. The out-of-fold scores of a ridge are exact
+    without refitting: with P = (K + penalty)⁻¹, residuals of a fold b are P_bb⁻¹ (P y)_b.
     """
     counts = np.ones((len(embeddings), 1)) if weights is None else weights[:, None]
     centre = (counts * np.asarray(embeddings, dtype=np.float64)).sum(0) / counts.sum()
-    sphere = _on_sphere(embeddings, centre)
+    there = np.asarray(embeddings, dtype=np.float64) - centre
     # before anything that depends on the number of photos, so that all fits of one seed have the same draws
-    draws = random.standard_normal((_FREQUENCIES, sphere.shape[1]))
-    some = sphere[random.permutation(len(sphere))[:_PAIRS]]
-    apart = 1 - (some @ some.T)[np.triu_indices(len(some), 1)]
+    draws = _orthogonal(_FREQUENCIES, there.shape[1], random)
+    some = there[random.permutation(len(there))[:_PAIRS]]
+    size = (some**2).sum(1)
+    apart = (size[:, None] + size - 2 * some @ some.T)[np.triu_indices(len(some), 1)] / 2
     width = float(np.median(apart)) if len(apart) else 1.0
-    frequencies = draws / np.sqrt(max(width, 1e-6))
+    frequencies = draws / np.sqrt(_WIDTH * max(width, 1e-9 * float(size.max(initial=1.0))))
     frequencies = frequencies.astype(np.float32).astype(np.float64)  # as it is kept in a model file
     # weighted least squares are plain ones of rows that are multiplied by the weights' roots
     root = np.sqrt(counts)
     intercept = (counts * targets).sum(0) / counts.sum()
-    fit = _dual if len(sphere) <= _DUAL else _primal
-    learned, scores = fit(root * _fourier(sphere, frequencies), root * (targets - intercept), folds)
+    fit = _dual if len(there) <= _DUAL else _primal
+    learned, scores = fit(root * _fourier(there, frequencies), root * (targets - intercept), folds)
     return RegionModel(centre, frequencies, learned, intercept), scores / root + intercept
 
 
-def _on_sphere(embeddings: NDArray[np.floating], centre: Floats) -> Floats:
-    there = np.asarray(embeddings, dtype=np.float64) - centre
+def on_sphere(there: Floats) -> Floats:
+    """Vectors (n, d) of length 1; those of length 0 stay."""
     length = np.linalg.norm(there, axis=1, keepdims=True)
     return np.asarray(there / np.where(length > 0, length, 1))
 
 
-def _fourier(sphere: Floats, frequencies: Floats) -> Floats:
-    phase = sphere @ frequencies.T
+def _orthogonal(n: int, d: int, random: np.random.RandomState) -> Floats:
+    """Draws (n, d) of a normal distribution, those of each block of d at right angles: kernels vary less."""
+    blocks = []
+    for _ in range(-(-n // d)):
+        q, r = np.linalg.qr(random.standard_normal((d, d)))
+        blocks.append(q * np.sign(np.diag(r)) * np.sqrt(random.chisquare(d, size=d))[:, None])
+    return np.concatenate(blocks)[:n]
+
+
+def _fourier(there: Floats, frequencies: Floats) -> Floats:
+    phase = there @ frequencies.T
     f = len(frequencies)
     out = np.empty((len(phase), 2 * f))
     np.cos(phase, out=out[:, :f])

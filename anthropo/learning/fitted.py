@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from anthropo.errors import InputError, ModelError
 from anthropo.learning.calibration import Stack, centred, softmax
-from anthropo.learning.columns import Columns, Scaler
+from anthropo.learning.columns import VOIDED, Columns, Scaler
 from anthropo.learning.cost import expected_cost_decision
 from anthropo.learning.deep import RegionModel
 from anthropo.learning.imputation import Imputer, to_the_known, unknown
@@ -28,6 +28,7 @@ from anthropo.learning.states import CLASSIFIER, KERNEL, MACHINE, REGION, Classi
 
 Kind = Literal["auto", "xgboost", "linear", "svm", "svm-rbf"]
 Balance = Literal["weights", "resample", "none"]
+Missing = Literal["expected", "evidence"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,12 +40,14 @@ class Contributions:
     regions: dict[str, Floats]  # (n, k) each
     measurements: dict[str, Floats]  # (n, k) each
     metadata: dict[str, Floats]  # (n, k) each
+    voided: dict[str, Floats]  # (n, k) each, by measurement: what it adds that it has a value, or none
     residual: Floats  # (n, k), what a classifier that is no sum leaves over; 0 for the others
 
     @property
     def total(self) -> Floats:
         """The log-odds, (n, k)."""
-        parts = [*self.regions.values(), *self.measurements.values(), *self.metadata.values()]
+        kinds = (self.regions, self.measurements, self.metadata, self.voided)
+        parts = (values for kind in kinds for values in kind.values())
         return np.asarray(self.bias + self.residual + sum(parts))
 
 
@@ -76,6 +79,7 @@ class FittedHybrid:
         cost: Any = None,
         weigh_cost: bool = False,
         controls: str | None = None,
+        missing: Missing = "expected",
         folds: int = 5,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
@@ -84,6 +88,7 @@ class FittedHybrid:
         self.cost = cost
         self.weigh_cost = weigh_cost
         self.controls = controls
+        self.missing = missing
         self.folds = folds
         self.random_state = random_state
 
@@ -120,10 +125,11 @@ class FittedHybrid:
     # -------------------------------------------------------------------------------- predicting
 
     def contributions(self, X: Any) -> Contributions:
-        """The log-odds of each row as a sum over regions, measurements and metadata."""
+        """The log-odds of each row as a sum over regions, measurements, metadata and what was voided."""
         bias, regions, numbers = self._regional(X)
         measurements: dict[str, Floats] = {}
         metadata: dict[str, Floats] = {}
+        voided: dict[str, Floats] = {}
         residual = np.zeros((len(numbers), len(self.classes_)))
         if self.measured_ is not None:
             added = self._added(numbers)
@@ -132,10 +138,12 @@ class FittedHybrid:
             bias = bias + added[0, :, -1] if len(added) else bias
             linear = isinstance(self.measured_, Machine)
             of_known = to_the_known(numbers, added[:, :, :-1], self.imputer_, linear)
+            says_voided = self.scaler_.voided
             for at, name in enumerate(self.scaler_.origin):
                 into = metadata if name in self.columns_.metadata else measurements
+                into = voided if says_voided[at] else into
                 into[name] = into.get(name, 0) + of_known[:, :, at]
-        return Contributions(bias, self.shift, regions, measurements, metadata, residual)
+        return Contributions(bias, self.shift, regions, measurements, metadata, voided, residual)
 
     def _added(self, numbers: Floats) -> Floats:
         """Log-odds (n, k, m + 1) by number, a missing one being as expected; the last is everybody's mean."""
@@ -221,7 +229,7 @@ class FittedHybrid:
         self._require_fitted()
         kind = "none" if self.measured_ is None else type(self.measured_).__name__.lower()
         meta = {
-            **{name: getattr(self, name) for name in ("classifier", "balance", "controls")},
+            **{name: getattr(self, name) for name in ("classifier", "balance", "controls", "missing")},
             "classes": [str(c) for c in self.classes_],
             "measurements": list(self.columns_.measurements),
             "regions": {region: len(names) for region, names in self.columns_.regions.items()},
@@ -229,6 +237,7 @@ class FittedHybrid:
             "origin": list(self.scaler_.origin),
             "category": list(self.scaler_.category),
             "measured": kind,
+            "sphere": any(m.sphere for m in self.regions_.values()),
         }
         arrays: Arrays = {
             "cost": checked_cost(self.cost, len(self.classes_)),
@@ -266,8 +275,9 @@ class FittedHybrid:
         k, m = len(state.classes), len(origin)
         if len(category) != m:
             raise ModelError("its features do not fit together")
+        allowed = (None, VOIDED) if state.missing == "evidence" else (None,)
         if any(
-            text is not None and name in state.measurements
+            text not in allowed and name in state.measurements
             for name, text in zip(origin, category, strict=True)
         ):
             raise ModelError("a measurement is a category")
@@ -277,14 +287,14 @@ class FittedHybrid:
             raise ModelError("it has nothing to learn from")
         support = {"machine": MACHINE, "kernelmachine": KERNEL}.get(state.measured, ())
         found = taken(arrays, CLASSIFIER + support, lengths)
-        self = cls(state.classifier, balance=state.balance)  # type: ignore[arg-type]
+        self = cls(state.classifier, balance=state.balance, missing=state.missing)  # type: ignore[arg-type]
         self.controls, self.cost = state.controls, found["cost"]
         self.classes_ = np.array(state.classes, dtype=object)
         self.regions_ = {}
         for at, (region, d) in enumerate(sizes.items()):
             of = taken(arrays, REGION, {"d": d, "k": k}, f"region{at}/")
             self.regions_[region] = RegionModel(
-                of["centre"], of["frequencies"], of["weights"], of["intercept"]
+                of["centre"], of["frequencies"], of["weights"], of["intercept"], sphere=state.sphere
             )
         # after the arrays, so that a length that only a description states makes no column
         self.columns_ = Columns.sized(state.measurements, sizes, state.metadata)

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
+from anthropo.encoder.several import plain_region
 from anthropo.learning.calibration import Stack, fit_stack, softmax, surprise
 from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.cost import importance
@@ -58,6 +59,10 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         Weigh the photos of each label in training by what getting it wrong costs, too.
     controls : str, optional
         Label of healthy people, whose mean and SD standardise the measurements.
+    missing : {"expected", "evidence"}
+        What a measurement without a value, such as one that the photo gate voided, counts as: what the
+        others let expect, which says nothing of its own; or that as well, with the fact that it has none as
+        a number beside it. How photos were taken then counts, with a term of its own that is no anatomy.
     folds : int
         Number of folds for scores out of fold.
     random_state : int, RandomState or None
@@ -77,7 +82,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
     -----
     Columns of a data frame are regions (``face/0``, ``face/1`` …), metadata (``meta:age``) and, under any
     other name, measurements; a plain array holds measurements only. NaN is a missing value, which counts
-    as what those that are known let expect, and says nothing of its own: its contribution is 0.
+    as what those that are known let expect, and says nothing of its own: its contribution is 0. What
+    `missing="evidence"` lets it say is in ``contributions(X).voided``.
 
     Examples
     --------
@@ -180,9 +186,10 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         k = len(self.classes_)
         scores = self._fit_regions(table, of, seed)
         controls = None if self.controls is None else np.asarray(self.classes_[of.y] == self.controls)
-        self.scaler_ = Scaler.fit(table, self.columns_, controls)
+        told = self.missing == "evidence"
+        self.scaler_ = Scaler.fit(table, self.columns_, controls, voided=told)
         numbers = self.scaler_.transform(table)
-        self.imputer_ = remembered(Imputer.fit, numbers)
+        self.imputer_ = remembered(Imputer.fit, numbers, ~self.scaler_.voided)
         self.measured_ = None
         margins: list[Floats] = []
         if numbers.shape[1]:
@@ -191,7 +198,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
                 weights = weights * importance(checked_cost(self.cost, k))[of.y]
             if self.balance == "weights":
                 weights = weights / np.bincount(of.y, of.counts)[of.y]
-            favour = np.array([_favour(name) for name in self.scaler_.origin])
+            pairs = zip(self.scaler_.origin, self.scaler_.category, strict=True)
+            favour = np.array([_favour(name) if text is None else 1.0 for name, text in pairs])
             filled, drawn = self.imputer_.fill(numbers), self.imputer_.draw(numbers, Random(seed))
             for kind in self._kinds(of):
                 # a sum of weighted numbers cannot tell what is expected from what is known
@@ -273,6 +281,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         k = len(self.classes_)
         self.regions_ = {}
         targets = np.eye(k)[of.y]
+        shares = np.average(targets, axis=0, weights=of.counts)
         scores = []
         for at, (region, names) in enumerate(self.columns_.regions.items()):
             embeddings = numbers_of(table, names)
@@ -280,10 +289,20 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
                 fit_region, embeddings, targets, of.folds, Random((seed, at)), of.counts
             )
             scores.append(out)
-        self.score_spread_ = np.array([np.maximum(s.std(0), 1e-9) for s in scores]).reshape(-1, k)
+        self.score_spread_ = np.zeros((0, k))
+        if scores:
+            counts = np.array([_LEADS if plain_region(r) == _WHOLE else 1.0 for r in self.regions_])
+            together = np.tensordot(counts, scores, 1).std(0) / counts.sum()
+            # a rare label's scores are small, since its share of the targets' variance is; those of a label
+            # that is hard to tell are small as well, and are to stay so
+            target = np.sqrt(shares * (1 - shares))
+            unit = target * np.sqrt(((together / target) ** 2).mean())
+            self.score_spread_ = np.maximum(unit / counts[:, None], 1e-9)
         return self._scaled(scores)
 
 
+_WHOLE, _LEADS = "face", 4.0  # so much does the whole face count, until people prove otherwise; others 1
+_BESIDE = 8.0  # people's worth of doubt that measurements add to regions
 _LESSER = 0.1  # of its weight alone, that a half has at least: explanations still show it
 _DERIVED = 0.2
 
@@ -315,7 +334,9 @@ def _joined(parts: list[Floats], regions: int, of: _Fitted) -> Stack:
             for half, alike in zip(halves, (regions, 0), strict=True)
         ]
         least = _LESSER * np.concatenate(alone)
-    return fit_stack(parts, of.y, of.natural, of.people, regions, least)
+    if len(halves) < 2:
+        return fit_stack(parts, of.y, of.natural, of.people, regions)
+    return fit_stack(parts, of.y, of.natural, of.people, regions, least, _BESIDE)
 
 
 def _clearly_better(margins: Floats, than: Floats, of: _Fitted) -> bool:
@@ -339,4 +360,7 @@ _FITS: dict[str, Any] = {
 _SUMS = ("linear", "svm")
 _AUTO = ("linear", "xgboost")  # the first one unless the second is clearly better
 _PEOPLE_FOR_TREES = 100  # fewer cannot show that trees are clearly better, and growing them takes long
-_CHOICES = {"classifier": ("auto", *_FITS), "balance": ("weights", "resample", "none")}
+_CHOICES = {
+    "classifier": ("auto", *_FITS), "balance": ("weights", "resample", "none"),
+    "missing": ("expected", "evidence"),
+}  # fmt: skip

@@ -28,13 +28,20 @@ class Imputer:
     noise: Floats  # (m,) variance beside the factors
 
     @classmethod
-    def fit(cls, numbers: Floats) -> Imputer:
+    def fit(cls, numbers: Floats, among: NDArray[np.bool_] | None = None) -> Imputer:
         """Learn from numbers (n, m) whose mean is 0 where they are known; NaN: missing.
+
+        Nothing is expected from numbers that are not `among` (m,) those that follow factors.
 
         Expectation and maximisation (Rubin & Thayer, Psychometrika 1982;47:69) with a ridge on the loadings,
         so that a number that few people have follows the factors little.
         """
         n, m = numbers.shape
+        if among is not None and not among.all():
+            part = cls.fit(numbers[:, among])
+            loadings, noise = np.zeros((m, part.loadings.shape[1])), np.ones(m)
+            loadings[among], noise[among] = part.loadings, part.noise
+            return cls(loadings, noise)
         seen, x = np.isfinite(numbers).astype(np.float64), np.nan_to_num(numbers)
         f = min(_FACTORS, n // 5, m - 1)
         if f < 1:

@@ -83,14 +83,16 @@ def variants(features: Features, options: Options, task: Task = "labels") -> dic
     if options.adapt != "none":
         options_of[UNADAPTED] = replace(options, regions=regions, adapt="none")
     if features.measurement_ids:
-        options_of["measurements"] = replace(alone, parts=frozenset({"measurements"}))
+        # what was voided is judged by itself, by the photo gate
+        options_of["measurements"] = replace(alone, parts=frozenset({"measurements"}), missing="expected")
     if features.measurement_ids or options.metadata:  # else the model is that already
         options_of["regions"] = replace(alone, parts=frozenset({"regions"}))
     if features.metadata and task != "normality":  # distance to normal is of faces
         columns = tuple(features.metadata)
         options_of["metadata"] = replace(alone, parts=frozenset({"metadata"}), metadata=columns)
     if task != "normality" and np.isnan(features.measurements).any():
-        options_of[GATE] = replace(alone, parts=frozenset({"measurements"}), controls=None)
+        gate = replace(alone, parts=frozenset({"measurements"}), controls=None, missing="expected")
+        options_of[GATE] = gate
     if BACKGROUND in features.regions:
         options_of[BACKGROUND] = replace(alone, parts=frozenset({"regions"}), regions=(BACKGROUND,))
     return options_of

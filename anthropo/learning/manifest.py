@@ -196,6 +196,9 @@ class Manifest:
         auto, xgboost, linear, svm or svm-rbf.
     balance : str or None
         weights, resample or none; of networks ``imbalance`` of the recipe.
+    missing : str or None
+        What a voided measurement counts as: expected (by those that are known) or evidence (that it was
+        voided has terms of its own); None where there are no measurements, or was no choice.
     encoder : EncoderWeights
         Empty in networks.
     more_encoders : tuple of EncoderWeights
@@ -242,6 +245,7 @@ class Manifest:
     positive: Annotated[str, Among(("labels",))] | None = None
     classifier: str | None = None
     balance: str | None = None
+    missing: Annotated[str, OneOf(("expected", "evidence"))] | None = None
     encoder: EncoderWeights = field(default_factory=EncoderWeights)
     more_encoders: Annotated[tuple[EncoderWeights, ...], Size(0, 15)] = ()
     weights: tuple[Weights, ...] = ()

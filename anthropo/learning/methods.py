@@ -64,8 +64,12 @@ def methods(manifest: Manifest) -> str:
         found = works.landmarks(jitter=manifest.settings.jitter or 16, fine=bool(manifest.settings.fine))
         sentences.append(
             f"{found} From them {len(manifest.measurements)} measurements were taken; those "
-            "that pose, expression, occlusion or poor quality would spoil were voided before analysis and "
-            "carried no evidence."
+            "that pose, expression, occlusion or poor quality would spoil were voided before analysis"
+            + (
+                ", and whether each was voided entered the classifier beside its value."
+                if manifest.missing == "evidence"
+                else " and carried no evidence."
+            )
         )
     if manifest.regions:
         seen = "picture" if manifest.settings.no_face else "face"

@@ -19,7 +19,7 @@ from anthropo.learning.columns import METADATA, Columns
 from anthropo.learning.conformal import ConformalSets
 from anthropo.learning.cost import expected_cost_decision, parse_cost, read_cost_matrix
 from anthropo.learning.features import Features, feature_frame
-from anthropo.learning.fitted import Balance, FittedHybrid, Kind
+from anthropo.learning.fitted import Balance, FittedHybrid, Kind, Missing
 from anthropo.learning.gallery import MOST, Gallery, fit_gallery
 from anthropo.learning.judged import Floats
 from anthropo.learning.model_readers import part, prefixed, record
@@ -61,6 +61,9 @@ class Options:
     weigh_cost: bool = False  # the costs weigh the training as well, not the decision alone
     positive: str | None = None  # one label against the rest
     controls: str | None = None  # label of healthy people
+    missing: Missing = (
+        "expected"  # what a voided measurement counts as: what is expected, or evidence as well
+    )
     metadata: tuple[str, ...] = ()  # columns that are learned from
     regions: tuple[str, ...] | None = None  # those of the features when left out
     parts: frozenset[str] = HALVES
@@ -237,6 +240,7 @@ class LabelModel:
             cost=cost,
             weigh_cost=options.weigh_cost,
             controls=known,
+            missing=options.missing,
             random_state=options.seed,
         ).fit(table[keep], labels[keep], groups=features.patients[keep])
         columns = Columns.of(list(table.columns))

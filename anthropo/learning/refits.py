@@ -12,7 +12,7 @@ import numpy as np
 
 from anthropo.errors import ModelError
 from anthropo.learning.calibration import Stack
-from anthropo.learning.columns import Columns, Scaler
+from anthropo.learning.columns import VOIDED, Columns, Scaler
 from anthropo.learning.deep import RegionModel
 from anthropo.learning.fitted import FittedHybrid
 from anthropo.learning.imputation import Imputer
@@ -98,7 +98,9 @@ def restored(
     known = {*columns.measurements, *columns.metadata}
     if len(category) != m or not known.issuperset(origin) or (state.measured == "none") != (m == 0):
         raise ModelError("a refit reads other columns than its model")
-    if any(text is not None and n in columns.measurements for n, text in zip(origin, category, strict=True)):
+    allowed = (None, VOIDED) if of.missing == "evidence" else (None,)
+    pairs = zip(origin, category, strict=True)
+    if any(text not in allowed and name in columns.measurements for name, text in pairs):
         raise ModelError("a measurement of a refit is a category")
     shapes = {model.frequencies.shape for model in of.regions_.values()} or {(1, 1)}
     if len(shapes) > 1:
@@ -111,7 +113,7 @@ def restored(
     there.feature_names_in_ = np.array(columns.names, dtype=object)
     there.n_features_in_ = len(columns.names)
     there.regions_ = {
-        region: RegionModel(centre, model.frequencies, weights, np.zeros(k), float(scale))
+        region: RegionModel(centre, model.frequencies, weights, np.zeros(k), float(scale), model.sphere)
         for (region, model), centre, weights, scale in zip(
             of.regions_.items(), found["centres"], found["weights"], found["scale"], strict=True
         )

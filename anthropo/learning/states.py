@@ -60,8 +60,13 @@ class ClassifierState:
     metadata: Annotated[tuple[str, ...], Distinct(), Among((METADATA_KNOWN,))]  # with "meta:"
     # columns that the standardised numbers are made from, one each
     origin: Annotated[tuple[str, ...], Size(0, 1 << 15), Among(("measurements", "metadata"))]
-    category: tuple[str | None, ...]  # the number is 1 where its column has this text; null: it is a number
+    # the number is 1 where its column has this text; null: it is a number; of a measurement "voided" where it
+    # has no value
+    category: tuple[str | None, ...]
     measured: Annotated[str, OneOf(("trees", "machine", "kernelmachine", "none"))]  # what reads the numbers
+    # what a measurement without a value counts as
+    missing: Annotated[str, OneOf(("expected", "evidence"))] = "expected"
+    sphere: bool = True  # whether embeddings have length 1 once they are centred, as all models once had
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

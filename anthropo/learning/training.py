@@ -212,6 +212,7 @@ def _inputs(
         labels=tuple(model.labels),
         classifier=options.classifier,
         balance=options.balance,
+        missing=options.missing if measurements and task != "normality" else None,
         encoder=encoders[0],
         more_encoders=encoders[1:],
         weights=landmark_weights(settings),

@@ -368,7 +368,7 @@ def measured_values(face: Face, photo: Photo, *, force: bool = False) -> dict[st
     >>> from anthropo.measurement.compute import measured_values
     >>> seen = anthropo.observe(anthropo.example_photo())
     >>> round(measured_values(seen.face, seen.photo)["intercanthal_width"], 2)
-    0.35
+    0.4
     """
     seen = _brought(face, anatomy.instrument(anatomy.stage_of(face)), *_pose(face))
     free = [e for e in geometry() if not e.needs_mm]
@@ -380,7 +380,7 @@ def measured_values(face: Face, photo: Photo, *, force: bool = False) -> dict[st
     failed = {check.name for check in face.gate if not check.ok}
     for entry in registry().values():
         missing = entry.kind not in PIXELS and bool(_missing(entry, face, outside, None))
-        void = not (force or failed.isdisjoint(entry.voids)) or (
+        void = not (force or (failed.isdisjoint(entry.voids) and not failed >= set(_UNPLACED))) or (
             not force and bool(hidden_reason(entry, hidden, face.by_hand))
         )
         if missing or void:
@@ -500,9 +500,14 @@ def _numbers(entries: Sequence[Entry], value: Floats, half: Floats, repeat_sd: F
     return {e.id: bounds for e, bounds in zip(entries, rows, strict=True)}
 
 
+#: Checks that together void everything: what hides a part has pushed the landmarks off the face's others.
+_UNPLACED = ("hidden", "landmark_spread")
+
+
 def _voided(entry: Entry, failed: Mapping[str, Check]) -> str:
     """Why the photo gate voids an entry, or an empty string."""
-    checks = [failed[name] for name in entry.voids if name in failed]
+    unplaced = _UNPLACED if failed.keys() >= set(_UNPLACED) else ()
+    checks = [failed[name] for name in dict.fromkeys((*entry.voids, *unplaced)) if name in failed]
     parts = [f"{c.name} {c.value:.3g} (limit {c.limit:g}; {c.advice})" for c in checks]
     return "voided by the photo gate: " + ", ".join(parts) if parts else ""
 

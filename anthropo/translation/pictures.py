@@ -35,6 +35,9 @@ WINDOW = (-0.31, -0.25, 1.6)
 UNIT = float(np.hypot(*(mean_place((45,)) - mean_place((36,))))) / WINDOW[2]
 #: People of a domain without whom there is nothing to train on or to judge by.
 LEAST_PEOPLE = 5
+_SAME = 1.0  # grey levels that rows differ by, on average, where one is the other again
+_SHOWS = 0.03  # of the side: more than this of a repeated border is seen
+_UNLIKE = 0.5  # difference of two domains in the share of photos where it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -277,11 +280,40 @@ def read_domains(
             points=np.stack([one.points for one in looks]),
         )
 
+    train = faces(0, False), faces(1, False)
+    if ends := _unlike_ends(train):
+        notes.append(ends)
     return Domains(
-        train=(faces(0, False), faces(1, False)),
+        train=train,
         held_out=(faces(0, True), faces(1, True)),
         left_out=tuple(left_out),
         notes=tuple(notes),
+    )
+
+
+def repeated(pictures: Pixels) -> Floats:
+    """How much of pictures (n, s, s, 3) is their last row again and again, (n,) as shares of the side.
+
+    Of the other edges a plain backdrop looks the same; a neck crosses this one.
+    """
+    last_first = pictures[:, ::-1].astype(np.int16)
+    differs = np.abs(last_first[:, 1:] - last_first[:, :1]).mean((2, 3)) > _SAME
+    # the first row that differs, counted from below; the last row is none of those that repeat it
+    count = np.where(differs.any(1), differs.argmax(1), differs.shape[1])
+    return np.asarray(count / pictures.shape[1])
+
+
+def _unlike_ends(train: tuple[Faces, Faces]) -> str | None:
+    """What is to be said where photos of one domain end within the picture and those of the other do not."""
+    shares = [float((repeated(faces.pictures) > _SHOWS).mean()) for faces in train]
+    if abs(shares[0] - shares[1]) < _UNLIKE:
+        return None
+    tight, wide = (0, 1) if shares[0] > shares[1] else (1, 0)
+    many, few = (f"{100 * shares[k]:.0f} % of" for k in (tight, wide))
+    return (
+        f"{many} the photos of {DOMAINS[tight]} end closely below the chin and repeat their border there, "
+        f"{few} {DOMAINS[wide]}: a translation learns that first. Give photos of both with as much around "
+        "the face."
     )
 
 

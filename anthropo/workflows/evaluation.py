@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from anthropo.encoder.encoders import ENCODERS
 from anthropo.errors import InputError, WeightsError, parameter
+from anthropo.learning.card import MISSING_WORDS
 from anthropo.learning.cohort import Kind, salt_of, typed
 from anthropo.learning.evaluation import Evaluation
 from anthropo.learning.features import Features, subset
@@ -493,6 +494,7 @@ def _described(material: Material) -> dict[str, Any]:
         "encoder": material.encoder.name,
         "regions": ", ".join(options.regions or ()),
         "metadata": ", ".join(options.metadata) or "none",
+        **({"voided measurements": MISSING_WORDS} if options.missing == "evidence" else {}),
         **identity_row(material.people),
         **({"adapted": options.adapt} if options.adapt != "none" else {}),
         "seed": options.seed,

@@ -72,6 +72,7 @@ WRONG = {
         "--normal a --multilabel": "Error: --normal cannot be combined with --multilabel.",
         "--multilabel --cost-matrix x.csv": "Error: --multilabel cannot be combined with --cost-matrix.",
         "--independent": "Error: --independent is about --multilabel.",
+        "--normal a --missing evidence": "Error: --missing evidence is for labels",
         "--regions face,ear": "Error: --regions ear: unknown. Choose from face, upper, middle",
         "--regions background": "Error: --regions background: unknown.",
         "--encoder alexnet": "Error: encoder 'alexnet': unknown. Choose from face-resnet",

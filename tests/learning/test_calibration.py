@@ -93,7 +93,8 @@ def test_what_is_found_is_the_minimum_of_likelihood_and_its_stated_penalties() -
     n, k = 40, 3
     people = np.array([6.0, 9.0, 5.0])  # two photos of each
     found = fit_stack(parts, y, np.ones(n), people, alike=2)
-    spread = np.array([centred(p).std() for p in parts])
+    together = centred(parts[0] + parts[1]).std()  # the unit of what is expected to count alike
+    spread = np.array([together, together, centred(parts[2]).std()])
     targets = np.full((n, k), np.nan)
     for i, c in enumerate(y):
         targets[i] = 0.5 / (people[c] + 1) / (k - 1)
@@ -103,8 +104,8 @@ def test_what_is_found_is_the_minimum_of_likelihood_and_its_stated_penalties() -
         margins = Stack(theta[:3], theta[3:]).margins(parts)
         surprise = -(targets * np.log(softmax(margins))).sum(1).mean() * people.sum()
         slopes = theta[:3] * spread
-        # 0.3 people's worth on slopes that differ, three on the part that is not expected to count
-        held = 0.3 * ((slopes[:2] - slopes[:2].mean()) ** 2).sum() + 3.0 * slopes[2] ** 2
+        # one person's worth on slopes that differ, three on the part that is not expected to count
+        held = 1.0 * ((slopes[:2] - slopes[:2].mean()) ** 2).sum() + 3.0 * slopes[2] ** 2
         return float(surprise + held + 2.0 * (theta[3:] ** 2).sum() / k / 2)
 
     best = scipy.optimize.minimize(loss, np.zeros(6), method="BFGS", options={"gtol": 1e-6})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,8 +35,7 @@ def fitted(problem: Problem) -> tuple[RegionModel, Floats]:
 
 def features(model: RegionModel, embeddings: Floats) -> Floats:
     """The model's Fourier features, written out."""
-    there = embeddings - model.centre
-    phase = there / np.linalg.norm(there, axis=1, keepdims=True) @ model.frequencies.T
+    phase = (embeddings - model.centre) @ model.frequencies.T
     return np.hstack([np.cos(phase), np.sin(phase)]) / np.sqrt(len(model.frequencies))
 
 
@@ -118,15 +118,40 @@ def test_neither_origin_nor_scale_matters(problem: Problem, change: Callable[[Fl
     np.testing.assert_allclose(changed, scores, atol=1e-4)  # frequencies are rounded to float32
 
 
-def test_random_features_make_the_gaussian_kernel(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deep, "_FREQUENCIES", 4096)
+@pytest.mark.parametrize("orthogonal", [True, False])
+def test_random_features_make_the_gaussian_kernel(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch, orthogonal: bool
+) -> None:
+    monkeypatch.setattr(deep, "_FREQUENCIES", 512)
+    if not orthogonal:
+        monkeypatch.setattr(deep, "_orthogonal", lambda n, d, random: random.standard_normal((n, d)))
     model, _ = fitted(problem)
     x = features(model, problem[0])
-    there = problem[0] - problem[0].mean(0)
-    sphere = there / np.linalg.norm(there, axis=1, keepdims=True)
-    apart = 1 - sphere @ sphere.T
-    width = np.median(apart[np.triu_indices(len(apart), 1)])
-    assert np.abs(x @ x.T - np.exp(-apart / width)).max() < 0.06
+    apart = ((problem[0][:, None] - problem[0]) ** 2).sum(2) / 2
+    width = 4 * np.median(apart[np.triu_indices(len(apart), 1)])
+    error = np.abs(x @ x.T - np.exp(-apart / width)).max()
+    assert error < (0.06 if orthogonal else 0.2)
+    assert orthogonal or error > 0.06  # what they are at right angles for
+
+
+def test_frequencies_at_right_angles_are_as_long_as_normal_ones() -> None:
+    drawn = deep._orthogonal(4000, 16, np.random.RandomState(0))
+    assert drawn.shape == (4000, 16)
+    block = drawn[16:32] / np.linalg.norm(drawn[16:32], axis=1, keepdims=True)
+    np.testing.assert_allclose(block @ block.T, np.eye(16), atol=1e-9)
+    np.testing.assert_allclose(drawn.mean(0), 0, atol=0.08)
+    np.testing.assert_allclose(drawn.T @ drawn / len(drawn), np.eye(16), atol=0.1)
+    assert (drawn**2).sum(1).var() == pytest.approx(2 * 16, rel=0.2)
+    assert deep._orthogonal(10, 16, np.random.RandomState(0)).shape == (10, 16)
+
+
+def test_models_from_before_have_embeddings_on_a_sphere(problem: Problem) -> None:
+    model, _ = fitted(problem)
+    before = replace(model, sphere=True)
+    there = problem[0] - model.centre
+    moved = model.centre + there / np.linalg.norm(there, axis=1, keepdims=True)
+    np.testing.assert_allclose(before.scores(problem[0]), model.scores(moved), atol=1e-12)
+    assert np.abs(before.scores(problem[0]) - model.scores(problem[0])).max() > 0.01
 
 
 def test_equal_embeddings_give_the_shares() -> None:

@@ -287,12 +287,12 @@ def test_metadata_is_used(kind: Any) -> None:
 def test_people_who_are_told_apart_tell_nothing_of_their_label(kind: Any) -> None:
     # labels are dealt to patients at random; only who someone is could give them away
     random = np.random.default_rng(0)
-    patient = np.repeat(np.arange(80), 4)
-    label = np.repeat(random.permutation(80) % 2, 4)
-    identity = random.normal(size=(80, 16))[patient] + 0.05 * random.normal(size=(320, 16))
-    numbers = random.normal(size=(80, 6))[patient] + 0.05 * random.normal(size=(320, 6))
+    patient = np.repeat(np.arange(40), 8)
+    label = np.repeat(random.permutation(40) % 2, 8)
+    identity = random.normal(size=(40, 32))[patient] + 0.05 * random.normal(size=(320, 32))
+    numbers = random.normal(size=(40, 6))[patient] + 0.05 * random.normal(size=(320, 6))
     table = pd.DataFrame(np.hstack([numbers, identity]),
-                         columns=[*"abcdef", *(f"face/{i}" for i in range(16))])  # fmt: skip
+                         columns=[*"abcdef", *(f"face/{i}" for i in range(32))])  # fmt: skip
     y = np.array(["affected", "control"])[label]
     honest = HybridClassifier(kind).fit(table, y, groups=patient)
     assert 0.3 < shown(honest.out_of_fold_, y, honest.classes_) < 0.65

@@ -250,3 +250,27 @@ def test_values_alone_are_those_of_measuring(seen: anthropo.Observation, force: 
         np.testing.assert_allclose([alone[name] for name in whole], list(whole.values()), rtol=0, atol=1e-10)
         void.add(sum(map(math.isnan, whole.values())))
     assert len(void) > 2  # not all of them lack the same
+
+
+def test_landmarks_that_were_pushed_aside_measure_nothing(seen: anthropo.Observation) -> None:
+    """A white bar before dark eyes moves the mouth to the nose; the map then finds most points to be seen."""
+    failing = {"hidden": 5.0, "landmark_spread": 0.06}
+
+    def with_failed(*names: str) -> Face:
+        gate = tuple(
+            replace(c, value=failing[c.name], ok=False) if c.name in names else c for c in seen.face.gate
+        )
+        return replace(seen.face, gate=gate, cover=None)
+
+    nothing = with_failed(*failing)
+    for value in measure_face(nothing, seen.photo):
+        assert math.isnan(value.value), value.id
+        if "voided" in value.reason:
+            assert "hidden 5 (limit 0; " in value.reason
+            assert "landmark_spread 0.06 (limit 0.03; " in value.reason
+    assert all(math.isnan(value) for value in measured_values(nothing, seen.photo).values())
+    forced = {m.id: m.value for m in measure_face(nothing, seen.photo, force=True)}
+    assert math.isfinite(forced["intercanthal_width"])
+    for one in failing:
+        values = {m.id: m.value for m in measure_face(with_failed(one), seen.photo)}
+        assert math.isfinite(values["intercanthal_width"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -30,7 +31,7 @@ from anthropo.translation.judging import (
     measured,
     people_drawn,
 )
-from anthropo.translation.pictures import UNIT, cut, encoder_chips
+from anthropo.translation.pictures import UNIT, _unlike_ends, cut, encoder_chips, repeated
 
 FAST = Settings(jitter=2, fine=False)
 NONE: dict[str, dict[str, Interval]] = {"kid": {}}
@@ -209,6 +210,25 @@ def test_what_lies_beyond_the_photo_repeats_its_border(seen: anthropo.Observatio
     assert cut(white, seen.face.landmarks - (left, top), 64)[0].min() == 255
     middle = np.abs(picture[24:40, 24:40].astype(int) - whole[24:40, 24:40])
     assert middle.max() <= 1
+
+
+def test_a_domain_whose_photos_end_at_the_chin_is_pointed_out() -> None:
+    random = np.random.default_rng(0)
+    wide, tight = domains(train=8).train
+    pictures = random.integers(0, 255, (8, 32, 32, 3), dtype=np.uint8)
+    cut_off = pictures.copy()
+    cut_off[:, 28:] = cut_off[:, 27:28]
+    assert repeated(pictures).tolist() == [0] * 8
+    assert repeated(cut_off) == pytest.approx([4 / 32] * 8)
+    assert repeated(np.zeros((1, 32, 32, 3), np.uint8)) == pytest.approx([31 / 32])
+    wide, tight = replace(wide, pictures=pictures), replace(tight, pictures=cut_off)
+    assert _unlike_ends((wide, tight)) == (
+        "100 % of the photos of B end closely below the chin and repeat their border there, 0 % of A: a "
+        "translation learns that first. Give photos of both with as much around the face."
+    )
+    assert _unlike_ends((tight, wide)).startswith("100 % of the photos of A")
+    assert _unlike_ends((wide, wide)) is None
+    assert _unlike_ends((tight, tight)) is None
 
 
 def test_the_encoder_sees_what_it_would_see_of_the_photo(seen: anthropo.Observation) -> None:

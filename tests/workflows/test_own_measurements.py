@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from conftest import Invoke, described, refused, sentence_of
 import anthropo
 from anthropo.errors import InputError, ModelError
 from anthropo.learning import Features
-from anthropo.learning.bundle import Bundle, read_bundle, write_bundle
+from anthropo.learning.bundle import KIND, Bundle, read_bundle, write_bundle
 from anthropo.learning.manifest import Manifest
 from anthropo.measurement.registry import registry
 from anthropo.reference.curves import as_csv as curves_as_csv
@@ -247,7 +248,7 @@ def test_a_hostile_file_is_refused(
     manifest = {k: v for k, v in bundle.manifest.items() if k != "files"}
     manifest["own_measurements"] = [manifest["own_measurements"][0] | change]
     monkeypatch.setattr("anthropo.learning.bundle.Manifest.from_json", lambda document: Manifest())
-    monkeypatch.setattr("anthropo.learning.bundle._fault", lambda manifest: None)
+    monkeypatch.setattr("anthropo.learning.bundle.KIND", replace(KIND, fault=lambda manifest: None))
     write_bundle(path, Bundle(manifest, bundle.arrays))
     monkeypatch.undo()
     assert says in sentence_of(ModelError, anthropo.Trained.load, path)

@@ -147,7 +147,7 @@ def test_occlusion_finds_what_an_encoder_looks_at(
     seen = anthropo.observe(anthropo.example_photo(), QUICK)
     face, region = (None, "image") if alignment == "photo" else (seen.face, "face")
     # log-odds that are the sine of the embedding's direction
-    reads = Head(np.zeros(4), np.array([[1.0, 0.0, 0.0, 0.0]]), np.array([0.0, 1.0]))
+    reads = Head(np.zeros(4), np.array([[1.0, 0.0, 0.0, 0.0]]), np.array([0.0, 1.0]), sphere=True)
     monkeypatch.setattr(Head, "of", classmethod(lambda cls, *_: reads))
     model: Any = SimpleNamespace(regions_={region: None})
     heat = heatmaps(model, encoder, seen.photo, face, np.array([1.0]))

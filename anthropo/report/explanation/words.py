@@ -18,13 +18,14 @@ from anthropo.showing import signed as signed
 from anthropo.workflows.explain import Case
 
 _SHOWN = 10  # measurements in a chart; the rest are one line
+_SHOWN_VOIDED = 3  # of them that were voided or not; what voids one mostly voids others
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
     """A row of a label's chart."""
 
-    kind: str  # bias, region, metadata, measurement or residual
+    kind: str  # bias, region, metadata, voided, measurement or residual
     name: str  # for people
     log_odds: float
     measurement: str = ""  # id, of a single one
@@ -46,15 +47,22 @@ def bars(explained: Explained) -> list[Bar]:
     chart = [Bar("bias", "before anything is seen (bias)", explained.bias - explained.shift)]
     if explained.shift:
         chart.append(Bar("bias", "prevalence as stated, not as in training", explained.shift))
-    for kind in ("region", "metadata", "measurement"):
+    for kind in ("region", "metadata", "voided", "measurement"):
         # what is missing adds nothing, and is not shown
         terms = [c for c in explained.of(kind) if c.log_odds or kind == "region"]
-        most = _SHOWN if kind == "measurement" else len(terms)
-        chart += [Bar(kind, _name_of(c), c.log_odds, c.name, c.refits) for c in terms[:most]]
+        most = {"measurement": _SHOWN, "voided": _SHOWN_VOIDED}.get(kind, len(terms))
+        chart += [
+            Bar(kind, _name_of(c), c.log_odds, "" if kind == "voided" else c.name, c.refits)
+            for c in terms[:most]
+        ]
         if rest := terms[most:]:
             refits = tuple(map(sum, zip(*(c.refits for c in rest), strict=True)))
             total = sum(c.log_odds for c in rest)
-            chart.append(Bar(kind, f"{len(rest)} other measurements together", total, refits=refits))
+            one = len(rest) == 1
+            name = f"{len(rest)} other measurement{'' if one else 's together'}"
+            if kind == "voided":
+                name = f"whether {len(rest)} other measurement{' was' if one else 's were'} voided"
+            chart.append(Bar(kind, name, total, refits=refits))
     if explained.residual:
         chart.append(Bar("residual", "not attributed (residual)", explained.residual))
     return chart
@@ -62,8 +70,9 @@ def bars(explained: Explained) -> list[Bar]:
 
 def _name_of(c: Contribution) -> str:
     """A contribution's name for people."""
-    if c.kind == "measurement":
-        return registry()[c.name].name if c.name in registry() else c.name
+    if c.kind in ("measurement", "voided"):
+        name = registry()[c.name].name if c.name in registry() else c.name
+        return name if c.kind == "measurement" else f"whether {name} was voided"
     return f"{c.kind}: {c.name}"
 
 
@@ -121,10 +130,16 @@ def against_words(explained: Explained) -> str:
 
 
 def gate_words(case: Case) -> str:
-    """What the photo gate would tell, which is in no sum: said once, and not as anatomy."""
+    """What the photo gate tells, which is in no sum unless asked for: said once, and not as anatomy."""
     results = case.record.results if case.record else {}
     of = [results[name].measured for name in case.trained.manifest.measurements if name in results]
     missing = sum(math.isnan(one.value) for one in of)
+    if case.trained.manifest.missing == "evidence":
+        return (
+            f"{missing} of {len(of)} measurements are missing in this photo. The model was asked to learn "
+            "from that: whether one was voided has terms of its own, which are about how the photos were "
+            "taken, not anatomy."
+        )
     if not missing:
         return ""
     text = f"{missing} of {len(of)} measurements are missing in this photo and add nothing to the sums"
