@@ -181,7 +181,7 @@ def test_photos_that_are_dropped_are_measured_and_others_are_said(page: Any, ast
     assert "onerror" in page.inner_text("#list [aria-current]")
     assert page.title() == "anthropo workbench"
     page.evaluate(DROP, ["words.jpg", [*b"no photo"]])
-    page.wait_for_selector("#message:has-text('words.jpg')")
+    page.wait_for_selector("#message:has-text('words.jpg: ')")
     page.set_input_files("#files", [{"name": "x.csv", "mimeType": "text/csv", "buffer": b"photo"}])
     page.wait_for_selector("#message:has-text('x.csv: not a photo by its name.')")
     assert page.locator("#list li").count() == 2

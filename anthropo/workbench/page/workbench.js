@@ -105,10 +105,17 @@ function enlist(photo) {
   mark();
 }
 
+let adding = Promise.resolve(); // what was dropped while others are measured waits, so that no message is lost
+
+function add(files) {
+  const all = [...files]; // which a field that is emptied takes away
+  return (adding = adding.catch(() => {}).then(() => take(all)));
+}
+
 // The first of several is shown; the others come into the list, so that nobody is interrupted.
-async function add(files) {
+async function take(all) {
   say();
-  const failed = [], all = [...files];
+  const failed = [];
   let shown = false;
   for (const [i, file] of all.entries()) {
     const slow = setTimeout(() => say(`Measuring ${all.length > 1 ? `${i + 1} of ${all.length}: ` : ""}${file.name}…`), all.length > 1 ? 0 : 300);
