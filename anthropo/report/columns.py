@@ -64,8 +64,8 @@ def dictionary() -> tuple[Column, ...]:
 def is_written_here(path: str | os.PathLike[str]) -> bool:
     """Whether an existing CSV file is an output of anthropo, and not somebody's notes or cohort.
 
-    It is if what it was made with lies beside it, if it has the columns of one of the tables above, or if there is
-    nothing in it.
+    It is if what it was made with lies beside it, if it has the columns of one of the tables above, or if it
+    is empty.
 
     Examples
     --------
