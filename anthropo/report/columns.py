@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from pathlib import Path
 
 from anthropo.definitions import Definition, definitions
 from anthropo.face.gate import CHECKS
-from anthropo.files import packaged_table, write
+from anthropo.files import open_regular, packaged_table, write
 from anthropo.measurement.registry import registry
 
 _HEAD = """# Data dictionary: the columns of every table that anthropo writes
@@ -24,6 +26,10 @@ becomes `input_NAME`.
 In CSV, cells that begin with =, +, - or @ and are no number get an apostrophe, so that no spreadsheet takes
 them for a formula; `--raw` leaves them as they are.
 """
+
+
+_LONGEST = 1 << 20  # bytes of a header
+_FEW, _SHARE = 3, 0.75  # columns of a table, and share of them, by which it is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,33 @@ def _pattern(column: str, own: tuple[Definition, ...]) -> re.Pattern[str]:
 def dictionary() -> tuple[Column, ...]:
     """Every column that anthropo writes."""
     return tuple(Column(**row) for row in packaged_table("anthropo.report", "columns.csv"))
+
+
+def is_written_here(path: str | os.PathLike[str]) -> bool:
+    """Whether an existing CSV file is an output of anthropo, and not somebody's notes or cohort.
+
+    It is if what it was made with lies beside it, if it has the columns of one of the tables above, or if it
+    is empty.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from anthropo.report.columns import is_written_here
+    >>> _ = Path("notes.csv").write_text("photo,label\\nanna.jpg,case\\n")
+    >>> is_written_here("notes.csv")
+    False
+    """
+    if os.path.exists(f"{os.fspath(path)}.run.json"):
+        return True
+    with open_regular(path, most=None) as file:
+        start = file.readline(_LONGEST).decode("utf-8-sig", "replace")
+    header = set(next(csv.reader([start]), []))
+    of: dict[str, list[str]] = {}
+    for column in dictionary():
+        if "{" not in column.column:  # one that every such table has, or nearly
+            of.setdefault(column.table, []).append(column.column)
+    own = (sum(name in header for name in names) >= max(_FEW, _SHARE * len(names)) for names in of.values())
+    return not start.strip() or any(own)
 
 
 def markdown() -> str:

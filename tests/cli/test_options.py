@@ -19,6 +19,7 @@ from conftest import Invoke, refused
 from anthropo.cli import COMMANDS, cli, main
 from anthropo.cli.files import NameOfFile
 from anthropo.cli.recording import record_output
+from anthropo.report.columns import dictionary, is_written_here
 
 
 def _every(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
@@ -313,6 +314,45 @@ def test_what_is_read_is_not_written_over(
     Path("mine.csv").write_text(TABLE)
     refused(invoke, *line.split(), says="mine.csv: would overwrite what is read. Give another name.")
     assert Path("mine.csv").read_text() == TABLE
+
+
+@pytest.mark.parametrize("mine", ["my notes\n", "photo,label,patient,age,sex\na.jpg,case,p1,3,f\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "measure gone.png",
+        "traits gone.png",
+        "classify gone.png --model gone.anthropo",
+        "map gone.csv",
+        "bench gone.anthropo gone.csv",
+        "registry gone.csv",
+    ],
+)
+def test_a_table_that_somebody_else_wrote_is_not_written_over(
+    line: str, mine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invoke: Invoke
+) -> None:
+    """Only `measure` asked what it replaces: `traits -o notes.csv` wrote over somebody's notes."""
+    monkeypatch.chdir(tmp_path)
+    Path("notes.csv").write_text(mine)
+    refused(
+        invoke, *line.split(), "-o", "notes.csv",
+        says="notes.csv: exists and is not a table that anthropo wrote. Choose another name, or delete it.",
+    )  # fmt: skip
+    assert Path("notes.csv").read_text() == mine
+
+
+def test_a_table_of_an_earlier_run_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what lies beside it, or by its columns."""
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("my notes\n")
+    assert not is_written_here("t.csv")
+    Path("t.csv.run.json").touch()
+    assert is_written_here("t.csv")
+    names = [c.column for c in dictionary() if c.table == "traits"]
+    Path("u.csv").write_text(",".join(names) + "\n")
+    assert is_written_here("u.csv")
+    Path("v.csv").touch()
+    assert is_written_here("v.csv")
 
 
 @pytest.mark.parametrize(
