@@ -167,13 +167,15 @@ def test_matched_labels_and_sets() -> None:
 @pytest.mark.parametrize("share", [0.02, 0.6])
 def test_a_set_misses_each_label_as_rarely_at_any_prevalence(share: float) -> None:
     people_ = {"control": 150, "noonan": 150}
-    model = LabelModel.fit(simulated(people_, strength=1), replace(FAST, error_rate=0.2))
-    new = simulated({"control": 400, "noonan": 400}, strength=1, seed=1)
-    found = model.at({"control": 1 - share, "noonan": share}).answer(feature_frame(new))
-    # 0.8, less two standard errors: of 400 who are judged, and of the 150 whose rank it is
-    least = 0.8 - 2 * np.sqrt(0.8 * 0.2 * (1 / 400 + 1 / 150))
-    for c, label in enumerate(model.labels):
-        assert found.sets[new.labels == label, c].mean() > least, label
+    kept = []
+    for seed in range(6):
+        model = LabelModel.fit(simulated(people_, strength=1, seed=seed), replace(FAST, error_rate=0.2))
+        new = simulated({"control": 400, "noonan": 400}, strength=1, seed=seed + 100)
+        found = model.at({"control": 1 - share, "noonan": share}).answer(feature_frame(new))
+        kept.append([found.sets[new.labels == label, c].mean() for c, label in enumerate(model.labels)])
+    # 0.8, less two standard errors: of 400 who are judged, and of the 150 whose rank it is, six times
+    least = 0.8 - 2 * np.sqrt(0.8 * 0.2 * (1 / 400 + 1 / 150) / 6)
+    assert np.mean(kept, axis=0).min() > least
 
 
 def test_attributes_and_the_chain() -> None:
