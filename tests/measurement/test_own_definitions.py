@@ -6,6 +6,7 @@ import csv
 import math
 import threading
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -372,9 +373,9 @@ def test_rows_of_pandas_are_rows() -> None:
     frame = pd.DataFrame([ROW | {"note": None}, ROW | {"id": "second_index", "reliability": 0.5}])
     with registry.added(frame) as entries, registry.added(ROW) as (same,):
         assert [one.id for one in entries] == [ROW["id"], "second_index"]
-        assert same == entries[0]
+        assert asdict(same) == asdict(entries[0])
     with registry.added(pd.Series(ROW)) as (same,):
-        assert same == entries[0]
+        assert asdict(same) == asdict(entries[0])
     for nothing in (None, 3, b"mine.csv"):
         with pytest.raises(TypeError, match="are given as a path, a mapping, a pandas"):
             registry.add(nothing)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +212,8 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     torch.manual_seed(7)  # a checkpoint needs no state of chance, whatever was drawn meanwhile
     rest: list[Step] = []
     again = run(table, recipe, tmp_path / "b", report=rest.append)
-    assert (again.network.manifest, again.network.about) == (whole.network.manifest, whole.network.about)
+    assert asdict(again.network.manifest) == asdict(whole.network.manifest)
+    assert asdict(again.network.about) == asdict(whole.network.about)
     np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
     done = [p for p in rest if p.step == p.steps]
     assert len(done) < len(whole.network.about.history["image"])  # what was done was not done again
@@ -253,7 +254,8 @@ def test_an_interrupted_identity_stage_goes_on(tmp_path: Path, report: Callable[
         assert not any("random" in name or "rng" in name for name in file.files)
     torch.manual_seed(7)
     again = run(table, recipe, tmp_path / "b")
-    assert (again.network.manifest, again.network.about) == (whole.network.manifest, whole.network.about)
+    assert asdict(again.network.manifest) == asdict(whole.network.manifest)
+    assert asdict(again.network.about) == asdict(whole.network.about)
     np.testing.assert_array_equal(flat(again.network.modules[0]), flat(whole.network.modules[0]))
 
 
