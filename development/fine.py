@@ -87,7 +87,7 @@ def folds(people: list[str]) -> dict[str, int]:
 def sets(people: list[str]) -> dict[str, NDArray[np.intp]]:
     """The faces that each set of networks is trained on."""
     fold = folds(people)
-    keep = {"fine": np.arange(len(people))}
+    keep: dict[str, NDArray[np.intp]] = {"fine": np.arange(len(people))}
     keep |= {f"fold{k}": np.flatnonzero([fold.get(person) != k for person in people]) for k in range(FOLDS)}
     keep |= {
         f"without-{studio}": np.flatnonzero([not person.startswith(f"{studio}/") for person in people])
