@@ -9,6 +9,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_SOME, draw_to, figures_folder, in_one_sentence, place_to_write, progress
+from anthropo.cli.decorators import passed_as
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
@@ -46,7 +47,7 @@ from anthropo.workflows.change_cohort import CohortChange, change_cohort
 @options.distance_option
 @options.registry_option
 @options.one_face_options
-@options.passed_as("request", ChangeRequest)
+@passed_as("request", ChangeRequest)
 def command(
     photos: tuple[str, ...],
     output: str | None,

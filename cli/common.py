@@ -111,12 +111,11 @@ def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str
         if path.exists() and os.path.exists(given) and os.path.samefile(path, given):
             raise InputError(f"{name}: would overwrite what is read. Give another name.")
     if path.suffix.lower() == ".csv" and path.exists():
+        from anthropo.batch.reading import foreign
         from anthropo.report.columns import is_written_here
 
         if not is_written_here(path):
-            raise InputError(
-                f"{name}: exists and is not a table that anthropo wrote. Choose another name, or delete it."
-            )
+            raise foreign(path, "photos")
     return path
 
 

@@ -6,6 +6,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import command_line, in_one_sentence, place_to_write, progress
+from anthropo.cli.decorators import passed_as
 from anthropo.cli.finetune import (
     RECIPES,
     recipe_options,
@@ -45,7 +46,7 @@ from anthropo.workflows.finetuning import FinetuneRequest
 @warm_start_option("NAME", "imagenet (timm's cache) or none.  [default: the recipe's]")
 @training_options
 @options.permissive_option
-@options.passed_as("request", FinetuneRequest)
+@passed_as("request", FinetuneRequest)
 @click.pass_context
 def command(
     ctx: click.Context, /, cohort: str, networks: tuple[str, ...], output: str, request: FinetuneRequest

@@ -19,6 +19,7 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
+from anthropo.cli.decorators import passed_as
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.files import refuse_file_name, write
@@ -56,7 +57,7 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 @options.seed_option("the permutations")
 @options.cache_option
 @options.one_face_options
-@options.passed_as("request", CompositeRequest)
+@passed_as("request", CompositeRequest)
 def command(
     cohort: str, output: str, figures: str | None, overwrite: bool, request: CompositeRequest
 ) -> None:

@@ -11,6 +11,7 @@ import click
 
 from anthropo.cli import options
 from anthropo.cli.common import EXIT_NONE, draw_to, figures_folder, in_one_sentence, place_to_write, progress
+from anthropo.cli.decorators import passed_as
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
 @options.reading_options
 @options.registry_option
 @options.permissive_option
-@options.passed_as("request", ExplainRequest)
-@options.passed_as("disclosure", "anthropo.report.explanation.document:Disclosure")
+@passed_as("request", ExplainRequest)
+@passed_as("disclosure", "anthropo.report.explanation.document:Disclosure")
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -20,6 +20,7 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
+from anthropo.cli.decorators import Decorator, all_of, passed_as
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
@@ -35,7 +36,7 @@ RECIPES = ("deepgestalt", "skin-five", "risk-grading", "differential", "attribut
 FURTHER = ("contrastive", "dann", "deep-coral")
 
 #: Options of commands that train networks, beside --recipe and --warm-start.
-recipe_options = options.all_of(
+recipe_options = all_of(
     click.option(
         "--parameters", metavar="FILE", help="TOML or YAML with options that differ from the recipe's."
     ),
@@ -43,7 +44,7 @@ recipe_options = options.all_of(
         "--set", "changes", metavar="OPTION=VALUE", multiple=True, help="One option; may be repeated."
     ),
 )
-training_options = options.all_of(
+training_options = all_of(
     click.option(
         "--resume/--restart", default=True, help="Continue where an interrupted run stopped, or start again."
     ),
@@ -55,7 +56,7 @@ training_options = options.all_of(
 )
 
 
-def warm_start_option(metavar: str, choices: str) -> options.Decorator:
+def warm_start_option(metavar: str, choices: str) -> Decorator:
     """--warm-start, with the weights that there are to choose from."""
     return click.option("--warm-start", metavar=metavar, help=f"Weights to begin with: {choices}")
 
@@ -100,7 +101,7 @@ def warm_start_option(metavar: str, choices: str) -> options.Decorator:
 )
 @training_options
 @options.permissive_option
-@options.passed_as("request", FinetuneRequest)
+@passed_as("request", FinetuneRequest)
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -15,6 +15,7 @@ from anthropo.cli.common import (
     place_to_write,
     progress,
 )
+from anthropo.cli.decorators import passed_as
 from anthropo.cli.sections import SectionedGroup
 from anthropo.plain import say
 from anthropo.report.figure_files import figures_of
@@ -77,8 +78,8 @@ def command() -> None:
 @options.jobs_option
 @options.cluster_options
 @options.permissive_option
-@options.passed_as("options", "anthropo.landmarks.forest:ForestOptions")
-@options.passed_as("request", LandmarkTrainRequest)
+@passed_as("options", "anthropo.landmarks.forest:ForestOptions")
+@passed_as("request", LandmarkTrainRequest)
 def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
     """Train a landmark model on the faces of ANNOTATED (`anthropo landmarks --help` lists the forms).
 

@@ -19,6 +19,7 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
+from anthropo.cli.decorators import passed_as
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.files import write
@@ -59,7 +60,7 @@ from anthropo.workflows.map import MapRequest, map_faces
 @options.reading_options
 @options.registry_option
 @options.permissive_option
-@options.passed_as("request", MapRequest)
+@passed_as("request", MapRequest)
 def command(cohort: str, output: str, figures: str | None, request: MapRequest) -> None:
     """Draw the faces of COHORT on a plane, with similar faces near each other.
 

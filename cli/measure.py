@@ -31,6 +31,7 @@ from anthropo.cli.common import (
     show_gate,
     terminate_like_ctrl_c,
 )
+from anthropo.cli.decorators import passed_as
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
@@ -87,7 +88,7 @@ _MANY_ON_A_PAGE = 1000  # photos; of each the page has a picture
 @options.flag("--texture", "Local binary patterns around the landmarks as well (columns lbp_*).")
 @options.registry_option
 @options.permissive_option
-@options.passed_as("settings", Settings)
+@passed_as("settings", Settings)
 def command(
     photos: tuple[str, ...],
     settings: Settings,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-import pkgutil
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from anthropo.adaptation import METHODS
 from anthropo.cli.common import EXIT_USAGE, FiniteRange, fail
+from anthropo.cli.decorators import Decorator, all_of, passed_as, without
 from anthropo.cli.recording import record_output
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import AnthropoError, InputError
@@ -29,55 +26,6 @@ if TYPE_CHECKING:
     from anthropo.learning.model import Task
     from anthropo.parallel import Runner
     from anthropo.workflows.cohort import TrainRequest
-
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-def all_of(*decorators: Decorator) -> Decorator:
-    """Several options as one decorator, in the order of the help."""
-
-    def apply(function: Callable[..., Any]) -> Callable[..., Any]:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return apply
-
-
-def passed_as(name: str, maker: Callable[..., Any] | str) -> Decorator:
-    """Give a command the options that are parameters of `maker` as one argument, which `maker` returns.
-
-    A maker whose module is slow to import is named, ``module:name``.
-    """
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def command(*args: Any, **options: Any) -> Any:
-            make = pkgutil.resolve_name(maker) if isinstance(maker, str) else maker
-            values = {key: options.pop(key) for key in set(inspect.signature(make).parameters) & set(options)}
-            try:
-                argument = make(**values)
-            except AnthropoError as error:
-                fail(str(error), EXIT_USAGE)
-            return function(*args, **{name: argument}, **options)
-
-        return command
-
-    return decorate
-
-
-def without(name: str) -> Decorator:
-    """Keep an option, whose callback does all there is to do, from the command's function."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def command(*args: Any, **options: Any) -> Any:
-            options.pop(name)
-            return function(*args, **options)
-
-        return command
-
-    return decorate
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from anthropo.cli.common import (
     progress,
     terminate_like_ctrl_c,
 )
+from anthropo.cli.decorators import passed_as
 from anthropo.cli.sections import SectionedGroup
 from anthropo.errors import AnthropoError, InputError
 from anthropo.plain import say, together
@@ -185,7 +186,7 @@ def _age(row: ReferenceRow) -> str:
 @options.cluster_options
 @options.registry_option
 @options.permissive_option
-@options.passed_as("request", workflow.BuildRequest)
+@passed_as("request", workflow.BuildRequest)
 def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
     """Make a reference table from healthy controls, measured by anthropo itself.
 

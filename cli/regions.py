@@ -13,6 +13,7 @@ from anthropo.cli.common import (
     progress,
     show_findings,
 )
+from anthropo.cli.decorators import passed_as
 from anthropo.cli.sections import Sectioned
 from anthropo.files import write
 from anthropo.plain import say
@@ -47,7 +48,7 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 @options.reading_options
 @options.registry_option
 @options.permissive_option
-@options.passed_as("request", RegionsRequest)
+@passed_as("request", RegionsRequest)
 def command(
     cohort: str, label: str, output: str | None, figures: str | None, request: RegionsRequest
 ) -> None:

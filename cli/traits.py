@@ -20,6 +20,7 @@ from anthropo.cli.common import (
     place_to_write,
     progress,
 )
+from anthropo.cli.decorators import passed_as
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import InputError
 from anthropo.plain import say
@@ -91,7 +92,7 @@ if TYPE_CHECKING:
 @options.jitter_option
 @options.registry_option
 @options.permissive_option
-@options.passed_as("request", TraitsRequest)
+@passed_as("request", TraitsRequest)
 def command(
     photos: tuple[str, ...],
     output: str | None,

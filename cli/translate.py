@@ -20,6 +20,7 @@ from anthropo.cli.common import (
     progress,
     show_first,
 )
+from anthropo.cli.decorators import passed_as
 from anthropo.cli.finetune import recipe_options, reported
 from anthropo.cli.sections import SectionedGroup
 from anthropo.errors import InputError
@@ -64,7 +65,7 @@ def command() -> None:
 @options.device_option
 @options.network_reading_options
 @options.permissive_option
-@options.passed_as("request", TranslationRequest)
+@passed_as("request", TranslationRequest)
 @click.pass_context
 def train(
     ctx: click.Context,

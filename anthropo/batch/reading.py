@@ -183,16 +183,17 @@ def earlier_rows(path: Path, what: str, keys: Sequence[str]) -> Iterator[Row]:
         except ForeignError:
             raise
         except (KeyError, TypeError, ValueError, OSError, RecursionError, InputError):
-            raise _foreign(path, what) from None
+            raise foreign(path, what) from None
         empty = False
         yield row
     if suffix == ".csv" and empty:  # a header alone, perhaps of a table that is not anthropo's
         _, header = next(iterate_rows(path), (1, list(keys)))
         if not set(keys) <= set(header):
-            raise _foreign(path, what)
+            raise foreign(path, what)
 
 
-def _foreign(path: Path, what: str) -> InputError:
+def foreign(path: Path, what: str) -> InputError:
+    """That an existing table, of photos or of people, is somebody else's."""
     table = "table" if what == "photos" else "table of people"
     return InputError(
         f"{path}: exists and is not a {table} that anthropo wrote. Choose another name, or delete it."

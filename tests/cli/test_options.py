@@ -351,6 +351,8 @@ def test_a_table_of_an_earlier_run_is_replaced(tmp_path: Path, monkeypatch: pyte
     names = [c.column for c in dictionary() if c.table == "traits"]
     Path("u.csv").write_text(",".join(names) + "\n")
     assert is_written_here("u.csv")
+    Path("w.csv").write_bytes(b"\0" * 10)
+    assert not is_written_here("w.csv")
     Path("v.csv").touch()
     assert is_written_here("v.csv")
 
