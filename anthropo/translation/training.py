@@ -284,8 +284,8 @@ class _Training:
         number = 0
         waiting: list[dict[str, Tensor]] = []
         for taken, ((a, shown_a), (b, shown_b)) in enumerate(zip(*batches, strict=True), 1):
-            shown = (shown_a, shown_b) if parameters.mask_borders else None
-            waiting.append(step.take(a, b, draw, shown))
+            masks = (shown_a, shown_b) if parameters.mask_borders else None
+            waiting.append(step.take(a, b, draw, masks))
             if len(waiting) < self.unread and taken < steps:
                 continue
             values = torch.stack([torch.stack([*losses.values()]) for losses in waiting]).tolist()
@@ -469,8 +469,8 @@ class Adversaries:
             discriminator.requires_grad_(True)
         with self.precision(a):
             # buffers hold pictures as they were masked, since their masks are gone later
-            pictures = (_masked(x, shown) for x in (a, b, in_a, in_b))
-            wrong = self.discriminator_loss(*pictures, draw)
+            a, b, in_a, in_b = (_masked(x, shown) for x in (a, b, in_a, in_b))
+            wrong = self.discriminator_loss(a, b, in_a, in_b, draw)
         self.optimisers["discriminators"].zero_grad(set_to_none=True)
         wrong.backward()  # type: ignore[no-untyped-call]
         self.optimisers["discriminators"].step()
