@@ -247,8 +247,11 @@ class Output:
         """A row with the columns of an item in place of those that it has."""
         if self.suffix == ".json":
             return {**row, "columns": columns}
-        results = {k: row[k] for k in _results(tuple(row))}
-        return {**{k: row[k] for k in FIRST}, **passed_through(columns), **results}
+        names = tuple(row)
+        results = _results(names)
+        # in a row that a worker has made ready, nothing but results: it need not be picked apart
+        others = row if len(results) == len(names) else {k: row[k] for k in results}
+        return {**{k: row[k] for k in FIRST}, **passed_through(columns), **others}
 
     def _with_added(self, row: Row, item: Item, earlier: Sequence[Row]) -> Row:
         """A row with the columns that its user has added to the file since it was written."""
