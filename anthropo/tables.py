@@ -15,6 +15,7 @@ from typing import Any
 
 from anthropo.errors import InputError, not_installed
 from anthropo.files import MOST_TEXT, read_regular, text_of
+from anthropo.plain import cell_as_it_was
 
 #: Kinds of tables that are read.
 SUFFIXES_READ = (".csv", ".tsv", ".xlsx")
@@ -201,7 +202,8 @@ def _words(cell: object) -> str:
 class Finder:
     """Finds the files that a table names, as whoever wrote the table meant them.
 
-    A name that exists is taken as it stands. Otherwise Windows' backslashes, spaces around the name, the
+    A name that exists is taken as it stands, and first without the apostrophe that keeps spreadsheets from
+    calculating it (`anthropo.plain`). Otherwise Windows' backslashes, spaces around the name, the
     other spelling of accented letters and other capitals are accepted where one single file answers.
     """
 
@@ -217,7 +219,9 @@ class Finder:
             if os.path.exists(path):
                 return path
         plain = self._folder / name.strip()
-        for written in dict.fromkeys((name, name.strip(), name.strip().replace("\\", "/"))):
+        for written in dict.fromkeys(
+            (cell_as_it_was(name), name, name.strip(), name.strip().replace("\\", "/"))
+        ):
             path = self._folder / written
             if os.path.exists(path):
                 return str(path)

@@ -121,6 +121,12 @@ def command() -> None:
     help="Share of the people who are kept apart to judge by; in the end everybody is trained on.",
 )
 @unit_option
+@click.option(
+    "--start",
+    metavar="MODEL",
+    help="Begin from a model of the 68 points: landmarks-68, which comes with anthropo, or a file. It places "
+    "first; what is learnt is how the annotated points lie beside its own. Its licence is taken over.",
+)
 @forest_options
 @options.seed_option("jitter and trees")
 @options.limits_options
@@ -145,12 +151,18 @@ def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
     they get, and by how much annotators' points lie to one side of them. With 800 faces the trees take 6
     minutes of computing, these networks 28; --fine-epochs 0 leaves them out.
 
+    With --start no trees are grown. From 20 photos on, the offsets of your annotators' points from the other
+    model's are learnt; from 100 people on, the networks as well. Points that are not the 68 are placed beside
+    them. What the other model was trained on, people of your photos maybe among it, nobody can take out
+    again, so judge on others.
+
     \b
     Exit code: 0 the model is written; 2 wrong use, or an error in the annotations; 130 interrupted.
 
     \b
     Examples:
       anthropo landmarks train faces/ -o mine.anthropo --licence "research only"
+      anthropo landmarks train faces/ -o mine.anthropo --start landmarks-68
       anthropo landmarks train imglab.xml -o ears.anthropo --unit 00,05
     """
     with in_one_sentence("nothing was written."):

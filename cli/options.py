@@ -229,7 +229,8 @@ top_option: Decorator = click.option(
 face_option: Decorator = click.option(
     "--face", type=click.Choice(["one", "largest", "all"]), default="one",
     help="With several faces: refuse, take the largest, or take all. Faces less than 0.6 times as wide as "
-    "the largest are background and count only for 'all'.")
+    "the largest are background and count only for 'all'. A column `face_at` (x, y: pixels of a place in the "
+    "face) chooses another one.")
 jobs_option: Decorator = click.option(
     "-j", "--jobs", type=click.IntRange(1, 1024), default=available_cores, show_default="all cores",
     help="Photos that are worked on at once: by threads, from 100 photos on by processes. Photos that "

@@ -245,13 +245,25 @@ def landmark_model(path: str | None = None) -> LandmarkModel:
         if bundle.fine:
             from anthropo.face.fine import own_fine_model  # which needs this module
 
-            own_fine_model(path, bundle.fine)  # a file is refused as a whole
+            own_fine_model(path, bundle.fine, bundle)  # a file is refused as a whole
+        if bundle.start is not None and bundle.start.packaged:
+            return _begun(path, expected, bundle, bundle.start.sha256)
         return LandmarkModel(expected, partial(_engine.ShapePredictor, bundle.forest), bundle)
     name = f"shape-predictor-{expected[:32]}-v3.bin"
     model = LandmarkModel(expected, partial(_read_predictor, path, expected, name))
     if path is not None or not (cache_folder() / name).is_file():
         _ = model.predictor  # a file that cannot be used is refused at once
     return model
+
+
+def _begun(path: str, sha256: str, bundle: LandmarkBundle, start: str) -> LandmarkModel:
+    """A model that begins from the packaged predictor."""
+    if start != known_weights("landmarks-68").sha256:
+        raise WeightsError(
+            f"{path}: begins from another 68-point model than this anthropo comes with (SHA-256 "
+            f"{start[:12]}…). Train it again."
+        )
+    return LandmarkModel(sha256, lambda: landmark_model().predictor, bundle)
 
 
 def identified(path: str, what: str = "landmark model", most: int = _MOST_BYTES, give: str = _GIVE) -> str:

@@ -183,7 +183,7 @@ def read_target(
     source = os.fspath(request.target)
     cases = tuple(
         Case(item.path, "", item.columns.get("patient") or os.path.realpath(item.path), {},
-             item.columns.get("distance", ""))
+             item.columns.get("distance", ""), face_at=item.columns.get("face_at", ""))
         for item in collect([source])
     )  # fmt: skip
     target = read_features(
