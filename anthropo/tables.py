@@ -8,7 +8,7 @@ import io
 import os
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -215,9 +215,9 @@ class Finder:
     def find(self, name: str) -> str:
         """The path of a file; where there is none, the name in the table's folder."""
         if os.name == "posix" and _is_plain(name):  # nearly all are, and Path takes half of a table's time
-            path = name if name[0] == "/" else self._start + name
-            if os.path.exists(path):
-                return path
+            joined = name if name[0] == "/" else self._start + name
+            if os.path.exists(joined):
+                return joined
         plain = self._folder / name.strip()
         for written in dict.fromkeys(
             (cell_as_it_was(name), name, name.strip(), name.strip().replace("\\", "/"))
@@ -260,7 +260,9 @@ class Finder:
 
 def _is_plain(name: str) -> bool:
     """Whether a path is written as `Path` would write it."""
-    return bool(name) and name[0] not in ". " and name[-1] not in "/ " and "//" not in name and "/." not in name
+    return (
+        bool(name) and name[0] not in ". " and name[-1] not in "/ " and "//" not in name and "/." not in name
+    )
 
 
 def composed(text: str) -> str:

@@ -264,14 +264,32 @@ def test_names_of_files_are_written_as_a_path_writes_them(tmp_path: Path) -> Non
         (tmp_path / folder / "p.jpg").touch()
         (tmp_path / folder / "a..b.jpg").touch()
     names = [
-        *("p.jpg", "./p.jpg", "sub/p.jpg", "sub//p.jpg", "sub/./p.jpg", "sub/../p.jpg", ".hidden/p.jpg", "sub/"),
-        *("a..b.jpg", "sub/a..b.jpg", str(tmp_path / "p.jpg"), f"/{tmp_path}/p.jpg", f"{tmp_path}//sub/p.jpg", "."),
+        *(
+            "p.jpg",
+            "./p.jpg",
+            "sub/p.jpg",
+            "sub//p.jpg",
+            "sub/./p.jpg",
+            "sub/../p.jpg",
+            ".hidden/p.jpg",
+            "sub/",
+        ),
+        *(
+            "a..b.jpg",
+            "sub/a..b.jpg",
+            str(tmp_path / "p.jpg"),
+            f"/{tmp_path}/p.jpg",
+            f"{tmp_path}//sub/p.jpg",
+            ".",
+        ),
     ]
     finder = Finder(tmp_path)
     assert [finder.find(name) for name in names] == [str(tmp_path / name) for name in names]
 
 
-def test_a_folder_is_read_once_for_all_names_that_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_read_once_for_all_names_that_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for i in range(50):
         (tmp_path / f"{i}.jpg").touch()
     spelled = []
@@ -279,5 +297,9 @@ def test_a_folder_is_read_once_for_all_names_that_it_lacks(tmp_path: Path, monke
     finder = Finder(tmp_path)
     assert finder.find("7.JPG") == str(tmp_path / "7.jpg")
     first = len(spelled)
-    assert [finder.find(f"lost{i}.jpg") for i in range(50)] == [str(tmp_path / f"lost{i}.jpg") for i in range(50)]
-    assert len(spelled) - first <= 6 * 50  # of the names that are asked for, not of all files for each of these
+    assert [finder.find(f"lost{i}.jpg") for i in range(50)] == [
+        str(tmp_path / f"lost{i}.jpg") for i in range(50)
+    ]
+    assert (
+        len(spelled) - first <= 6 * 50
+    )  # of the names that are asked for, not of all files for each of these

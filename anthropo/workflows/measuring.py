@@ -219,7 +219,9 @@ def measure_items(
         persons = patients(items)
     finished = table.finished_of(items, jobs) if table else [False] * len(items)
     todo = [
-        i for i, known in zip(items, finished, strict=True) if not known or any(one.missing(i) for one in beside)
+        i
+        for i, known in zip(items, finished, strict=True)
+        if not known or any(one.missing(i) for one in beside)
     ]
     total = len({item.path for item in todo})
 

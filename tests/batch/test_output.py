@@ -322,7 +322,9 @@ def test_full_disk_is_one_sentence_and_keeps_what_was_there(tmp_path: Path, copi
     assert (finished[0], finished[-1]) == (True, False)
 
 
-def test_known_photos_are_summed_up_by_threads(tmp_path: Path, copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_photos_are_summed_up_by_threads(
+    tmp_path: Path, copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same photos are known by one thread and by several, and those that changed are not."""
     names = [f"{i:03}.png" for i in range(100)]
     copies(tmp_path / "photos", names[0])
@@ -338,7 +340,9 @@ def test_known_photos_are_summed_up_by_threads(tmp_path: Path, copies: Copies, m
     (tmp_path / "photos" / names[8]).unlink()
     by: set[str] = set()
     digest = output.file_sha256
-    monkeypatch.setattr(output, "file_sha256", lambda path: by.add(threading.current_thread().name) or digest(path))
+    monkeypatch.setattr(
+        output, "file_sha256", lambda path: by.add(threading.current_thread().name) or digest(path)
+    )
     known = [i not in (7, 8) and i < 90 for i in range(100)]
     for jobs, threads in ((1, {"MainThread"}), (3, set())):
         by.clear()
