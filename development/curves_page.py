@@ -232,13 +232,13 @@ INDICES = (
         "find, and is not corrected. Half of the offset follows from 5 mm, which are more of a child's "
         "nose; the rest is in the width (nose_face_width_index) and not explained.",
     ),
-    Index("nose_face_height_index", ("nose_face_height_index",), "The same 5 mm explain it at all ages."),
-    Index("lower_face_height_index", ("lower_face_height_index",), "The same 5 mm explain it at all ages."),
+    Index("nose_face_height_index", ("nose_face_height_index",), "The same 5 mm explain two thirds of it."),
+    Index("lower_face_height_index", ("lower_face_height_index",), "The same 5 mm explain two thirds of it."),
     Index(
         "facial_index",
         ("facial_index",),
         "The same 5 mm explain a good half of it in adults; soldiers' index, from the sellion, which is "
-        "about as low, is nearly that of the curves. In children of four more than half is not explained. A"
+        "about as low, is that of the curves. In children of four more than half is not explained. A"
         " near camera works the other way, +2.4 at 1 m.",
     ),
     Index(
@@ -252,14 +252,13 @@ INDICES = (
     Index(
         "biocular_face_width_index",
         ("biocular_face_width_index",),
-        "None, although a camera at 1 m adds 1.3, since the cheeks' outline is farther away than the eyes.",
+        "Little, although a camera at 1 m adds 1.3, since the cheeks' outline is farther away than the eyes.",
     ),
     Index("intercanthal_face_width_index", ("intercanthal_face_width_index",), "That of canthal_index."),
     Index(
         "nose_face_width_index",
         ("nose_face_width_index",),
-        "The nose is nearer to the camera than the cheeks' outline: that adds 0.6 at 1 m, half of it. The "
-        "other half is not explained.",
+        "The nose is nearer to the camera than the cheeks' outline: that adds 0.6 at 1 m, most of it.",
     ),
     Index(
         "mouth_face_width_index",
@@ -462,7 +461,7 @@ one year old.
 photographed and measured as your patients are. What 200 people or more have gets a curve of its own, fitted
 as above (grade A). What fewer have, down to 5, is adapted from web-all-ages (grade B): its curves are
 shifted and scaled, in SD of people, as far as your controls show it. Beforehand a studio's shift is believed
-to be 0 ± 0.69 SD and the logarithm of its scale 0 ± 0.28, which is how far two studios are from
+to be 0 ± 0.69 SD and the logarithm of its scale 0 ± 0.28, a little more than two studios are from
 web-all-ages; twelve controls move a curve by about six sevenths of what they differ. One control in twenty
 may be wrong without spoiling it. Adapted curves end a quarter of the logarithm of age beyond your youngest
 and oldest control (20 to 40 years become 15 to 52): that a studio's shift is the same at other ages has not
