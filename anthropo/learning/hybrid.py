@@ -148,11 +148,13 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         counts = counts[rows] / counts[kept].mean()
         table, y_ = table.iloc[rows].reset_index(drop=True), labels[rows].astype(np.int64)
         names = [str(p) for p in patients[rows]]
-        folds = remembered(split, [str(c) for c in y_], names, self.folds, seed).index
+        words = [str(c) for c in y_]
+        times = _DEALINGS if len(rows) <= _FEW else 1
+        dealt = [remembered(split, words, names, self.folds, seed + at).index for at in range(times)]
         # what the cohort can show is limited by people, not by photos
         known = {(c, p) for c, p in zip(y_.tolist(), patients[rows].tolist(), strict=True)}
         people = np.bincount([c for c, _ in known], minlength=len(self.classes_)).astype(np.float64)
-        fitted = _Fitted(y_, folds, counts, natural * counts, people)
+        fitted = _Fitted(y_, np.stack(dealt), counts, natural * counts, people)
         probabilities = softmax(self._fit_halves(table, fitted, seed))
         self.shares_ = np.bincount(y_, fitted.natural) / fitted.natural.sum()
         self.stated_ = None
@@ -205,11 +207,13 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
                 # a sum of weighted numbers cannot tell what is expected from what is known
                 more = () if kind in _SUMS else (drawn,)
                 one, out = remembered(
-                    _FITS[kind], filled, of.y, weights / weights.mean(), of.folds, k, seed, favour, *more
+                    _FITS[kind], filled, of.y, weights / weights.mean(), of.folds[0], k, seed, favour, *more
                 )
                 if not margins or _clearly_better(out, margins[0], of):
                     self.measured_, margins = one, [out]
-        parts = scores + margins
+        # measurements are judged on one dealing: each other one would cost as much as their training, and tells
+        # little more of them
+        parts = scores + [np.broadcast_to(one, (len(of.folds), *one.shape)) for one in margins]
         if not parts:
             raise ValueError(
                 "X holds nothing to learn from: 0 feature(s) with a value. Give columns of numbers."
@@ -218,7 +222,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         self.deep_ = Stack(joined.slopes[: len(scores)], np.zeros(k))
         ones = np.ones(min(1, len(scores)))
         self.stack_ = Stack(np.concatenate([ones, joined.slopes[len(scores) :]]), joined.bias)
-        return joined.margins(parts)
+        return joined.margins([part[0] for part in parts])
 
     def _kinds(self, of: _Fitted) -> tuple[str, ...]:
         """Classifiers to try, the simplest first."""
@@ -277,7 +281,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         return rows, np.asarray((counts / counts.max())[labels[rows]])
 
     def _fit_regions(self, table: Any, of: _Fitted, seed: int) -> list[Floats]:
-        """Fit the regions; the scaled out-of-fold scores (n, k) of each."""
+        """Fit the regions; the scaled out-of-fold scores (times, n, k) of each."""
         k = len(self.classes_)
         self.regions_ = {}
         targets = np.eye(k)[of.y]
@@ -292,7 +296,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         self.score_spread_ = np.zeros((0, k))
         if scores:
             counts = np.array([_LEADS if plain_region(r) == _WHOLE else 1.0 for r in self.regions_])
-            together = np.tensordot(counts, scores, 1).std(0) / counts.sum()
+            together = np.tensordot(counts, scores, 1).std((0, 1)) / counts.sum()
             # a rare label's scores are small, since its share of the targets' variance is; those of a label
             # that is hard to tell are small as well, and are to stay so
             target = np.sqrt(shares * (1 - shares))
@@ -302,6 +306,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
 
 
 _WHOLE, _LEADS = "face", 4.0  # so much does the whole face count, until people prove otherwise; others 1
+_DEALINGS, _FEW = 5, 1000  # ways to deal the folds, of so many photos or fewer: they agree on many
 _BESIDE = 8.0  # people's worth of doubt that measurements add to regions
 _LESSER = 0.1  # of its weight alone, that a half has at least: explanations still show it
 _DERIVED = 0.2
@@ -318,25 +323,30 @@ class _Fitted:
     """The photos that a classifier is fitted to."""
 
     y: Ints  # (n,), index of the label
-    folds: Ints  # (n,)
+    folds: Ints  # (times, n), dealt as often
     counts: Floats  # (n,), how much each counts in training
     natural: Floats  # (n,), the same at the cohort's shares of labels
     people: Floats  # (k,), patients with each label
 
 
-def _joined(parts: list[Floats], regions: int, of: _Fitted) -> Stack:
-    """Weights of regions, and of the part behind them; each half has a tenth of its weight alone, or more."""
+def _joined(scores: list[Floats], regions: int, of: _Fitted) -> Stack:
+    """Weights of regions, and of the part behind them; each half has a tenth of its weight alone, or more.
+
+    Scores (times, n, k) of each part are of all dealings: of few people another one gives other weights.
+    """
+    parts = [part.reshape(-1, part.shape[-1]) for part in scores]
+    y, natural = np.tile(of.y, len(of.folds)), np.tile(of.natural, len(of.folds))
     halves = [half for half in (parts[:regions], parts[regions:]) if half]
     least: Floats | float = 0.0
     if len(halves) > 1:
         alone = [
-            fit_stack(half, of.y, of.natural, of.people, alike).slopes
+            fit_stack(half, y, natural, of.people, alike).slopes
             for half, alike in zip(halves, (regions, 0), strict=True)
         ]
         least = _LESSER * np.concatenate(alone)
     if len(halves) < 2:
-        return fit_stack(parts, of.y, of.natural, of.people, regions)
-    return fit_stack(parts, of.y, of.natural, of.people, regions, least, _BESIDE)
+        return fit_stack(parts, y, natural, of.people, regions)
+    return fit_stack(parts, y, natural, of.people, regions, least, _BESIDE)
 
 
 def _clearly_better(margins: Floats, than: Floats, of: _Fitted) -> bool:
