@@ -11,9 +11,9 @@ the same people, with the same folds, and tested on others. Copies of one photog
 - wrong beyond 6: answers with |log-odds| above 6 that are wrong, beside the number that they state;
 - AUROC, mean over the draws (of several labels: mean over the labels, one against the rest).
 
-Log loss and slope have 95 % intervals from what they would be without each draw (the jackknife, with Student's
-t). They hold the chance of who is trained on. Draws share people, and all labels come from one set, so that
-they do not hold the chance of which set it is.
+Log loss and slope have 95 % intervals from what they would be without each draw (the jackknife, with
+Student's t). They hold the chance of who is trained on. Draws share people, and all labels come from one
+set, so that they do not hold the chance of which set it is.
 
 Models: the hybrid with each of its classifiers, and on measurements and embeddings together L2 logistic
 regression (logistic), an SVM with a Gaussian kernel (rbf) and gradient-boosted trees (trees), each with its
@@ -136,7 +136,9 @@ def figures(probabilities: Sequence[Floats], truths: Sequence[NDArray[np.intp]])
     rest = np.clip(1 - best, _LEAST, 1)
     far = np.log(best) - np.log(rest) > _FAR
     slope, loss = slope_of(np.concatenate(logs), y), float(np.mean(lost))
-    all_but = [[i for i in range(len(logs)) if i != left] for left in range(len(logs))] if len(logs) > 1 else []
+    all_but = (
+        [[i for i in range(len(logs)) if i != left] for left in range(len(logs))] if len(logs) > 1 else []
+    )
     slopes = [
         slope_of(np.concatenate([logs[i] for i in kept]), np.concatenate([truths[i] for i in kept]))
         for kept in all_but

@@ -7,9 +7,9 @@ photos stand for the people among whom the model is used, weighted so that a sha
 positive. Missing somebody costs five false alarms. "Best threshold" is the cheapest one in hindsight, on the
 very photos that are judged, nobody called included. An answer of "none of these" is no call.
 
-How much of what is paid above that is hindsight: each tenth of the people judged has its scores recalibrated on
-the other nine, many more people than a model is trained on ("line": logistic regression; "steps": isotonic
-regression). What is paid then above the best threshold, no calibration can save. Intervals are the
+How much of what is paid above that is hindsight: each tenth of the people judged has its scores recalibrated
+on the other nine, many more people than a model is trained on ("line": logistic regression; "steps":
+isotonic regression). What is paid then above the best threshold, no calibration can save. Intervals are the
 jackknife's over draws.
 """
 

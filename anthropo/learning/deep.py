@@ -48,8 +48,8 @@ def fit_region(
 ) -> tuple[RegionModel, Floats]:
     """Fit one region to embeddings (n, d) and memberships (n, k); with each photo's scores out of fold.
 
-    `folds` (times, n) are dealt as often as one likes: scores are (times, n, k). `weights` (n,), above 0 and 1
-    on average, say how much each photo counts.
+    `folds` (times, n) are dealt as often as one likes: scores are (times, n, k). `weights` (n,), above 0 and
+    1 on average, say how much each photo counts.
 
     A wide Gaussian kernel in Rahimi & Recht's random features ("Random features for large-scale kernel
     machines", NIPS 2007), orthogonal as Yu et al. have them ("Orthogonal random features", NIPS 2016): a

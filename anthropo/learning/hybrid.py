@@ -211,8 +211,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
                 )
                 if not margins or _clearly_better(out, margins[0], of):
                     self.measured_, margins = one, [out]
-        # measurements are judged on one dealing: each other one would cost as much as their training, and tells
-        # little more of them
+        # measurements have one dealing: each other one would cost as much as their training, and tell little
         parts = scores + [np.broadcast_to(one, (len(of.folds), *one.shape)) for one in margins]
         if not parts:
             raise ValueError(
