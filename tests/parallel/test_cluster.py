@@ -202,7 +202,7 @@ def test_models_and_judgements_are_the_same_to_the_last_byte(
 ) -> None:
     """The whole commands: what is read on the cluster, and judged and fitted here."""
     table = make_cohort(tmp_path / "cohort", 6, ("control", "synthetic-A"))
-    options = ("--allow-duplicates", "--regions", "face", "--folds", 2, "--jitter", 2, "--no-fine")
+    options = ("--allow-duplicates", "--regions", "face", "--folds", 2, "--repeats", 1, *QUICK)
     made: dict[str, list[bytes]] = {}
     for way in (("-j", 2), ("--cluster", running.address)):
         if way[0] == "--cluster":
