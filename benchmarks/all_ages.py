@@ -4,7 +4,7 @@
         [--list]
 
 TABLE is what `anthropo measure` wrote of photographs of people of all ages, with the columns age, sex and
-race, and BEYOND what `development/beyond.py` made of it, as for `development/web_reference.py`. Half of these
+race, and BEYOND what `development/beyond.py` made of it, as for `development/web_reference.py`. Many of these
 photographs cut the chin: who has a value of a height that ends there has a shorter face than most, and a z
 below 0. So such measurements have a table of their own, in which the median z of everybody is found from
 values and limits together (Kaplan and Meier's estimate). The curves are fitted five times to four fifths of

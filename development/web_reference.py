@@ -5,7 +5,7 @@
 
 TABLE is what `anthropo measure` wrote of photographs of people of all ages, with the columns age, sex and
 race (the shipped one: UTKFace, non-commercial research); BEYOND is what `development/beyond.py` made of it,
-since half of these photographs cut the chin. Only fitted numbers are written. Left out is what
+since many of these photographs cut chin or cheeks. Only fitted numbers are written. Left out is what
 such photographs do not carry: absolute colours, what half of the photographs and more have no value of, and
 what they tell more of themselves than of people.
 """
