@@ -420,11 +420,11 @@ portraits from the web (UTKFace; its labels of age, sex and group). Each was mea
 versions that the table names. A measurement has a median over the logarithm of age, a difference of the
 sexes and one of each group, an SD, all smooth as the data ask for, and one skewness. A label in whole years
 counts as its whole span. What is far off for its age and sex (a smile that went unnoticed, a wrong label)
-loses its weight. Many of these photographs end at the chin (half of adults') or at a cheek (a third), and long
-and broad faces are cut more often: where a point is beyond the border, the photograph counts as a limit (the face is at least
-so high) and not as a missing value, so that the curves are not those of short faces. The SD is that of
-people: how far photographs of one person differ is taken out, and comes
-on top for the photograph that is scored. Left out are absolute colours, what fewer than 300 of the
+loses its weight. Many of these photographs end at the chin (half of adults') or at a cheek (a third), and
+long and broad faces are cut more often: where a point is beyond the border, the photograph counts as a limit
+(the face is at least so high) and not as a missing value, so that the curves are not those of short faces.
+The SD is that of people: how far photographs of one person differ is taken out, and comes on top for the
+photograph that is scored. Left out are absolute colours, what fewer than 300 of the
 photographs have, and what tells more of the photograph than of the person (less than 40 % of the variance is
 between people). The grade is B, and C for what is read from pixels. Only fitted numbers are in the table.
 
