@@ -231,7 +231,7 @@ def test_another_photo_of_the_person_stands_beside_and_points_are_linked(
     assert page.locator("#patient .pooled thead th").all_inner_texts()[2:] == ["astronaut.png", "later.png"]
     page.select_option("#point", "p39")
     page.wait_for_selector("#patient svg.other circle.chosen", state="attached")
-    page.click("text=What changed from this one to it")
+    page.click("text=What changed from astronaut.png to later.png")
     page.wait_for_selector("#patient h3:has-text('changed')")
     page.click("text=Open it")
     page.wait_for_selector("#list li:nth-child(2) button[aria-current]")
@@ -279,8 +279,8 @@ def test_a_folder_that_is_dropped_gives_its_photos(page: Any, tmp_path: Path, as
 
 def test_a_term_is_judged_by_eye(page: Any) -> None:
     page.click("#tab-traits")
-    page.wait_for_selector("#traits summary:has-text('Not assessed')")
-    page.click("#traits summary:has-text('Not assessed')")
+    page.wait_for_selector("#traits summary:has-text('To be judged by eye')")
+    page.click("#traits summary:has-text('To be judged by eye')")
     page.select_option("[aria-label='Ptosis, right: seen by eye?']", "yes")
     page.wait_for_selector("#traits details:has(summary:has-text('Present (1)')) >> text=Ptosis, right")
     rows = [*csv.DictReader((page.bench.folder / "cohort.csv").open())]

@@ -41,17 +41,24 @@ export class PatientPanel extends EventTarget {
     if (!others.length) { this.#root.replaceChildren(...parts, make("p", { class: "soft" }, "No other photo has this code.")); return; }
     const choice = make("select", { id: "beside-choice" }, ...others.map((photo) => make("option", { value: photo.id }, named(photo))));
     if (others.some((photo) => photo.id === this.#other)) choice.value = this.#other;
-    const stage = make("div", { class: "beside" }), changes = make("div", { "aria-live": "polite" });
+    const between = [], stage = make("div", { class: "beside" }), changes = make("div", { "aria-live": "polite" });
     const button = (words, work) => { const made = make("button", { type: "button" }, words); made.addEventListener("click", work); return made; };
-    choice.addEventListener("change", () => { this.#other = choice.value; changes.replaceChildren(); this.#draw(stage, choice.value); });
+    choice.addEventListener("change", () => { this.#other = choice.value; changes.replaceChildren(); between.forEach((name) => name()); this.#draw(stage, choice.value); });
     this.#root.replaceChildren(
       ...parts, make("label", { for: "beside-choice" }, "Beside it "), choice, " ", button("Open it", () => this.#open(choice.value)), stage,
       make("div", { class: "choices" },
-        button("What changed from it to this one", () => this.#compare(changes, choice.value, this.doc.id)),
-        button("What changed from this one to it", () => this.#compare(changes, this.doc.id, choice.value))),
+        ...[true, false].map((back) => {
+          const made = button("", () => this.#compare(changes, ...(back ? [choice.value, this.doc.id] : [this.doc.id, choice.value])));
+          between.push(() => {
+            const pair = [told.photos.find((photo) => photo.id === choice.value), told.photos.find((photo) => photo.id === this.doc.id)].map((photo) => photo.taken || photo.name);
+            made.textContent = `What changed from ${(back ? pair : pair.reverse()).join(" to ")}`;
+          });
+          return made;
+        })),
       changes, make("p", {}, make("a", { href: `/api/photos/${this.doc.id}/together/clinical`, target: "_blank", rel: "noopener" }, "Clinical report of all photos together"), " on one page of A4"), this.#table(told),
     );
     this.#other = choice.value;
+    between.forEach((name) => name());
     this.#draw(stage, choice.value);
   }
 

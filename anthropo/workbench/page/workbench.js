@@ -71,8 +71,7 @@ function mark() {
 
 async function open(id) {
   say();
-  const told = await trying(() => ask(`/api/photos/${id}`));
-  if (told) show(told);
+  try { show(await ask(`/api/photos/${id}`)); } catch (error) { say(`${error.message}${doc ? ` ${doc.name} is still shown.` : ""}`); }
 }
 
 // The list is one stop of the tab key; arrows go through it.
