@@ -243,7 +243,7 @@ class Bench:
                     sitting.renew(one)
                     sittings.append(sitting)
                 except AnthropoError as error:
-                    left_out.append(f"{one.name}: {str(error).removeprefix(f'{one.path}: ')}")
+                    left_out.append(f"{one.name}: {str(error).removeprefix(f'{one.name}: ')}")
             if (more := len(photos) - persons.MOST) > 0:
                 left_out.append(f"{more} more photos: {persons.MOST} are shown together.")
             return (

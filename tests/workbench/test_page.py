@@ -223,10 +223,12 @@ def test_another_photo_of_the_person_stands_beside_and_points_are_linked(
     page: Any, astronaut: Pixels
 ) -> None:
     Image.fromarray(astronaut[:420]).save(page.bench.folder / "later.png")
-    (page.bench.folder / "cohort.csv").write_text("photo,patient\nastronaut.png,P\nlater.png,P\n")
+    (page.bench.folder / "cohort.csv").write_text("photo\nastronaut.png\nlater.png\n")
     page.reload()
     page.wait_for_selector("html[data-ready]")
     page.click("#tab-patient")
+    page.fill("#join-code", "P")
+    page.click("text=Put them together")
     page.wait_for_selector("#patient svg.other circle.dot", state="attached")
     assert page.locator("#patient .pooled thead th").all_inner_texts()[2:] == ["astronaut.png", "later.png"]
     page.select_option("#point", "p39")
@@ -319,6 +321,7 @@ def test_a_sticker_that_is_clicked_or_drawn_gives_the_scale(page: Any, astronaut
     page.set_input_files("#files", {"name": "s.png", "mimeType": "image/png", "buffer": data.getvalue()})
     page.wait_for_selector("#list li:nth-child(2) button[aria-current]")
     page.click("#tab-person")
+    page.click("#wider")  # until hair is seen as well
     page.fill("#sticker-mm", "20")
     page.click("#mark-sticker")
     page.mouse.click(*on_screen(page, 460, 150))

@@ -187,6 +187,13 @@ function trait(of, status, answer) {
     ...evidence.map((line) => make("small", {}, line)), of.reason ? make("small", {}, of.reason) : "", of.rule ? make("small", {}, `rule: ${of.rule.replaceAll("<=", "≤").replaceAll(">=", "≥")}`) : "");
 }
 
+// Leaves of many terms those that have the words.
+function finder(rows) {
+  const words = make("input", { type: "search", "aria-label": "Find a term", placeholder: "Find…" });
+  words.addEventListener("input", () => { for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(words.value.trim().toLowerCase()); });
+  return words;
+}
+
 export function traits(root, told, save, missing) {
   const seen = told.lists.flatMap(({ status, traits: of }) => of.filter((one) => one.by_eye).map((one) => [`${one.hpo_id}:${one.side}`, status === "present" ? "yes" : "no"]));
   const answer = (of, value) => {
@@ -204,7 +211,7 @@ export function traits(root, told, save, missing) {
     const open = ["present", "borderline", "look at"].includes(status);
     if (!of.length && (status === "look at" || status === "eye")) continue;
     const rows = of.length ? of.map((one) => trait(one, status, answer)) : [make("p", { class: "soft" }, "None.")];
-    root.append(make("details", { open }, make("summary", {}, `${title} (${of.length})`), ...rows));
+    root.append(make("details", { open }, make("summary", {}, `${title} (${of.length})`), status === "eye" ? finder(rows) : "", ...rows));
   }
 }
 
