@@ -27,6 +27,7 @@ def test_import_stays_light(module: str) -> None:
     modules = loaded_by(f"import {module}")
     assert module in modules
     assert modules.isdisjoint(HEAVY)
+    assert "ast" not in modules or module != "anthropo"  # takes longer to load than all of the rest
 
 
 def test_measuring_leaves_table_and_learning_libraries_alone() -> None:
@@ -40,6 +41,13 @@ def test_measuring_a_portrait_loads_no_masked_arrays() -> None:
     modules = loaded_by("import anthropo; anthropo.measure(anthropo.example_photo(), jitter=2)")
     assert "anthropo.face._engine" in modules
     assert "numpy.ma" not in modules
+
+
+def test_one_photo_needs_nothing_of_tables_and_other_commands() -> None:
+    modules = loaded_by("import anthropo.cli.measure, anthropo.report.tables")
+    assert "anthropo.batch.run" in modules
+    others = ("batch.output", "batch.patients", "batch.long", "landmarks.forest", "adaptation.methods")
+    assert modules.isdisjoint({f"anthropo.{name}" for name in (*others, "learning")})
 
 
 def test_every_package_of_the_sources_is_installed() -> None:
@@ -58,8 +66,14 @@ def test_every_public_name_can_be_had() -> None:
 
 def test_stub_lists_the_same_names() -> None:
     tree = ast.parse(resources.files("anthropo").joinpath("__init__.pyi").read_text(encoding="utf-8"))
-    stub = [a.asname for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names]
-    assert sorted(filter(None, stub)) == sorted(anthropo.__all__)
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    assert sorted(filter(None, (a.asname for node in imports for a in node.names))) == sorted(
+        anthropo.__all__
+    )
+    stub = [(str(node.module), a.name) for node in imports for a in node.names]
+    assert sorted(stub) == sorted(
+        (module, name) for module, names in anthropo._WHERE.items() for name in names
+    )
     assert [
         n.target.id for n in tree.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
     ] == ["__version__"]

@@ -360,10 +360,12 @@ def typed(cells: Sequence[str], kind: Kind) -> Values:
 
     What `anthropo.tables.missing` names, and what cannot be read as an age or sex, is missing.
     """
-    if kind == "age":
-        return [_or(math.nan, parse_age, cell) for cell in cells]
+    if kind == "age":  # of many people few have one of their own
+        ages = {cell: _or(math.nan, parse_age, cell) for cell in dict.fromkeys(cells)}
+        return [ages[cell] for cell in cells]
     if kind == "sex":
-        return [_or(None, parse_sex, cell) for cell in cells]
+        sexes = {cell: _or(None, parse_sex, cell) for cell in dict.fromkeys(cells)}
+        return [sexes[cell] for cell in cells]
     if kind == "number":
         words = [cell.strip() for cell in cells]
         return [float(word.replace(",", ".")) if _NUMBER.fullmatch(word) else math.nan for word in words]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anthropo.adaptation import METHODS
-from anthropo.adaptation.methods import FEWEST, NEED_TARGET, check_method
+from anthropo.adaptation.methods import FEWEST, check_method
+from anthropo.adaptation.names import NEED_TARGET
 from anthropo.batch.inputs import Item, collect
 from anthropo.errors import InputError, parameter
 from anthropo.learning.cohort import Case, Cohort, Finding, some
