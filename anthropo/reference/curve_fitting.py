@@ -57,8 +57,8 @@ class People:
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> People:
         """Some of the people."""
-        given = (getattr(self, name) for name in self.__dataclass_fields__)
-        return People(*(values if values is None else values[rows] for values in given))
+        taken = {name: getattr(self, name)[rows] for name in self.__dataclass_fields__ if name != "limit"}
+        return People(**taken, limit=None if self.limit is None else self.limit[rows])
 
     @property
     def limits(self) -> Ints:
