@@ -40,6 +40,9 @@ _OUTLINE = slice(0, 17)
 _CHIN = slice(6, 11)  # of the outline, likewise
 # The lower look, for the chin: it lies lower by outer-canthal distances, and shows more than EXTENT.
 _LOWER, _WIDER = 0.2, 1.2
+# Not where the neck shows so far below the chin: skin like the cheeks', by levels and by their ratios.
+_BELOW, _NECK, _TINT = 0.06, (0.4, 1.2), 0.1
+_CHEEKS = ((2, 31), (14, 35))  # between these points
 _INWARDS = 0.08  # outer-canthal distances from the outline to the part of the face that it bounds
 _RIM, _FILL = 0.03, 0.25  # outer-canthal distances: painted beyond what is hidden; SD of the smoothing
 _MARGIN = 8  # px of the photo around what is seen, so that blocks of pixels are whole
@@ -218,25 +221,45 @@ def chip_of(
 
 def cover_of(photo: Photo, points: Floats, model: CoverModel | None = None) -> Cover:
     """What of a face is seen, from landmarks (68, 2) in photo pixels."""
-    return replace(_look(photo, points, model), lower=_look(photo, points, model, _WIDER, _LOWER))
-
-
-def _look(
-    photo: Photo, points: Floats, model: CoverModel | None, part: float = 1.0, lower: float = 0.0
-) -> Cover:
-    """One map, of a part of EXTENT, laid lower by outer-canthal distances."""
     model = cover_model() if model is None else model
-    chip, there = chip_of(photo, points, model.side, part * EXTENT, model.frame - (0.0, lower))
+    chip, there = chip_of(photo, points, model.side, EXTENT, model.frame)
+    cover = _look(chip, there, model)
+    if _neck_shows(chip, points @ there[:, :2].T + there[:, 2]):
+        return cover
+    frame = model.frame - (0.0, _LOWER)
+    return replace(cover, lower=_look(*chip_of(photo, points, model.side, _WIDER * EXTENT, frame), model))
+
+
+def _look(chip: NDArray[np.uint8], there: Floats, model: CoverModel) -> Cover:
+    """The map of an upright face (side, side, 3) that `there` takes photo pixels to."""
     seen = model.network.predict(chip)
-    scale = len(seen) / model.side
+    scale = len(seen) / len(chip)
     there = there * scale
     there[:, 2] += (scale - 1) / 2
     return Cover(seen, there, model.threshold)
 
 
+def _neck_shows(chip: NDArray[np.uint8], points: Floats) -> bool:
+    """Whether what lies below the chin of an upright face looks like its cheeks, in the shade or not."""
+
+    def levels(at: Floats) -> Floats:
+        x, y = np.clip(np.rint(at).astype(np.intp), 1, len(chip) - 2).T
+        near = [chip[y + down, x + across] for down in (-1, 0, 1) for across in (-1, 0, 1)]
+        return np.asarray(np.mean(near, axis=0)) + 8  # of 256: black has no tint
+
+    away = points[7:10] - points[17:].mean(0)
+    away *= _BELOW / EXTENT * len(chip) / np.hypot(*away.T)[:, None]
+    cheeks = levels(points[list(_CHEEKS)].mean(1)).mean(0)
+    shares = levels(points[7:10] + away) / cheeks
+    mean = shares.mean(1)
+    tint = np.abs(shares / mean[:, None] - 1).max()
+    return bool(_NECK[0] < mean.min() and mean.max() < _NECK[1] and tint < _TINT)
+
+
 def closer(photo: Photo, cover: Cover, places: Floats, model: CoverModel | None = None) -> Cover:
     """The map with that of a second look, closer and by better places (68, 2): means of both log-odds."""
-    second = _look(photo, places, model, _CLOSER)
+    model = cover_model() if model is None else model
+    second = _look(*chip_of(photo, places, model.side, _CLOSER * EXTENT, model.frame), model)
     side = len(cover.seen)
     y, x = np.mgrid[:side, :side]
     at = np.column_stack([x.ravel(), y.ravel()]) - cover.there[:, 2]

@@ -123,6 +123,21 @@ def test_a_bar_over_the_chin_alone_hides_the_chin(astronaut: Pixels, plain: Face
     assert np.isfinite(values["intercanthal_width"].value)
 
 
+def test_where_the_neck_shows_nothing_below_the_chin_is_looked_at(astronaut: Pixels, plain: Face) -> None:
+    """A neck as light as the cheeks or in the shade; a scarf calls for the lower look, and hides no face."""
+    rows, columns = np.mgrid[: astronaut.shape[0], : astronaut.shape[1]]
+    jaw = np.interp(columns, *plain.landmarks[4:13].T, left=np.inf, right=np.inf)
+    below = (rows > jaw + 1) & (rows < plain.landmarks[8, 1] + 25)
+    sides = plain.landmarks[[[2, 31], [14, 35]]].mean(1).astype(int)
+    cheek = np.mean([astronaut[b - 2 : b + 3, a - 2 : a + 3].mean((0, 1)) for a, b in sides], axis=0)
+    for colour, needed in ((cheek, False), (0.6 * cheek, False), ((30, 60, 160), True), ((0, 0, 0), True)):
+        pixels = astronaut.copy()
+        pixels[below] = colour
+        cover = cover_of(anthropo.Photo.from_array(pixels), plain.landmarks)
+        assert (cover.lower is not None) == needed, colour
+        assert not (cover.of(plain.landmarks)[17:] < cover.threshold).any()
+
+
 def test_a_second_look_is_laid_on_the_first(astronaut: Pixels, plain: Face) -> None:
     """Where it does not reach, the map stays; elsewhere it is the mean of both log-odds."""
     done = occlude(astronaut, plain.landmarks, "bar", 2)
