@@ -246,7 +246,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.network:
         model = visibility.read_cover_model(arguments.network.read_bytes())
-        visibility.cover_model = lambda: model  # type: ignore[assignment]
+        visibility.cover_model = landmarker.cover_model = lambda: model  # type: ignore[assignment]
     if arguments.keep:
         arguments.keep.mkdir(parents=True, exist_ok=True)
     frl, helen = photographs(arguments.frl), photographs(arguments.helen)
