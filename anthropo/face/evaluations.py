@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from anthropo.face import _engine
 from anthropo.face.detection import Detection
-from anthropo.face.frame import Floats
+from anthropo.face.frame import Floats, median
 from anthropo.face.scheme import MIRROR
 from anthropo.photo import Photo
 
@@ -63,3 +63,15 @@ def evaluations(
         contrast=CONTRAST,
     )
     return photo.to_full(raw if back is None else raw @ back[:, :2].T + back[:, 2]), chip
+
+
+def spread_of(samples: Floats) -> float:
+    """How far evaluations (K, 68, 2) of landmarks spread, in their unit."""
+    return float(median(np.hypot(*samples.std(0, ddof=1).T)))
+
+
+def asked_for(samples: Floats, jitter: int) -> Floats:
+    """As many evaluations as are asked for; there are more when few are, since steadiness needs some."""
+    half = len(samples) // 2
+    plain, mirrored = samples[: max(1, jitter // 2)], samples[half : half + jitter // 2]
+    return np.concatenate([plain, mirrored])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,15 @@ from numpy.typing import NDArray
 from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import FaceError, WeightsError, not_installed, parameter
 from anthropo.face import _engine
+from anthropo.face.candidates import (
+    APART,
+    apart,
+    contradicted,
+    is_doubtful,
+    largest_first,
+    same_face,
+    steady_ones,
+)
 from anthropo.face.detection import (
     FIRST_SHORT_SIDE,
     NETWORK_SIDES,
@@ -21,7 +30,6 @@ from anthropo.face.detection import (
     Detector,
     Which,
     equalised_faces,
-    five_points,
     foreground,
     network_faces,
     power_of_two,
@@ -30,8 +38,8 @@ from anthropo.face.detection import (
     upright,
     within,
 )
-from anthropo.face.evaluations import BOX, PAD, beyond_border, evaluations
-from anthropo.face.frame import Floats, median, outer_canthal_distance
+from anthropo.face.evaluations import BOX, PAD, asked_for, beyond_border, evaluations, spread_of
+from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import (
     LANDMARK_SPREAD,
     Check,
@@ -55,11 +63,6 @@ if TYPE_CHECKING:
 _DECODED_FACE = 160.0  # px: decode finer when the face is smaller than this
 FIRST_DECODE = 390  # px, short side of the first decode
 
-_DOUBTFUL = 0.015  # spread of the landmarks, outer-canthal distances: ask the second detector
-_STEEP = 15.0  # deg of pitch, likewise
-# Mean distance of the second detector's five points from the landmarks' in outer-canthal distances: 0.06 on
-# faces (median; 99 % below 0.15), 0.2 and more where the landmarks are wrong.
-_APART = 0.25
 # Px, width of a face in the second detector's coarse picture: those in the foreground beside it have 0.6 of
 # it and more, and it sees faces from 12 px on.
 _SEEN_AT_ONCE = 48.0
@@ -275,17 +278,25 @@ def read_faces(
     >>> len(anthropo.read_faces(anthropo.example_photo()))
     1
     """
-    return count_faces(
+    found = find_faces(
         photo,
         face=face,
         jitter=jitter,
         landmark_model=landmark_model,
         detector_model=detector_model,
         max_megapixels=max_megapixels,
-    )[0]
+    )
+    return [*found.faces.values()]
 
 
-def count_faces(
+class Found(NamedTuple):
+    """Faces of a photo."""
+
+    faces: dict[int, Face]  # that were asked for, by their number among all: the largest first, from 0
+    boxes: tuple[tuple[float, ...], ...]  # of all: in front, unless that does not show what was asked for
+
+
+def find_faces(
     photo: str | Photo,
     *,
     face: Which,
@@ -293,8 +304,9 @@ def count_faces(
     landmark_model: str | None = None,
     detector_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
-) -> tuple[list[Face], int]:
-    """Faces as `read_faces` gives them, and how many were found: in front, unless all are asked for."""
+    at: tuple[float, float] | None = None,
+) -> Found:
+    """Faces as `read_faces` gives them, or the one face at a place of the photo, unless all are asked for."""
     if face not in ("one", "largest", "all"):
         raise ValueError(f"face={face!r}: 'one', 'largest' or 'all' is needed")
     if jitter < 1 or (jitter != 1 and jitter % 2):
@@ -303,19 +315,51 @@ def count_faces(
     model = checked_landmark_model(landmark_model)
     if not isinstance(photo, Photo):
         photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
-    look = _Look(photo, face, model, jitter)
-    faces = look.first()
-    if face == "all" or not faces or _doubtful(faces[0]):
-        faces = look.again(faces, detector_model)
-    if not faces:
-        raise look.refused or _no_face(photo, detector_model)
+    if at is not None and face != "all":
+        return _face_at(photo, at, model, jitter, detector_model)
+    look, faces = _looked(photo, face, model, jitter, detector_model)
     if face == "one" and len(faces) > 1:
         raise FaceError(
             f"{photo.source}: {len(faces)} faces found, 1 needed. Pass {parameter('face', 'largest')} or "
             f"{parameter('face', 'all')}, or crop the photo."
         )
     asked = faces if face == "all" else faces[:1]
-    return [with_cover(look.photo, one, model, jitter) for one in asked], len(faces)
+    shown = {index: with_cover(look.photo, one, model, jitter) for index, one in enumerate(asked)}
+    return Found(shown, tuple(one.box for one in faces))
+
+
+def _looked(
+    photo: Photo, which: Which, model: LandmarkModel, jitter: int, detector_model: str | None
+) -> tuple[_Look, list[Face]]:
+    """All faces, or those in front, the largest first; a FaceError where there are none."""
+    look = _Look(photo, which, model, jitter)
+    faces = look.first()
+    if which == "all" or not faces or is_doubtful(faces[0]):
+        faces = look.again(faces, detector_model)
+    if not faces:
+        raise look.refused or _no_face(photo, detector_model)
+    return look, faces
+
+
+def _face_at(
+    photo: Photo, at: tuple[float, float], model: LandmarkModel, jitter: int, detector_model: str | None
+) -> Found:
+    """The face at a place: of those in front, which are found in less time, else of all."""
+    place = np.array(at)
+    ways: tuple[Which, ...] = ("largest", "all")
+    for which in ways:
+        look, faces = _looked(photo, which, model, jitter, detector_model)
+        boxes = [np.array(one.box) for one in faces]
+        there = [index for index, box in enumerate(boxes) if within(place, box)]
+        if there:
+            middle = [math.dist(at, (boxes[index][:2] + boxes[index][2:]) / 2) for index in there]
+            index = there[int(np.argmin(middle))]
+            one = with_cover(look.photo, faces[index], model, jitter)
+            return Found({index: one}, tuple(face.box for face in faces))
+    found = "; ".join(f"{(box[0] + box[2]) / 2:.0f}, {(box[1] + box[3]) / 2:.0f}" for box in boxes)
+    raise FaceError(
+        f"{photo.source}: no face is at {at[0]:g}, {at[1]:g} (`face_at`). There are faces at: {found}."
+    )
 
 
 def with_cover(photo: Photo, face: Face, model: LandmarkModel, jitter: int = DEFAULT_JITTER) -> Face:
@@ -341,10 +385,10 @@ def with_cover(photo: Photo, face: Face, model: LandmarkModel, jitter: int = DEF
 
 def _steadier(face: Face, samples: Floats, photo: Photo, jitter: int) -> Face:
     """The face with other evaluations (K, 68, 2) of its landmarks, if these spread less."""
-    spread = _spread(samples)
+    spread = spread_of(samples)
     if not spread < face.unsteadiness * outer_canthal_distance(face.landmarks):
         return face
-    kept = _asked(samples, jitter)
+    kept = asked_for(samples, jitter)
     points = kept.mean(0)
     outside = int(beyond_border(points, face.size)[17:].sum())
     try:
@@ -390,18 +434,18 @@ class _Look:
             faces[:] = steady or faces or candidates  # in place: the search looks whether there are any
             if any(f.unsteadiness <= _RETRY for f in candidates):
                 break
-        return _largest_first(faces)
+        return largest_first(faces)
 
     def again(self, faces: list[Face], detector_model: str | None) -> list[Face]:
         """The sure ones of these faces, and what stands up to a second look; largest first."""
         from anthropo.face.yunet import second_detector
 
-        sure = [f for f in faces if not _doubtful(f)]
-        doubtful = [f for f in faces if _doubtful(f)]
+        sure = [f for f in faces if not is_doubtful(f)]
+        doubtful = [f for f in faces if is_doubtful(f)]
         seen: list[Detection] = []
         if detector := second_detector(detector_model):
             seen = self._confirmed(detector, doubtful) or self._network_faces(detector, sure)
-            doubtful = [f for f in doubtful if not _contradicted(f, seen)]
+            doubtful = [f for f in doubtful if not contradicted(f, seen)]
         elif not faces:
             seen = turned_faces(self.photo, (1, 2, 3), (FIRST_SHORT_SIDE, 2 * FIRST_SHORT_SIDE), 0.0)
         elif doubtful:
@@ -412,12 +456,12 @@ class _Look:
         rescued = self._faces(front) or self._faces([one for one in seen if one not in front])
         kept = sure
         for one in sorted([*doubtful, *rescued], key=lambda f: f.unsteadiness):  # the steadiest in each place
-            if not any(_same(one.box, k.box) for k in kept):
+            if not any(same_face(one.box, k.box) for k in kept):
                 kept.append(one)
-        kept = _steady(kept or self._faces(equalised_faces(self.photo)))
+        kept = steady_ones(kept or self._faces(equalised_faces(self.photo)))
         if self.which != "all":
             kept = foreground(sorted(kept, key=lambda f: -f.width))
-        return _largest_first(kept)
+        return largest_first(kept)
 
     def _confirmed(self, detector: Detector, doubtful: Sequence[Face]) -> list[Detection]:
         """What the second detector sees in the coarse picture, if that is where dlib's one doubtful face is.
@@ -430,8 +474,8 @@ class _Look:
             return []
         photo, candidates = network_faces(self.photo, detector, NETWORK_SIDES[:1])
         seen = self._upright(photo, detector, candidates, ())
-        is_it = len(seen) == 1 and _same(seen[0].box, doubtful[0].box) and seen[0].width >= least
-        return seen if is_it and not _contradicted(doubtful[0], seen) else []
+        is_it = len(seen) == 1 and same_face(seen[0].box, doubtful[0].box) and seen[0].width >= least
+        return seen if is_it and not contradicted(doubtful[0], seen) else []
 
     def _network_faces(self, detector: Detector, sure: Sequence[Face]) -> list[Detection]:
         """What the second detector sees beside the faces that are sure, largest first."""
@@ -447,7 +491,7 @@ class _Look:
         for candidate in candidates:
             if not any(within(candidate.centre, box) for box in known):
                 one = upright(photo, detector, candidate, self.model.predictor.mean_shape)
-                if one and not any(_same(one.box, box) for box in known):
+                if one and not any(same_face(one.box, box) for box in known):
                     found.append(one)
                     known.append(one.box)
         return sorted(found, key=lambda f: -f.width)
@@ -469,40 +513,6 @@ class _Look:
                 if face is not None:
                     found.append(face)
         return found
-
-
-def _largest_first(faces: list[Face]) -> list[Face]:
-    """By how far the landmarks lie apart: dlib's boxes have few sizes, each 6/5 of the next."""
-    return sorted(faces, key=lambda f: -float(np.linalg.norm(f.landmarks - f.landmarks.mean(0))))
-
-
-def _steady(faces: list[Face]) -> list[Face]:
-    """Without those that are no faces: beside a steady face, one whose landmarks fly about is a pattern."""
-    return [f for f in faces if f.unsteadiness <= LANDMARK_SPREAD] or faces
-
-
-def _doubtful(face: Face) -> bool:
-    return face.unsteadiness > _DOUBTFUL or abs(face.pitch) > _STEEP
-
-
-def _same(box: Sequence[float] | Floats, other: Sequence[float] | Floats) -> bool:
-    """Whether two boxes are of one face: the middle of one lies in the other."""
-    a, b = np.asarray(box), np.asarray(other)
-    return within((a[:2] + a[2:]) / 2, b) or within((b[:2] + b[2:]) / 2, a)
-
-
-def _apart(landmarks: Floats, points: Floats) -> float:
-    """Mean distance of the second detector's points from the landmarks, in outer-canthal distances."""
-    distance = np.linalg.norm(five_points(landmarks) - points, axis=1).mean()
-    return float(distance / outer_canthal_distance(landmarks))
-
-
-def _contradicted(face: Face, seen: Sequence[Detection]) -> bool:
-    """Whether the second detector sees the face otherwise, or, of an unsteady one, does not see it."""
-    there = [d.points for d in seen if d.points is not None and _same(face.box, d.box)]
-    if not there:
-        return face.unsteadiness > LANDMARK_SPREAD
-    return min(_apart(face.landmarks, points) for points in there) > _APART
 
 
 def _no_face(photo: Photo, detector_model: str | None) -> FaceError:
@@ -536,14 +546,14 @@ def _landmarks(
 ) -> Face | None:
     """The face in a detected box, None when it is none after all; a FaceError when the border cuts it."""
     samples, chip = evaluations(photo, detection, predictor, jitter)
-    spread = _spread(samples)
+    spread = spread_of(samples)
     unit = outer_canthal_distance(samples.mean(0))
     if not unit > 0 or spread / unit > (LANDMARK_SPREAD if detection.second_try else _NO_FACE):
         return None
-    if detection.points is not None and _apart(samples.mean(0), detection.points) > _APART:
+    if detection.points is not None and apart(samples.mean(0), detection.points) > APART:
         return None
     unsteadiness = spread / unit
-    samples = _asked(samples, jitter)
+    samples = asked_for(samples, jitter)
     points = samples.mean(0)
 
     outside = beyond_border(points, photo.full_size)
@@ -576,18 +586,6 @@ def _landmarks(
         unsteadiness=unsteadiness,
     )
     return with_distance(face, photo)
-
-
-def _spread(samples: Floats) -> float:
-    """How far evaluations (K, 68, 2) of landmarks spread, in their unit."""
-    return float(median(np.hypot(*samples.std(0, ddof=1).T)))
-
-
-def _asked(samples: Floats, jitter: int) -> Floats:
-    """As many evaluations as are asked for; there are more when few are, since steadiness needs some."""
-    half = len(samples) // 2
-    plain, mirrored = samples[: max(1, jitter // 2)], samples[half : half + jitter // 2]
-    return np.concatenate([plain, mirrored])
 
 
 def with_distance(
