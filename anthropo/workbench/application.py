@@ -476,7 +476,8 @@ def _sentence(text: str, status: int) -> Response:
 
 async def _nothing_there(request: Request, error: Exception) -> Response:
     """For an address that the workbench does not have, in place of a server's two words."""
-    return _sentence("The workbench has nothing at this address. Open the one that was printed.", 404)
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return _sentence("The workbench has nothing at this address. Open the one that was printed.", status)
 
 
 def _answering(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
