@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from anthropo.learning.cohort import Finding
     from anthropo.learning.model import Task
+    from anthropo.workflows.evaluate_result import EvaluateResult
 
 
 @click.command(cls=Sectioned)
@@ -162,13 +163,7 @@ def command(
     ):
         if names and not predictions:
             raise InputError("--names is about --predictions. Pass both, or none of them.")
-        answers = None
-        if predictions:
-            answers = place_to_write(predictions, (".csv", ".parquet"), (cohort, model or ""))
-            if output and os.path.realpath(output) == os.path.realpath(answers):
-                raise InputError(
-                    f"{output}: named by both -o and --predictions. Give each a file of its own."
-                )
+        answers = _place_for_answers(predictions, output, (cohort, model or ""))
         folder = figures_folder(figures)
         if "attributes" in compare:
             if compare != ("attributes",) or model or leave_out or adjust or prevalence:
@@ -185,21 +180,7 @@ def command(
                 raise InputError("--compare trains models; --model gives one. Leave one of them out.")
             _refuse_training_options(ctx)
 
-            loaded = load_model(model)
-            if not isinstance(loaded, Model):
-                loaded.evaluate(cohort)  # which says who judges networks
-            _refuse_many_pages(path, loaded.trained.task, request)
-            result = loaded.evaluate(
-                cohort,
-                encoder_weights=request.encoder_weights,
-                reading=request.reading,
-                allow_duplicates=request.allow_duplicates,
-                same_person=request.same_person,
-                trained_on=request.trained_on,
-                positive=request.options.positive,
-                seed=request.options.seed,
-                **shared,
-            )
+            result = _judge_model(model, cohort, path, request, shared)
             _show_findings(result.findings, result.evaluations[0].left_out)
         else:
             _refuse_many_pages(path, request.task, request)
@@ -229,6 +210,35 @@ def command(
         show_gate(result.gate)
         if path:
             say(f"{path}: written.", err=True)
+
+
+def _place_for_answers(predictions: str | None, output: str | None, inputs: tuple[str, str]) -> Path | None:
+    if not predictions:
+        return None
+    answers = place_to_write(predictions, (".csv", ".parquet"), inputs)
+    if output and os.path.realpath(output) == os.path.realpath(answers):
+        raise InputError(f"{output}: named by both -o and --predictions. Give each a file of its own.")
+    return answers
+
+
+def _judge_model(
+    model: str, cohort: str, path: Path | None, request: TrainRequest, shared: Mapping[str, Any]
+) -> EvaluateResult:
+    loaded = load_model(model)
+    if not isinstance(loaded, Model):
+        loaded.evaluate(cohort)  # which says who judges networks
+    _refuse_many_pages(path, loaded.trained.task, request)
+    return loaded.evaluate(
+        cohort,
+        encoder_weights=request.encoder_weights,
+        reading=request.reading,
+        allow_duplicates=request.allow_duplicates,
+        same_person=request.same_person,
+        trained_on=request.trained_on,
+        positive=request.options.positive,
+        seed=request.options.seed,
+        **shared,
+    )
 
 
 def _write_predictions(path: Path, frame: pd.DataFrame) -> None:

@@ -19,6 +19,7 @@ from anthropo.cli.common import (
     place_to_write,
     progress,
     show_findings,
+    tell_passed_over,
 )
 from anthropo.cli.decorators import Decorator, all_of, passed_as
 from anthropo.cli.sections import Sectioned
@@ -62,7 +63,7 @@ def warm_start_option(metavar: str, choices: str) -> Decorator:
 
 
 @click.command(cls=Sectioned)
-@click.argument("cohort", metavar="COHORT", required=False)
+@click.argument("cohort", metavar="COHORT", required=False, callback=tell_passed_over)
 @click.option(
     "--recipe", type=click.Choice((*RECIPES, *FURTHER)), required=True, help="Which network, see above."
 )

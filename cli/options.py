@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from anthropo.adaptation import METHODS
-from anthropo.cli.common import EXIT_USAGE, FiniteRange, fail
+from anthropo.cli.common import EXIT_USAGE, FiniteRange, fail, tell_passed_over
 from anthropo.cli.decorators import Decorator, all_of, passed_as, without
 from anthropo.cli.recording import record_output
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
@@ -214,8 +214,9 @@ raw_option: Decorator = click.option(
     "--raw", is_flag=True, expose_value=False, callback=_raw,
     help="Write cells that begin with =, +, - or @ to CSV as they are. Without it they get an apostrophe, "
     "so that no spreadsheet takes a name for a formula.")
-photos_argument: Decorator = click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
-cohort_argument: Decorator = click.argument("cohort", metavar="COHORT")
+photos_argument: Decorator = click.argument(
+    "photos", metavar="PHOTO...", nargs=-1, required=True, callback=tell_passed_over)
+cohort_argument: Decorator = click.argument("cohort", metavar="COHORT", callback=tell_passed_over)
 model_option: Decorator = click.option(
     "--model", metavar="MODEL", required=True, help="What `anthropo train`, or `anthropo finetune`, wrote.")
 prevalence_option: Decorator = click.option(

@@ -131,6 +131,20 @@ def test_no_photo_named(invoke: Invoke) -> None:
     assert refused(invoke, "measure").splitlines()[-1] == "Error: Missing argument 'PHOTO...'."
 
 
+def test_pictures_of_a_folder_that_are_not_read_are_told(
+    tmp_path: Path, astronaut_png: Path, copies: Copies, invoke: Invoke
+) -> None:
+    copies(tmp_path / "photos", "a.png", "scan.gif", "IMG_7.CR2")
+    result = invoke("measure", tmp_path / "photos", "-o", tmp_path / "a.csv", "--jitter", 1)
+    assert result.exit_code == 0
+    note = f"note: {tmp_path / 'photos'}: 2 files are passed over: IMG_7.CR2, scan.gif (export them"
+    assert result.stderr.count(note) == 1
+    copies(tmp_path / "none", "scan.gif")
+    alone = invoke("measure", tmp_path / "none")
+    assert alone.exit_code == 2
+    assert "1 file is passed over: scan.gif (export it as JPEG or PNG)." in alone.stderr
+
+
 def test_folder_without_photos_is_wrong_use(tmp_path: Path, invoke: Invoke) -> None:
     sentence = f"Error: {tmp_path}: no photos in this folder ("
     assert refused(invoke, "measure", tmp_path, says=sentence).count("\n") == 1
