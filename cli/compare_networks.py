@@ -66,11 +66,11 @@ def command(
     figures: str | None,
     request: FinetuneRequest,
 ) -> None:
-    """Train several networks on COHORT by one recipe, and compare them on the patients that were kept apart.
+    """Train several networks on COHORT by one recipe, and compare them on patients who were kept apart.
 
-    For each label recall and precision with 95 % intervals, for each network its number of weights, the size
-    of its file and the time that a photo takes. The same patients are used for training, for
-    early stopping and for judging in all networks.
+    The output has recall and precision of each label with 95 % intervals, and for each network its number of
+    weights, file size and time per photo. The same patients are used for training, for early stopping and for
+    judging in all networks.
 
     An interrupted comparison continues from its last finished epoch when the same command is given
     again.

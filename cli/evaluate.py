@@ -48,18 +48,22 @@ if TYPE_CHECKING:
 
 @click.command(cls=Sectioned)
 @options.cohort_argument
-@click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="Judge this model on COHORT, whose people it must not have been trained on.",
+)
 @options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")
 @click.option(
     "--predictions",
     metavar="FILE",
-    help="Write every answer that the figures are made of, out of fold, to .csv or .parquet: a row for each "
-    "model, dealing of the folds and photo.",
+    help="Write every out-of-fold answer behind the figures to .csv or .parquet: a row for each model, "
+    "repeat of the cross-validation and photo.",
 )
 @options.flag(
     "--names",
-    "Show photos and patients by name in --predictions. Left out: hashes, which only who has the photos can "
-    "trace back.",
+    "Name photos and patients in --predictions. Without it they are hashes, which can be traced back only by "
+    "somebody who has the photos.",
 )
 @options.figures_option
 @options.raw_option
@@ -67,8 +71,8 @@ if TYPE_CHECKING:
 @options.names_option(
     "--compare",
     "classifier,balance,encoder,adapt",
-    "Put all choices of these side by side in one table, on the same folds. With --multilabel also "
-    "attributes: each alone, in a chain and by one network, and how they belong together.",
+    "Compare all choices of these in one table, on the same folds. With --multilabel also attributes: each "
+    "learned alone, in a chain, and together by one network, and how they are related.",
 )
 @click.option(
     "--baselines/--no-baselines",
@@ -78,21 +82,21 @@ if TYPE_CHECKING:
 @click.option(
     "--leave-out",
     metavar="COLUMN",
-    help="In place of folds, judge each site (clinic, camera; any column) by models of the others, and say "
-    "how much the figures differ between sites.",
+    help="In place of folds, judge each site (clinic or camera; any column) by models trained on the others, "
+    "and show how much the figures differ between sites.",
 )
 @options.names_option(
     "--adjust",
     "age,sex,site",
-    "AUROC also of people who are alike in these columns (numbers in bins), so that what the columns say of "
-    "the labels does not count.",
+    "Also give the AUROC among people who are alike in these columns (numbers in bins), so that the columns "
+    "themselves cannot give the labels away.",
 )
 @click.option(
     "--permutations",
     type=click.IntRange(0, 10_000),
     default=0,
-    help="With --adjust: deal the labels anew so often among people who are alike, train on them, and give "
-    "the p-value. Each takes as long as one cross-validation of the hybrid.",
+    help="With --adjust: shuffle the labels this often among people who are alike, train again, and give the "
+    "p-value. Each shuffle takes as long as one cross-validation of the hybrid.",
 )
 @click.option(
     "--bootstrap",
@@ -122,23 +126,23 @@ def command(
     bootstrap: int,
     request: TrainRequest,
 ) -> None:
-    """Measure how good a model is on people it has not seen, with 95 % intervals.
+    """Measure how well a model does on people it has not seen, with 95 % intervals.
 
     COHORT is what `anthropo train` takes. Without --model, models are trained on parts of it and judged on
     the rest (cross-validation by patient), beside measurements only, regions only, metadata only and
-    background only. With --model that model is judged as it is; photos of labels that it does not know
-    are left out.
+    background only. With --model, that model is judged as it is; photos whose label it does not know are left
+    out.
 
-    If there is a positive label, figures are of this label; otherwise they are means over the labels. They
-    are given for subgroups of sex, age and every column of categories, such as ancestry, as well.
+    If there is a positive label, the figures are for this label; otherwise they are means over the labels.
+    They are also given for subgroups by sex, age and every column of categories, such as ancestry.
 
-    With --leave-out and --adapt (or --compare adapt) the other sites' photos are brought to those of the site
-    that is left out, of which no label is looked at. Beside the figures without it stands how far apart the
-    sites are, before and after (proxy A-distance: 0, nothing tells them apart, to 2), and whether adapting
-    helps or hurts.
+    With --leave-out and --adapt (or --compare adapt), photos of the other sites are made to resemble those of
+    the site that is left out; its labels are not used. The output shows the figures with and without
+    adapting, whether adapting helps or hurts, and how far apart the sites are before and after (proxy
+    A-distance, from 0, indistinguishable, to 2).
 
-    With --prevalence decisions are made, and PPV and NPV given, for labels as common as stated. AUROC, Brier
-    score, log loss and calibration are of the cohort's own shares in any case, where they can be judged.
+    With --prevalence, decisions, PPV and NPV are those for labels as common as you state. AUROC, Brier score,
+    log loss and calibration always refer to the cohort's own shares, because only there can they be checked.
 
     \b
     Exit code: 0 judged, 2 wrong use, or an error in the cohort, 130 interrupted (photos that are done

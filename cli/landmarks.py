@@ -83,18 +83,19 @@ def command() -> None:
 def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
     """Train a landmark model on the faces of ANNOTATED (`anthropo landmarks --help` lists the forms).
 
-    The model is a cascade of regression trees, grown by dlib's recipe on what prediction will see: faces in
-    the detector's box and upright, jittered, each with its mirror image. Any points can be learned. Those of
-    iBUG (300-W), 68 in its order, are what measuring, training and everything else need (--landmark-model).
+    The model is a cascade of regression trees, grown by dlib's recipe on what prediction will see: faces
+    upright in the detector's box, jittered, and each with its mirror image. Any points can be learned. Those
+    of iBUG (300-W), 68 in its order, are what measuring, training and everything else need
+    (--landmark-model).
 
     People are told apart by the column `patient`, else by the photos' names. A share of them is kept apart;
-    their error is printed, and then the trees learn from everybody. A model is no better than its points:
-    faces placed by one person, and hundreds of them, are what it takes.
+    their error is printed, and then the trees learn from everybody. A model is only as good as its
+    annotations: it takes hundreds of faces, annotated consistently, best by one person.
 
-    From 100 people on, networks of a second stage place the 68 points again: one sees the whole face, six
-    its regions. They learn from the people who are not kept apart; those who are say what share of a point
-    they get, and by how much annotators' points lie to one side of them. With 800 faces the trees take 6
-    minutes of computing, these networks 28; --fine-epochs 0 leaves them out.
+    From 100 people on, networks of a second stage place the 68 points again: one sees the whole face, six its
+    regions. They learn from the people who are not kept apart. Those who are kept apart decide how much
+    weight the second stage gets for each point, and correct its constant offset from the annotators' points.
+    With 800 faces the trees take 6 minutes of computing, these networks 28; --fine-epochs 0 leaves them out.
 
     \b
     Exit code: 0 the model is written; 2 wrong use, or an error in the annotations; 130 interrupted.
@@ -145,7 +146,7 @@ def evaluate(
     For each point: the mean distance, its median and 95th percentile, the spread over jittered boxes, and how
     often the interval that the spread gives holds the annotated place (coverage, of 95 %). Beside it stands
     the model that comes with anthropo, on the same faces in the same boxes, where the points are the 68 of
-    iBUG. The people should be others than those the model was trained on.
+    iBUG. Use people on whom the model was not trained.
 
     \b
     Exit code: 0, or 2 wrong use, or an error in the annotations.

@@ -31,7 +31,8 @@ OVERLAY_SUFFIX = ".overlay.jpg"
 _NOT_READ = frozenset(
     (
         ".gif", ".jp2", ".j2k", ".jpx", ".jxl", ".psd", ".dcm", ".dng", ".cr2", ".cr3", ".crw", ".nef",
-        ".nrw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".x3f", ".mrw", ".iiq", ".3fr", ".srw",
+        ".nrw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".x3f", ".mrw", ".iiq", ".3fr",
+        ".srw",
     )
 )  # fmt: skip
 _OTHER_TABLES = frozenset(

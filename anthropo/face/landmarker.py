@@ -32,7 +32,7 @@ from anthropo.face.detection import (
     within,
 )
 from anthropo.face.frame import Floats, median, outer_canthal_distance
-from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo
+from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo, exposure
 from anthropo.face.lens import Distance, DistanceRequest, distance_of, pose_change
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import MIRROR
@@ -572,7 +572,14 @@ def _landmarks(
         yaw=camera.yaw,
         pitch=camera.pitch,
         roll=camera.roll,
-        gate=check_photo(points, camera, inner, int(outside.sum()), unsteadiness),
+        gate=check_photo(
+            points,
+            camera,
+            inner,
+            int(outside.sum()),
+            unsteadiness,
+            exposure(photo.pixels, photo.to_decoded(points)),
+        ),
         score=detection.score,
         size=photo.full_size,
         source=photo.source,
