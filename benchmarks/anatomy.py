@@ -31,6 +31,7 @@ from instruments import (
     residuals,
     web_errors,
 )
+from scipy.stats import binom, norm
 
 from anthropo.face.fine import fine_model
 from anthropo.face.frame import outer_canthal_distance
@@ -87,14 +88,53 @@ def lengths_table(people: Sequence[Person], instrument: Instrument) -> None:
         )
 
 
-def coverage(members: Sequence[Person], chosen: Instrument) -> Table:
-    """By measurement: covered, of how many, bias, RMS error, mean half-width, between-person SD."""
+def errors_of_people(
+    members: Sequence[Person], chosen: Instrument
+) -> dict[str, list[tuple[float, float, float]]]:
+    """By measurement, of each person: error, half-width of the interval, and the value by hand."""
     rows: dict[str, list[tuple[float, float, float]]] = {}
     for p in members:
         hand = by_hand(p)
         for m in measure_face(p.face, force=True, instrument=chosen):
             if m.id in hand and np.isfinite(m.value) and np.isfinite(m.lo):
                 rows.setdefault(m.id, []).append((m.value - hand[m.id], m.hi - m.value, hand[m.id]))
+    return rows
+
+
+def chance(rows: dict[str, list[tuple[float, float, float]]], least: float = 0.88) -> None:
+    """How many measurements fall short in so few people, were every true coverage 95 %.
+
+    Counted on drawn errors that are normal and correlated between measurements as the people's are.
+    """
+    n = max(map(len, rows.values()))
+    ratio = np.array([[error / half for error, half, _ in v] for v in rows.values() if len(v) == n])
+    ratio = ratio[ratio.std(1) > 1e-9]
+    correlation = 0.9 * np.corrcoef(ratio) + 0.1 * np.eye(len(ratio))
+    root = np.linalg.cholesky(correlation)
+    outside = int(np.floor(n * (1 - least) + 1e-9)) + 1  # of n people: a measurement then lies under `least`
+    one = binom.sf(outside - 1, n, 0.05)
+    random = np.random.default_rng(0)
+    short, furthest = [], []
+    for _ in range(4000):
+        drawn = np.abs(root @ random.standard_normal((len(ratio), n)))
+        nth = np.sort(drawn, 1)[:, n - outside]
+        short.append(int((nth > norm.ppf(0.975)).sum()))
+        furthest.append(float(nth.max()))
+    counts = np.array(short)
+    needed = 2 * norm.cdf(np.quantile(furthest, 0.95)) - 1
+    few, many = np.quantile(counts, (0.025, 0.975))
+    print(
+        f"Were 95 % true of each of {len(ratio)} measurements, one of {n} people would lie under "
+        f"{100 * least:.0f} % with a probability of {100 * one:.1f} % ({outside} or more outside); "
+        f"expected {len(ratio) * one:.1f}, none in {100 * (counts == 0).mean():.1f} % of draws, "
+        f"{few:.0f} to {many:.0f} in 95 % (independent: none in {100 * (1 - one) ** len(ratio):.1f} %). "
+        f"That none lies under it in 95 % of draws takes a true coverage of {100 * needed:.1f} % of each.\n"
+    )
+
+
+def coverage(members: Sequence[Person], chosen: Instrument) -> Table:
+    """By measurement: covered, of how many, bias, RMS error, mean half-width, between-person SD."""
+    rows = errors_of_people(members, chosen)
     table = {}
     for name, values in rows.items():
         error, half, hand_values = np.array(values).T
@@ -242,6 +282,7 @@ def main() -> None:
         lengths_table(members, made)
         table = coverage(members, made)
         coverage_table(table, arguments.by_measurement)
+        chance(errors_of_people(members, made))
         if arguments.networks is not None:
             shipped_error = anatomy.instrument(stage)
             wider = Instrument(made.correction, shipped_error.point_errors, shipped_error.between_errors)

@@ -52,6 +52,7 @@ def faces(size: int, side: int) -> Faces:
         labels=None,
         pictures=drawn(patterns(1, random).repeat(PEOPLE, 0), size, 1, random)[:, 0],
         points=points.astype(np.float32),
+        shown=np.ones((PEOPLE, size, size), bool),
     )
 
 

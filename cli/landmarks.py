@@ -15,8 +15,9 @@ from anthropo.cli.common import (
     place_to_write,
     progress,
 )
-from anthropo.cli.decorators import passed_as
+from anthropo.cli.decorators import all_of, passed_as
 from anthropo.cli.sections import SectionedGroup
+from anthropo.landmarks.forest import ForestOptions
 from anthropo.plain import say
 from anthropo.report.figure_files import figures_of
 from anthropo.report.landmarks import print_evaluated, print_trained, write_evaluated
@@ -31,6 +32,54 @@ unit_option = options.names_option(
     "A,B",
     "Two points, in whose distance errors are given.  [default: the outer canthi of the 68 points, else the "
     "diagonal of the points' bounding box]",
+)
+
+
+#: How the trees of a landmark model are grown; the defaults are those of `ForestOptions`.
+forest_options = all_of(
+    click.option(
+        "--cascades",
+        type=click.IntRange(1, 100),
+        default=ForestOptions().cascades,
+        help="Forests, one after the other.",
+    ),
+    click.option(
+        "--trees", type=click.IntRange(1, 10_000), default=ForestOptions().trees, help="Trees of each."
+    ),
+    click.option(
+        "--depth", type=click.IntRange(1, 10), default=ForestOptions().depth, help="Levels of a tree."
+    ),
+    click.option(
+        "--nu",
+        type=FiniteRange(0, 1, min_open=True),
+        default=ForestOptions().nu,
+        help="Share of what is lacking that a tree adds.",
+    ),
+    click.option(
+        "--copies",
+        type=click.IntRange(2, 1000),
+        default=ForestOptions().copies,
+        help="Jittered copies of each face, and as many of its mirror image (dlib: oversampling).",
+    ),
+    click.option(
+        "--pool",
+        type=click.IntRange(2, 4096),
+        default=ForestOptions().pool,
+        help="Pixels that a forest looks at (dlib: feature pool).",
+    ),
+    click.option(
+        "--candidates",
+        type=click.IntRange(1, 1000),
+        default=ForestOptions().candidates,
+        help="Splits that are tried at each node.",
+    ),
+    click.option(
+        "--fine-epochs",
+        type=click.IntRange(0, 1000),
+        default=None,
+        help="Epochs of the second landmark stage's networks, which place all 68 points again; 0: the "
+        "packaged networks refine.  [default: 64 from 100 people on, else 0; 0 for .dat]",
+    ),
 )
 
 
@@ -72,7 +121,13 @@ def command() -> None:
     help="Share of the people who are kept apart to judge by; in the end everybody is trained on.",
 )
 @unit_option
-@options.forest_options
+@click.option(
+    "--start",
+    metavar="MODEL",
+    help="Begin from a model of the 68 points: landmarks-68, which comes with anthropo, or a file. It places "
+    "first; what is learnt is how the annotated points lie beside its own. Its licence is taken over.",
+)
+@forest_options
 @options.seed_option("jitter and trees")
 @options.limits_options
 @options.jobs_option
@@ -97,12 +152,18 @@ def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
     weight the second stage gets for each point, and correct its constant offset from the annotators' points.
     With 800 faces the trees take 6 minutes of computing, these networks 28; --fine-epochs 0 leaves them out.
 
+    With --start no trees are grown. From 20 photos on, the offsets of your annotators' points from the other
+    model's are learnt; from 100 people on, the networks as well. Points that are not the 68 are placed beside
+    them. What the other model was trained on, people of your photos maybe among it, nobody can take out
+    again, so judge on others.
+
     \b
     Exit code: 0 the model is written; 2 wrong use, or an error in the annotations; 130 interrupted.
 
     \b
     Examples:
       anthropo landmarks train faces/ -o mine.anthropo --licence "research only"
+      anthropo landmarks train faces/ -o mine.anthropo --start landmarks-68
       anthropo landmarks train imglab.xml -o ears.anthropo --unit 00,05
     """
     with in_one_sentence("nothing was written."):

@@ -9,7 +9,8 @@ development/fine.py; docs/decisions says why these are networks and no second fo
 The second stage of a landmark model of one's own (`anthropo.landmarks.fine_training`) has rounds: one
 network of the whole face, and regions that are centred where it has their points. On people kept apart
 it was seen what share of each point to leave to it, and by how much the annotators' points lie beside
-what networks learn that see every face in the mirror too.
+what networks learn that see every face in the mirror too. A model that begins from another one has the
+second stage of the other before it, and an adjustment (`anthropo.face.adjustment`) in between.
 """
 
 from __future__ import annotations
@@ -20,30 +21,37 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
+from anthropo.face.adjustment import Adjustment, adjustment_of, upright_map
 from anthropo.face.detection import power_of_two
-from anthropo.face.frame import Floats, outer_canthal_distance, similarity
+from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import MIRROR
-from anthropo.face.weights import arrays_of, landmark_model, locate
+from anthropo.face.weights import arrays_of, kept_arrays, landmark_model, locate
 from anthropo.photo import Photo
+
+if TYPE_CHECKING:
+    from anthropo.face.landmark_bundle import LandmarkBundle
 
 FACE = 512  # px, side of the upright face
 PATCH = 64  # px, side of a patch
 #: Anatomical landmarks that have no side.
 MIDLINE = frozenset({"sn", "ls", "sts", "sti", "li"})
+_CODES = MIDLINE | {"p", "ps", "pi", "en", "ex", "al", "ch", "cph"}  # without their side
 
 _DECODED_UNIT = 120.0  # px: decode finer when the outer-canthal distance is smaller than this
 _LOOKS = 2  # places that patches are taken from, in turn by the networks of a region
 _SHARE = 0.6  # of the packaged second stage in a point that both stages predict
 _MOST_OFFSET = 100.0  # px of the upright face
 _MOST_KEPT = 100.0  # times the first stage's spread
+_BEFORE = "before."  # arrays of the second stage that has its turn before
+_MOST_BEFORE = 8  # of these, one before the other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,15 +70,15 @@ class Mixing:
 
     Attributes
     ----------
-    share : float
-        Of the second stage in a point; the rest is the first's.
+    share : (68,) array
+        Of the second stage in each point; the rest is the first's.
     offset : (68, 2) array
         Is taken from the second stage's points, pixels of the upright face.
     kept : (68,) array
         Share of the first stage's spread over jittered boxes that remains in each point.
     """
 
-    share: float
+    share: Floats
     offset: Floats
     kept: Floats
 
@@ -87,11 +95,22 @@ class FineModel:
         Networks that look at the same time; those of the next round look where these have the points.
     mixing : Mixing or None
         None for the packaged stage, in which each of two looks goes into half of the evaluations.
+    before : FineModel or None
+        The second stage of the model that this one begins from, which has its turn first.
+    adjustment : Adjustment or None
+        What the points are moved by before these networks look.
     """
 
     frame: Floats
     rounds: tuple[tuple[_Region, ...], ...]
     mixing: Mixing | None = None
+    before: FineModel | None = None
+    adjustment: Adjustment | None = None
+
+    @property
+    def begun(self) -> FineModel:
+        """Without these networks: what comes before them alone."""
+        return replace(self, rounds=(), mixing=None)
 
     @property
     def regions(self) -> tuple[_Region, ...]:
@@ -99,10 +118,10 @@ class FineModel:
         return tuple(region for one in self.rounds for region in one)
 
 
-def read_fine_model(data: bytes) -> FineModel:
-    """The networks from an .npz file's content."""
+def read_fine_model(data: bytes, digest: str = "") -> FineModel:
+    """The networks from an .npz file's content; with its SHA-256, the arrays are kept in the cache."""
     try:
-        return fine_of_arrays(arrays_of(data))
+        return fine_of_arrays(kept_arrays(data, digest) if digest else arrays_of(data))
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(
             f"fine.npz: not the weights of the fine landmark stage ({error}). Reinstall anthropo, or "
@@ -112,9 +131,14 @@ def read_fine_model(data: bytes) -> FineModel:
 
 def fine_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> FineModel:
     """The networks of a file's arrays; a KeyError or ValueError says what does not fit."""
+    if any(k.startswith(_BEFORE * (_MOST_BEFORE + 1)) for k in arrays):
+        raise ValueError(f"more than {_MOST_BEFORE} second stages, one before the other")
+    begins = {k.removeprefix(_BEFORE): v for k, v in arrays.items() if k.startswith(_BEFORE)}
+    arrays = {k: v for k, v in arrays.items() if not k.startswith(_BEFORE)}
     names = list(dict.fromkeys(k.split(".")[0] for k in arrays if "." in k))
     frame = arrays["frame"].astype(np.float64)
-    if frame.shape != (68, 2) or not names:
+    adjustment = adjustment_of(arrays, frame) if frame.shape == (68, 2) else None
+    if frame.shape != (68, 2) or not (names or adjustment):
         raise ValueError(f"a mean face of shape {frame.shape}, {len(names)} regions")
     if not np.isfinite(frame).all() or not 1 < frame[17:].std() < FACE:
         raise ValueError("a mean face that is none")
@@ -125,20 +149,26 @@ def fine_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> FineModel:
         region = _region(arrays, name)
         before = sum(np.array_equal(region.scheme, other.scheme) for other in others)
         others.append(replace(region, look=before % _LOOKS))
-    return FineModel(frame, tuple(tuple(rounds[turn]) for turn in sorted(rounds)), _mixing(arrays))
+    return FineModel(
+        frame,
+        tuple(tuple(rounds[turn]) for turn in sorted(rounds)),
+        _mixing(arrays) if names else None,
+        fine_of_arrays(begins) if begins else None,
+        adjustment,
+    )
 
 
 def _mixing(arrays: Mapping[str, NDArray[Any]]) -> Mixing | None:
     if "share" not in arrays:
         return None
     share, offset, kept = (arrays[name].astype(np.float64) for name in ("share", "offset", "kept"))
-    if share.shape != () or not 0 <= share <= 1:
+    if share.shape not in ((), (68,)) or not ((share >= 0) & (share <= 1)).all():
         raise ValueError("a share of the second stage that is not between 0 and 1")
     if offset.shape != (68, 2) or not (np.abs(offset) <= _MOST_OFFSET).all():
         raise ValueError(f"offsets that are not 68 pairs up to {_MOST_OFFSET:g} pixels")
     if kept.shape != (68,) or not ((kept >= 0) & (kept <= _MOST_KEPT)).all():
         raise ValueError(f"shares of the first stage's spread that are not 68 numbers up to {_MOST_KEPT:g}")
-    return Mixing(float(share), offset, kept)
+    return Mixing(np.broadcast_to(share, 68), offset, kept)
 
 
 def _region(arrays: Mapping[str, NDArray[Any]], name: str) -> _Region:
@@ -150,7 +180,7 @@ def _region(arrays: Mapping[str, NDArray[Any]], name: str) -> _Region:
         patch,
     )
     scheme = arrays[f"{name}.scheme"].astype(np.intp)
-    codes = tuple(str(c) for c in arrays.get(f"{name}.codes", ()))
+    codes = _codes(arrays.get(f"{name}.codes", np.empty(0, np.str_)))
     if network.points != len(scheme) + len(codes):
         raise ValueError(f"{name}: {network.points} points, {len(scheme) + len(codes)} names")
     if len(scheme) == 0 or not ((scheme >= 0) & (scheme < 68)).all():
@@ -161,19 +191,33 @@ def _region(arrays: Mapping[str, NDArray[Any]], name: str) -> _Region:
     return _Region(network, scheme, codes, pixel, patch, 0)
 
 
+def _codes(array: NDArray[Any]) -> tuple[str, ...]:
+    """Names of anatomical landmarks: texts, or in a model's file the bytes of them, with spaces between."""
+    codes = array.tobytes().decode().split() if array.dtype == np.uint8 else array.tolist()
+    if not set(codes) <= _CODES:
+        raise ValueError("anatomical landmarks that are none")
+    return tuple(codes)
+
+
 @lru_cache(maxsize=4)
 def fine_model(landmarks: str | None = None) -> FineModel:
     """The second stage that goes with a landmark model: its own where its file has one, else the packaged."""
     bundle = None if landmarks is None else landmark_model(landmarks).bundle
     if bundle is None or not bundle.fine:
-        return read_fine_model(_packaged())
-    return own_fine_model(str(landmarks), bundle.fine)
+        return read_fine_model(_packaged(), fine_sha256())
+    return own_fine_model(str(landmarks), bundle.fine, bundle)
 
 
-def own_fine_model(landmarks: str, arrays: Mapping[str, NDArray[Any]]) -> FineModel:
+def own_fine_model(landmarks: str, arrays: Mapping[str, NDArray[Any]], bundle: LandmarkBundle) -> FineModel:
     """The second stage in the file of a landmark model; a WeightsError says why it cannot be used."""
     try:
-        return fine_of_arrays(arrays)
+        model = fine_of_arrays(arrays)
+        by = model.adjustment
+        if by is not None and (bundle.start is None or len(by.places) != len(bundle.scheme.names)):
+            raise ValueError(f"{len(by.places)} adjusted points that are not those of its scheme")
+        if (by is not None and by.beside) is bundle.scheme.ibug or not (by or bundle.scheme.ibug):
+            raise ValueError("adjusted points where its scheme has others")
+        return model
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsError(
             f"{landmarks}: its second stage cannot be used ({error}). Train it again, or pass "
@@ -185,6 +229,14 @@ def own_fine_model(landmarks: str, arrays: Mapping[str, NDArray[Any]]) -> FineMo
 def fine_sha256() -> str:
     """SHA-256 of the packaged second stage's file."""
     return hashlib.sha256(_packaged()).hexdigest()
+
+
+def fine_arrays() -> dict[str, NDArray[Any]]:
+    """The arrays of the packaged second stage, for a file that is to hold it; model files keep no texts."""
+    return {
+        name: np.frombuffer(" ".join(array.tolist()).encode(), np.uint8) if array.dtype.kind == "U" else array
+        for name, array in arrays_of(_packaged()).items()
+    }
 
 
 def _packaged() -> bytes:
@@ -226,6 +278,12 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
     ['alL', 'alR', 'chL', 'chR']
     """
     model = fine_model() if model is None else model
+    if model.before is not None:
+        face = refine(photo, face, model.before)
+    if model.adjustment is not None and not model.adjustment.beside:
+        face = _adjusted(face, model.adjustment)
+    if not model.rounds:
+        return face
     unit = outer_canthal_distance(face.landmarks)
     if unit / photo.decode_scale < _DECODED_UNIT:
         photo = photo.finer(power_of_two(unit / _DECODED_UNIT))
@@ -245,7 +303,7 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
     samples, points = face.samples.copy(), face.landmarks.copy()
     if model.mixing is not None:
         by = model.mixing
-        points += by.share * (to_photo(placed - by.offset) - points)
+        points += by.share[:, None] * (to_photo(placed - by.offset) - points)
         samples = points + by.kept[:, None] * (samples - face.landmarks)
     else:
         seen_twice = counts.sum((0, 2)) > 0
@@ -258,7 +316,17 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
         landmarks=points,
         samples=samples,
         landmark_sd=samples.std(0, ddof=1) if len(samples) > 1 else face.landmark_sd,
-        anatomy={name: to_photo(np.mean(values, 0)) for name, values in anatomy.items()},
+        anatomy={**face.anatomy, **{name: to_photo(np.mean(values, 0)) for name, values in anatomy.items()}},
+    )
+
+
+def _adjusted(face: Face, by: Adjustment) -> Face:
+    samples = by(face.samples)
+    return replace(
+        face,
+        landmarks=by(face.landmarks),
+        samples=samples,
+        landmark_sd=samples.std(0, ddof=1) if len(samples) > 1 else face.landmark_sd,
     )
 
 
@@ -302,7 +370,7 @@ def lay_upright(
     (FACE, FACE) uint8 array, (2, 3) array, (2, 3) array
         The grey upright face, the map from pixels to it, and the map back.
     """
-    there = similarity(points[17:], frame[17:])
+    there = upright_map(points, frame)
     turn = np.linalg.inv(there[:, :2])
     back = np.column_stack([turn, -turn @ there[:, 2]])
     return _engine.warp(pixels, back, FACE, FACE), there, back

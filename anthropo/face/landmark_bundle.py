@@ -4,18 +4,22 @@ A container (`anthropo.container`) with these parts, all of them checked before 
 
 =================  ==========================================================================
 manifest.json      ``scheme`` (names of the points, mirror images, unit), ``training`` (counts,
-                   held-out error, options), ``licence`` of the photographs
-arrays/forest.npy  (N,) uint8: the engine's packed shape predictor
+                   held-out error, options), ``licence`` of the photographs, ``start`` (the model
+                   that this one begins from, or null)
+arrays/forest.npy  (N,) uint8: the engine's packed shape predictor; not there if the packaged
+                   68-point predictor places first
 arrays/spread.npy  (P,) float64: by how much a point's error exceeds its spread over jittered
                    boxes
-arrays/fine.*.npy  networks of the second stage, if it was trained with one, and how both are mixed
+arrays/fine.*.npy  networks of the second stage, if it was trained with one, and how both are mixed;
+                   of a model that begins from another also that one's, and the adjustment
 =================  ==========================================================================
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+import re
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,7 +35,28 @@ FORMAT = "anthropo-landmarks"
 MOST_POINTS = 2000
 MOST_SPREAD = 1e4  # times that an error exceeds a spread
 LONGEST_NAME, LONGEST_TEXT = 100, 2000  # characters
+#: The packaged predictor as a start, by its name in `anthropo models`.
+PACKAGED = "landmarks-68"
 _GET_ANOTHER = "Copy it again from where it was made, or train it again."
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The model that another one begins from: it places the 68 points first.
+
+    Attributes
+    ----------
+    packaged : bool
+        Whether its predictor is the packaged one, of which the file holds nothing; else it is in the file.
+    sha256 : str
+        Of the start's file.
+    licence : str
+        Its terms, which this model takes over.
+    """
+
+    packaged: bool
+    sha256: str
+    licence: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +67,7 @@ class LandmarkBundle:
     ----------
     scheme : Scheme
     forest : (N,) array of uint8
-        The engine's packed shape predictor; read-only.
+        The engine's packed shape predictor; read-only. Empty where the packaged one is the start.
     spread : (P,) array
         Factor from a point's spread over jittered boxes to the standard deviation of its error.
     licence : str
@@ -51,6 +76,8 @@ class LandmarkBundle:
         Counts, held-out error, options and seed; JSON.
     fine : mapping of str to array
         Networks of the second stage, as `anthropo.face.fine.fine_of_arrays` takes them; may be empty.
+    start : Start or None
+        The model that this one begins from, whose 68 points are adjusted, or have these points beside them.
     """
 
     scheme: Scheme
@@ -59,6 +86,17 @@ class LandmarkBundle:
     licence: str
     training: dict[str, Any]
     fine: dict[str, NDArray[Any]] = field(default_factory=dict)
+    start: Start | None = None
+
+    @property
+    def forest_scheme(self) -> Scheme:
+        """The points that the forest places: the 68, if it is the start's."""
+        return self.scheme if self.start is None else IBUG
+
+
+def terms(licence: str, start: Start | None) -> str:
+    """The licence of a model's photographs, and that of what it begins from."""
+    return licence if start is None else f"{licence}; and {start.licence}"
 
 
 def _fault(manifest: dict[str, Any]) -> str | None:
@@ -82,6 +120,18 @@ def _fault(manifest: dict[str, Any]) -> str | None:
     licence = manifest.get("licence")
     if not isinstance(licence, str) or len(licence) > LONGEST_TEXT:
         return f"licence is not a text of up to {LONGEST_TEXT} characters"
+    return None if manifest.get("start") is None else _start_fault(manifest["start"])
+
+
+def _start_fault(start: Any) -> str | None:
+    if not isinstance(start, dict) or set(start) != {"packaged", "sha256", "licence"}:
+        return "start is no description of a landmark model"
+    if type(start["packaged"]) is not bool:
+        return "start > packaged is neither true nor false"
+    if not isinstance(start["sha256"], str) or not re.fullmatch("[0-9a-f]{64}", start["sha256"]):
+        return "start > sha256 is no SHA-256"
+    if not isinstance(start["licence"], str) or len(start["licence"]) > LONGEST_TEXT:
+        return f"start > licence is not a text of up to {LONGEST_TEXT} characters"
     return None
 
 
@@ -120,20 +170,17 @@ def read_landmark_bundle(path: str | os.PathLike[str]) -> LandmarkBundle:
     manifest, arrays = read_container(path, KIND)
     names = tuple(manifest["scheme"]["points"])
     forest, spread = arrays.pop("forest", None), arrays.pop("spread", None)
+    start = Start(**manifest["start"]) if manifest.get("start") else None
+    if start is not None and start.packaged:
+        forest = np.empty(0, np.uint8) if forest is None else np.empty(0)  # of which the file has none
     if fault := _array_fault(forest, spread, len(names)) or _strangers(arrays):
         raise WeightsError(f"{os.fspath(path)}: {fault}. {_GET_ANOTHER}")
     assert forest is not None  # as was just checked
     assert spread is not None
     block: NDArray[np.uint8] = np.array(forest)  # whose numbers begin where the engine needs them
     block.setflags(write=False)
-    try:
-        points = _engine.ShapePredictor(block).points
-    except ValueError as error:
-        raise WeightsError(f"{os.fspath(path)}: its forest is damaged ({error}). {_GET_ANOTHER}") from None
-    if points != len(names):
-        raise WeightsError(
-            f"{os.fspath(path)}: its forest places {points} points, its scheme {len(names)}. {_GET_ANOTHER}"
-        )
+    if start is None or not start.packaged:
+        _check_forest(os.fspath(path), block, len(names) if start is None else len(IBUG.names))
     return LandmarkBundle(
         _scheme(manifest["scheme"]),
         block,
@@ -141,7 +188,17 @@ def read_landmark_bundle(path: str | os.PathLike[str]) -> LandmarkBundle:
         manifest["licence"],
         manifest["training"],
         {name.removeprefix("fine."): array for name, array in arrays.items()},
+        start,
     )
+
+
+def _check_forest(path: str, block: NDArray[np.uint8], needed: int) -> None:
+    try:
+        points = _engine.ShapePredictor(block).points
+    except ValueError as error:
+        raise WeightsError(f"{path}: its forest is damaged ({error}). {_GET_ANOTHER}") from None
+    if points != needed:
+        raise WeightsError(f"{path}: its forest places {points} points, its scheme {needed}. {_GET_ANOTHER}")
 
 
 def _scheme(kept: dict[str, Any]) -> Scheme:
@@ -182,8 +239,11 @@ def write_landmark_bundle(path: str | os.PathLike[str], bundle: LandmarkBundle) 
         },
         "training": bundle.training,
         "licence": bundle.licence,
+        "start": None if bundle.start is None else asdict(bundle.start),
     }
-    arrays: dict[str, NDArray[Any]] = {"forest": bundle.forest, "spread": bundle.spread}
+    arrays: dict[str, NDArray[Any]] = {"spread": bundle.spread}
+    if bundle.start is None or not bundle.start.packaged:
+        arrays["forest"] = bundle.forest
     arrays |= {f"fine.{name}": array for name, array in bundle.fine.items()}
     write_container(
         path, KIND, completed(KIND, manifest), arrays, {}, smaller="Train with fewer trees or cascades."

@@ -34,6 +34,14 @@ _WHOLE_FACE = 4  # epochs of the whole face's network for each of the regions'
 _SIZE = 0.72  # of the packaged stage's upright face, in whose picture the outline would be cut
 _FOLDS = 5
 _SHARE = 0.6  # where too few people are kept apart to tell
+#: Points that have one share of the second stage.
+PARTS = {
+    "outline": slice(0, 17),
+    "brows": slice(17, 27),
+    "nose": slice(27, 36),
+    "eyes": slice(36, 48),
+    "lips": slice(48, 68),
+}
 _SHARES = np.linspace(0, 1, 11)
 
 Arrays = dict[str, NDArray[Any]]
@@ -133,7 +141,7 @@ def train_fine(
 def mixing_arrays(by: Mixing) -> Arrays:
     """A mixing as a model's file keeps it."""
     return {
-        "share": np.array(by.share, np.float32),
+        "share": by.share.astype(np.float32),
         "offset": by.offset.astype(np.float32),
         "kept": by.kept.astype(np.float32),
     }
@@ -141,7 +149,7 @@ def mixing_arrays(by: Mixing) -> Arrays:
 
 def unmixed() -> Mixing:
     """The second stage's points alone."""
-    return Mixing(1.0, np.zeros((68, 2)), np.ones(68))
+    return Mixing(np.ones(68), np.zeros((68, 2)), np.ones(68))
 
 
 def mix(first: Placed, second: Placed, truth: Sequence[Floats]) -> tuple[Mixing, Placed]:
@@ -149,7 +157,8 @@ def mix(first: Placed, second: Placed, truth: Sequence[Floats]) -> tuple[Mixing,
 
     A network that sees each face in the mirror too cannot learn that annotators place a point to one side;
     so the mean of what it is off by is taken from its points, as far as it is more than chance. The share of
-    the second stage is the one that errs least. Fewer than five people tell neither: 0.6, and no offset.
+    the second stage is the one that errs least, in each part of the face. Fewer than five people tell
+    neither: 0.6, and no offset.
 
     Parameters
     ----------
@@ -177,7 +186,7 @@ def mix(first: Placed, second: Placed, truth: Sequence[Floats]) -> tuple[Mixing,
     >>> first = Placed(IBUG, off, spread, people)
     >>> second = Placed(IBUG, off / 9 + (0.03, 0), spread, people)  # always to one side
     >>> by, mixed = mix(first, second, [fine_frame()] * 20)
-    >>> by.share, np.allclose(by.offset.mean(0), (5.5, 0), atol=0.3), mixed.error < 0.01
+    >>> by.share.min(), np.allclose(by.offset.mean(0), (5.5, 0), atol=0.3), mixed.error < 0.01
     (1.0, True, True)
     """
     maps = np.array([_map(points, first.scheme.length(points)) for points in truth])
@@ -188,33 +197,34 @@ def mix(first: Placed, second: Placed, truth: Sequence[Floats]) -> tuple[Mixing,
     a, b = upright(first), upright(second)
     names = sorted(set(first.people))
     fold = np.array([names.index(person) % _FOLDS for person in first.people])
-    share, offset = _SHARE, np.zeros((68, 2))
+    share, offset = np.full(68, _SHARE), np.zeros((68, 2))
     left = _mixed(a, b, share, offset)
     if len(names) >= _FOLDS:
         for one in range(_FOLDS):
             left[fold == one] = _mixed(a, b, *_fitted(a[fold != one], b[fold != one]))[fold == one]
         share, offset = _fitted(a, b)
-    known = ~np.isnan(left)
-    before, after = (np.where(known, off, 0) ** 2 for off in (a, left))
-    kept = np.sqrt(after.sum((0, 2)) / np.maximum(before.sum((0, 2)), 1e-12))
-    residuals = np.einsum("nij,nkj->nki", np.linalg.inv(maps), left)
-    mixed = replace(first, residuals=residuals, spread=first.spread * kept[:, None])
-    return Mixing(share, offset, np.clip(kept, 0.05, 20)), mixed
+    mixed = replace(first, residuals=np.einsum("nij,nkj->nki", np.linalg.inv(maps), left))
+    # whatever the first stage's factors make an interval of then holds as many of these faces
+    kept = np.clip(mixed.factors() / np.maximum(first.factors(), 1e-12), 0.05, 20)
+    return Mixing(share, offset, kept), replace(mixed, spread=first.spread * kept[:, None])
 
 
-def _fitted(a: Floats, b: Floats) -> tuple[float, Floats]:
-    """The share of the second stage, and what it is off by."""
+def _fitted(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """The share (68,) of the second stage, and what it is off by."""
     count = np.maximum((~np.isnan(b)).sum(0), 1)
     sums = np.nansum(b, 0)
     mean = sums / count
     error = np.nansum((b - mean) ** 2, 0) / np.maximum(count - 1, 1) / count  # squared, of the mean
     offset = mean * np.maximum(0, 1 - error / np.maximum(mean**2, 1e-12)) * (count > 1)
-    cost = [np.nanmean(np.hypot(*np.moveaxis(_mixed(a, b, s, offset), -1, 0))) for s in _SHARES]
-    return float(_SHARES[int(np.argmin(cost))]), offset
+    away = [np.hypot(*np.moveaxis(_mixed(a, b, np.full(68, s), offset), -1, 0)) for s in _SHARES]
+    share = np.empty(68)
+    for part in PARTS.values():
+        share[part] = _SHARES[int(np.argmin([np.nanmean(one[:, part]) for one in away]))]
+    return share, offset
 
 
-def _mixed(a: Floats, b: Floats, share: float, offset: Floats) -> Floats:
-    return np.asarray(share * (b - offset) + (1 - share) * a)
+def _mixed(a: Floats, b: Floats, share: Floats, offset: Floats) -> Floats:
+    return np.asarray(share[:, None] * (b - offset) + (1 - share[:, None]) * a)
 
 
 def _map(points: Floats, unit: float) -> Floats:

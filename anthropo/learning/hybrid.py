@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
-from anthropo.encoder.several import plain_region
-from anthropo.learning.calibration import Stack, fit_stack, softmax, surprise
+from anthropo.encoder.several import encoder_of, plain_region
+from anthropo.learning.calibration import Stack, fit_stack, log_loss, softmax, surprise
 from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.cost import importance
 from anthropo.learning.deep import fit_region
@@ -291,17 +291,54 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
             scores.append(out)
         self.score_spread_ = np.zeros((0, k))
         if scores:
-            counts = np.array([_LEADS if plain_region(r) == _WHOLE else 1.0 for r in self.regions_])
-            together = np.tensordot(counts, scores, 1).std(0) / counts.sum()
             # a rare label's scores are small, since its share of the targets' variance is; those of a label
             # that is hard to tell are small as well, and are to stay so
             target = np.sqrt(shares * (1 - shares))
-            unit = target * np.sqrt(((together / target) ** 2).mean())
-            self.score_spread_ = np.maximum(unit / counts[:, None], 1e-9)
+            counts = np.array([_LEADS if plain_region(r) == _WHOLE else 1.0 for r in self.regions_])
+            counts *= _encoder_weights(list(self.regions_), scores, counts, target, of)
+            self.score_spread_ = _spread(scores, counts, target)
         return self._scaled(scores)
 
 
+def _spread(scores: list[Floats], counts: Floats, target: Floats) -> Floats:
+    """What scores (n, k) are divided by (p, k) so that each counts as much: one unit for all together.
+
+    `target` (k,) is the SD of each label's membership.
+    """
+    together = np.tensordot(counts, scores, 1).std(0) / counts.sum()
+    unit = target * np.sqrt(((together / target) ** 2).mean())
+    return np.asarray(np.maximum(unit / counts[:, None], 1e-9))
+
+
+def _encoder_weights(
+    regions: list[str], scores: list[Floats], counts: Floats, target: Floats, of: _Fitted
+) -> Floats:
+    """How much each region (p,) counts for whose encoder sees it: 1 of the best encoder out of fold.
+
+    Regions of one photo by one encoder know much the same. Two encoders may be as far apart as a network for
+    faces and one for objects, of which either can be the one that sees what is asked: of the less likely one
+    the root of the ratio of likelihoods out of fold is left, and a little in any case. People prove the rest,
+    as for all regions (`fit_stack`).
+    """
+    encoders = [encoder_of(region) for region in regions]
+    names = sorted(set(encoders))
+    if len(names) < 2:
+        return np.ones(len(regions))
+    lost = {}
+    for name in names:
+        own = [i for i, encoder in enumerate(encoders) if encoder == name]
+        chosen = [scores[i] for i in own]
+        parts = [*(np.asarray(chosen) / _spread(chosen, counts[own], target)[:, None])]
+        stack = fit_stack(parts, of.y, of.natural, of.people, len(parts))
+        lost[name] = log_loss(stack.margins(parts), of.y, of.natural)
+    least = min(lost.values())
+    weights = [np.exp(-_TRUSTED * of.people.sum() * (lost[encoder] - least)) for encoder in encoders]
+    return np.maximum(weights, _FAINT)
+
+
 _WHOLE, _LEADS = "face", 4.0  # so much does the whole face count, until people prove otherwise; others 1
+_TRUSTED = 0.5  # of the logarithm of the ratio of two encoders' likelihoods
+_FAINT = 0.02  # of the best encoder's weight, that another one has at least
 _BESIDE = 8.0  # people's worth of doubt that measurements add to regions
 _LESSER = 0.1  # of its weight alone, that a half has at least: explanations still show it
 _DERIVED = 0.2

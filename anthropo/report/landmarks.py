@@ -38,9 +38,14 @@ def print_trained(trained: LandmarkTraining) -> None:
         spaced=True,
     )
     if trained.held_out_fine is not None:
-        print(f"with the second stage: {trained.held_out_fine.error:.4f}\n")
+        print(f"with the second stage: {trained.held_out_fine.error:.4f}")
+    if trained.held_out_start is not None:
+        print(f"by the model that it begins from, as it was: {trained.held_out_start.error:.4f}")
+    if trained.held_out_fine is not None or trained.held_out_start is not None:
+        print()
     unseen = f", {trained.undetected} of them not seen by the detector" if trained.undetected else ""
     print(f"trained on {trained.faces} faces of {trained.people} people{unseen}")
+    print(f"licence: {trained.licence}")
 
 
 def print_evaluated(judged: LandmarkEvaluation) -> None:
@@ -54,7 +59,8 @@ def print_evaluated(judged: LandmarkEvaluation) -> None:
     print_table(columns, _rows(frame, judged.own), spaced=True)
     if judged.both is not None:
         packaged = f", packaged {judged.packaged_both.error:.4f}" if judged.packaged_both is not None else ""
-        print(f"by both landmark stages: {judged.both.error:.4f}{packaged}")
+        held = "" if judged.coverage_both is None else f", coverage {100 * judged.coverage_both:.0f} %"
+        print(f"by both landmark stages: {judged.both.error:.4f}{held}{packaged}")
 
 
 def _groups(placed: Placed) -> list[tuple[str, Sequence[int]]]:

@@ -119,7 +119,7 @@ def fingerprint(domains: Domains, parameters: TranslationParameters, device: tor
     parts = (*domains.train, *domains.held_out)
     described = hashlib.sha256(json.dumps([faces.digests for faces in parts]).encode())
     for faces in parts:
-        for array in (faces.pictures, faces.points):
+        for array in (faces.pictures, faces.points, faces.shown):
             described.update(np.ascontiguousarray(array).tobytes())
     return {
         "cohort": described.hexdigest(),

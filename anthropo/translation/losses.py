@@ -23,9 +23,14 @@ def discriminator_loss(of_real: Tensor, of_translated: Tensor, kind: str) -> Ten
     return 0.5 * wrong
 
 
-def picture_loss(one: Tensor, other: Tensor) -> Tensor:
-    """Mean absolute difference of pictures: of a cycle's end from its beginning, or of an identity."""
-    return functional.l1_loss(one, other)
+def picture_loss(one: Tensor, other: Tensor, shown: Tensor | None = None) -> Tensor:
+    """Mean absolute difference of pictures: of a cycle's end from its beginning, or of an identity.
+
+    `shown` (n, 1, s, s) is 1 where pixels count and 0 where not; left out: all count.
+    """
+    if shown is None:
+        return functional.l1_loss(one, other)
+    return ((one - other).abs() * shown).sum() / (one.shape[1] * shown.sum()).clamp_min(1)
 
 
 def landmark_loss(before: Tensor, after: Tensor, unit: float) -> Tensor:

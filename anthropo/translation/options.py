@@ -64,6 +64,7 @@ class TranslationParameters:
     seed: int
     threads: int
     precision: str = "full"  # the only one before it was an option
+    mask_borders: bool = False  # as it was before it was an option
 
     def to_json(self) -> dict[str, Any]:
         """The options as JSON has them."""

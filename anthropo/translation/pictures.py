@@ -36,6 +36,8 @@ UNIT = float(np.hypot(*(mean_place((45,)) - mean_place((36,))))) / WINDOW[2]
 #: People of a domain without whom there is nothing to train on or to judge by.
 LEAST_PEOPLE = 5
 _SAME = 1.0  # grey levels that rows differ by, on average, where one is the other again
+_PLAIN = 8.0  # SD of grey levels along a line, up to which it may be a backdrop and not a streaked border
+_BLACK = 8  # grey levels that are black in a compressed picture
 _SHOWS = 0.03  # of the side: more than this of a repeated border is seen
 _UNLIKE = 0.5  # difference of two domains in the share of photos where it is
 
@@ -51,6 +53,9 @@ class Faces:
     labels: tuple[str, ...] | None  # of what is told apart in both domains; empty where it is not known
     pictures: Pixels  # (n, size, size, 3) RGB
     points: NDArray[np.float32]  # (n, 68, 2) landmarks as shares of the picture's side
+    shown: NDArray[
+        np.bool_
+    ]  # (n, size, size) whether a pixel is of the photograph, and not beyond its border
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -65,6 +70,7 @@ class Faces:
             labels=None if self.labels is None else tuple(self.labels[i] for i in rows),
             pictures=self.pictures[rows],
             points=self.points[rows],
+            shown=self.shown[rows],
         )
 
 
@@ -78,7 +84,7 @@ class Domains:
     notes: tuple[str, ...] = ()
 
 
-def cut(photo: Photo, landmarks: Floats, size: int) -> tuple[Pixels, NDArray[np.float32]]:
+def cut(photo: Photo, landmarks: Floats, size: int) -> tuple[Pixels, NDArray[np.float32], NDArray[np.bool_]]:
     """An aligned face as a translation sees it, and its landmarks there.
 
     What lies beyond the photo repeats its border: black corners would be the first thing that a network
@@ -89,6 +95,8 @@ def cut(photo: Photo, landmarks: Floats, size: int) -> tuple[Pixels, NDArray[np.
     pixels : (size, size, 3) uint8 array
     points : (68, 2) array
         Shares of the picture's side.
+    shown : (size, size) bool array
+        Whether a pixel is of the photograph: neither beyond it, nor in a border of its own (see `borders`).
     """
     to_photo = frame_to(landmarks)
     left, top, side = WINDOW
@@ -99,6 +107,11 @@ def cut(photo: Photo, landmarks: Floats, size: int) -> tuple[Pixels, NDArray[np.
         np.array([(left + x * side, top + y * side) for x in (0, 1) for y in (0, 1)]) @ linear.T + origin
     )
     height, width = photo.pixels.shape[:2]
+    at = (np.arange(size) + 0.5) / size * side
+    across, down = np.meshgrid(left + at, top + at)
+    x, y = (across * row[0] + down * row[1] + o for row, o in zip(linear, origin, strict=True))
+    above, below, first, last = borders(photo.pixels)
+    shown = (x >= first - 0.5) & (x <= width - last - 0.5) & (y >= above - 0.5) & (y <= height - below - 0.5)
     before = np.ceil(np.maximum(2 - corners.min(0), 0)).astype(int)
     after = np.ceil(np.maximum(corners.max(0) + 3 - (width, height), 0)).astype(int)
     most = 2 * max(height, width)  # of a face at the border it may be much, but not without end
@@ -111,7 +124,41 @@ def cut(photo: Photo, landmarks: Floats, size: int) -> tuple[Pixels, NDArray[np.
     pixels = warped(photo, frame, (left, top, left + side, top + side), size)
     inverse = np.linalg.inv(to_photo[:, :2])
     points = ((landmarks - to_photo[:, 2]) @ inverse.T - (left, top)) / side
-    return pixels, points.astype(np.float32)
+    return pixels, points.astype(np.float32), shown
+
+
+def borders(pixels: Pixels) -> tuple[int, int, int, int]:
+    """How many lines at the edges of a photo (h, w, 3) are a border: above, below, left and right.
+
+    Programs that crop beyond a photo repeat its last line or fill with black. Below, where a neck crosses the
+    edge, a line that is the last one again is such a border; elsewhere it may be a plain backdrop, unless it
+    is streaked.
+    """
+    found = []
+    for edge, neck in ((pixels, False), (pixels[::-1], True)):
+        found.append(_border(edge, neck))
+    upright = pixels.transpose(1, 0, 2)
+    for edge in (upright, upright[::-1]):
+        found.append(_border(edge, False))
+    above, below, first, last = found
+    height, width = pixels.shape[:2]
+    # of a picture that is one colour throughout nothing would be left
+    if above + below >= height - 1 or first + last >= width - 1:
+        return 0, 0, 0, 0
+    return above, below, first, last
+
+
+def _border(lines: Pixels, neck: bool) -> int:
+    """How many of the lines (h, w, 3), from the first on, are a border."""
+    edge = lines[0].astype(np.int16)
+    streaked = neck or float(edge.std(0).max()) > _PLAIN
+    if not streaked and int(edge.max()) > _BLACK:
+        return 0
+    count = 1
+    while count < len(lines) and float(np.abs(lines[count] - edge).mean()) <= _SAME:
+        count += 1
+    # the first line of a repeated border, seen from within, is still the photograph's; black is none of it
+    return count if int(edge.max()) <= _BLACK else count - 1
 
 
 def encoder_chips(pictures: Pixels, size: int) -> Pixels:
@@ -140,6 +187,7 @@ class Looked:
         SHA-256 of the file.
     picture : (size, size, 3) uint8 array
     points : (68, 2) array
+    shown : (size, size) bool array
     print, identity : arrays or None
         What copies of the photo and photos of the person are found by, if they are wanted.
     """
@@ -147,6 +195,7 @@ class Looked:
     digest: str
     picture: Pixels
     points: NDArray[np.float32]
+    shown: NDArray[np.bool_]
     print: NDArray[np.float32] | None
     identity: NDArray[np.float32] | None
 
@@ -165,14 +214,15 @@ class _Look:
 
     def __call__(self, item: Item) -> Looked | str:
         try:
-            seen = observe(item.path, self.settings)
+            seen = observe(item.path, self.settings.at_face(item.columns.get("face_at", "")))
         except (PhotoError, FaceError) as error:
             return str(error)
-        picture, points = cut(seen.photo, seen.face.landmarks, self.size)
+        picture, points, shown = cut(seen.photo, seen.face.landmarks, self.size)
         return Looked(
             digest=seen.digest,
             picture=picture,
             points=points,
+            shown=shown,
             print=face_print(seen.photo, seen.face) if self.identify else None,
             identity=face_identity(seen.photo, seen.face) if self.identify else None,
         )
@@ -202,6 +252,7 @@ def read_domains(
     label: str | None = None,
     held_out: float,
     seed: int,
+    masked: bool = False,
     jobs: int = 1,
     runner: Runner | None = None,
     advance: Callable[[int], Advance] | None = None,
@@ -220,6 +271,9 @@ def read_domains(
     held_out : float
         Share of each domain's people who are kept apart.
     seed : int
+    masked : bool
+        Whether the training leaves out what is beyond a photo's border; where it does not, unlike borders are
+        pointed out.
     jobs, runner
         Who reads the photos.
     advance : callable, optional
@@ -278,10 +332,11 @@ def read_domains(
             labels=tuple("" if missing(cell) else cell for cell in cells) if label else None,
             pictures=np.stack([one.picture for one in looks]),
             points=np.stack([one.points for one in looks]),
+            shown=np.stack([one.shown for one in looks]),
         )
 
     train = faces(0, False), faces(1, False)
-    if ends := _unlike_ends(train):
+    if not masked and (ends := _unlike_ends(train)):
         notes.append(ends)
     return Domains(
         train=train,
@@ -312,8 +367,8 @@ def _unlike_ends(train: tuple[Faces, Faces]) -> str | None:
     many, few = (f"{100 * shares[k]:.0f} % of" for k in (tight, wide))
     return (
         f"{many} the photos of {DOMAINS[tight]} end closely below the chin and repeat their border there, "
-        f"{few} {DOMAINS[wide]}: a translation learns that first. Give photos of both with as much around "
-        "the face."
+        f"{few} {DOMAINS[wide]}: a translation learns that first. Pass "
+        f"{parameter('changes', 'mask_borders=true')}, or give photos of both with as much around the face."
     )
 
 

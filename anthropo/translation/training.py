@@ -47,6 +47,7 @@ from anthropo.translation.options import TranslationParameters
 from anthropo.translation.pictures import DOMAINS, UNIT, Domains, Faces, Pixels
 
 Report = Callable[[Step], None]
+Shown = tuple[Tensor, Tensor]  # of A and B: (n, 1, s, s), 1 where a picture shows the photograph, else 0
 
 _VIEW = " ↔ ".join(DOMAINS)
 _HEAT = 0.05  # weight of the heat maps' cross-entropy, beside the distance in outer-canthal distances
@@ -282,8 +283,9 @@ class _Training:
         sums: Counter[str] = Counter()
         number = 0
         waiting: list[dict[str, Tensor]] = []
-        for taken, (a, b) in enumerate(zip(*batches, strict=True), 1):
-            waiting.append(step.take(a, b, draw))
+        for taken, ((a, shown_a), (b, shown_b)) in enumerate(zip(*batches, strict=True), 1):
+            masks = (shown_a, shown_b) if parameters.mask_borders else None
+            waiting.append(step.take(a, b, draw, masks))
             if len(waiting) < self.unread and taken < steps:
                 continue
             values = torch.stack([torch.stack([*losses.values()]) for losses in waiting]).tolist()
@@ -299,13 +301,20 @@ class _Training:
             waiting.clear()
         return {name: value / steps for name, value in sums.items()}
 
-    def batches(self, faces: Faces, steps: int, random: np.random.Generator) -> Iterator[Tensor]:
-        """Augmented pictures in random order, as often through the domain as the steps need."""
+    def batches(
+        self, faces: Faces, steps: int, random: np.random.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Augmented pictures in random order, as often through the domain as the steps need.
+
+        With each (n, 3, s, s) comes where it shows the photograph (n, 1, s, s): 1, elsewhere 0.
+        """
         parameters = self.parameters
         rows = chain.from_iterable(random.permutation(len(faces)) for _ in iter(int, 1))
         for _ in range(steps):
             chosen = np.array([next(rows) for _ in range(parameters.batch)])
-            pictures = faces.pictures[chosen]
+            # the mask is a fourth channel, so that what moves the picture moves it as well
+            mask = faces.shown[chosen, ..., None].astype(np.uint8)
+            pictures = np.concatenate([faces.pictures[chosen], mask], -1)
             if parameters.flip:
                 mirrored = random.random(len(chosen)) < 0.5
                 pictures = np.where(mirrored[:, None, None, None], pictures[:, :, ::-1], pictures)
@@ -315,7 +324,9 @@ class _Training:
                 pictures = np.stack(
                     [one[y : y + side, x : x + side] for one, (y, x) in zip(padded, corners, strict=True)]
                 )
-            yield self.on_device(np.ascontiguousarray(pictures)).contiguous(memory_format=self.layout)
+            seen = self.on_device(np.ascontiguousarray(pictures[..., :3]))
+            shown = torch.from_numpy(np.ascontiguousarray(pictures[..., 3:])).to(self.device)
+            yield seen.contiguous(memory_format=self.layout), shown.permute(0, 3, 1, 2).float()
 
     # --------------------------------------------------------------------------------- checkpoints
 
@@ -397,17 +408,27 @@ class Adversaries:
         for optimiser in self.optimisers.values():
             _set_rate(optimiser, rate)
 
-    def generator_losses(self, a: Tensor, b: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """The generators' losses before they are weighed, and the translations to B and to A."""
+    def generator_losses(
+        self, a: Tensor, b: Tensor, shown: Shown | None = None
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """The generators' losses before they are weighed, and the translations to B and to A.
+
+        What `shown` says is not of a photograph has no part in them. The discriminators see of all pictures
+        what both photographs show, so that how photographs end tells nothing of where they come from.
+        """
         kind = self.parameters.adversarial
         in_b, in_a = self.to_b(a), self.to_a(b)
+        shown_a, shown_b = shown or (None, None)
+        seen_b, seen_a = (_masked(x, shown) for x in (in_b, in_a))
         losses = {
-            "adversarial": adversarial_loss(self.of_b(in_b), True, kind)
-            + adversarial_loss(self.of_a(in_a), True, kind),
-            "cycle": picture_loss(self.to_a(in_b), a) + picture_loss(self.to_b(in_a), b),
+            "adversarial": adversarial_loss(self.of_b(seen_b), True, kind)
+            + adversarial_loss(self.of_a(seen_a), True, kind),
+            "cycle": picture_loss(self.to_a(in_b), a, shown_a) + picture_loss(self.to_b(in_a), b, shown_b),
         }
         if self.parameters.identity:
-            losses["identity"] = picture_loss(self.to_b(b), b) + picture_loss(self.to_a(a), a)
+            losses["identity"] = picture_loss(self.to_b(b), b, shown_b) + picture_loss(
+                self.to_a(a), a, shown_a
+            )
         if self.landmarker is not None:
             losses["landmarks"] = self.displacement(a, in_b) + self.displacement(b, in_a)
         return losses, in_b, in_a
@@ -432,12 +453,14 @@ class Adversaries:
         }
         return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
 
-    def take(self, a: Tensor, b: Tensor, draw: torch.Generator) -> dict[str, Tensor]:
+    def take(
+        self, a: Tensor, b: Tensor, draw: torch.Generator, shown: Shown | None = None
+    ) -> dict[str, Tensor]:
         """A step of the generators, then of the discriminators: the losses before they are weighed."""
         for discriminator in (self.of_a, self.of_b):
             discriminator.requires_grad_(False)  # they answer, and do not learn from it
         with self.precision(a):
-            losses, in_b, in_a = self.generator_losses(a, b)
+            losses, in_b, in_a = self.generator_losses(a, b, shown)
         total = self.weighed(losses)
         self.optimisers["generators"].zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
@@ -445,6 +468,8 @@ class Adversaries:
         for discriminator in (self.of_a, self.of_b):
             discriminator.requires_grad_(True)
         with self.precision(a):
+            # buffers hold pictures as they were masked, since their masks are gone later
+            a, b, in_a, in_b = (_masked(x, shown) for x in (a, b, in_a, in_b))
             wrong = self.discriminator_loss(a, b, in_a, in_b, draw)
         self.optimisers["discriminators"].zero_grad(set_to_none=True)
         wrong.backward()  # type: ignore[no-untyped-call]
@@ -465,6 +490,11 @@ class Adversaries:
         return discriminator_loss(self.of_a(a), self.of_a(seen_a), kind) + discriminator_loss(
             self.of_b(b), self.of_b(seen_b), kind
         )
+
+
+def _masked(pictures: Tensor, shown: Shown | None) -> Tensor:
+    """Pictures (n, 3, s, s) that are grey where one of both photographs shows nothing."""
+    return pictures if shown is None else pictures * (shown[0] * shown[1])
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import ModelError
-from anthropo.face.landmark_bundle import read_landmark_bundle
+from anthropo.face.landmark_bundle import read_landmark_bundle, terms
 from anthropo.learning.bundle import LANDMARKS, TRANSLATES, read_bundle
 from anthropo.learning.card import card, describe
 from anthropo.learning.methods import methods
@@ -135,8 +135,11 @@ def _landmark_model(path: str | os.PathLike[str]) -> Inspection:
         ("task", "landmarks"),
         ("points", f"{len(scheme.names)}: {names}" + (" (iBUG)" if scheme.ibug else "")),
         ("trained on", "{faces} faces of {people} people in {photos} photos".format(**_counts(training))),
-        ("licence", bundle.licence),
+        ("licence", terms(bundle.licence, bundle.start)),
     ]
+    if bundle.start is not None:
+        what = "landmarks-68 of anthropo" if bundle.start.packaged else "another landmark model"
+        rows.append(("begins from", f"{what} (SHA-256 {bundle.start.sha256[:12]}…)"))
     if isinstance(held, dict):
         rows.append(
             (
@@ -145,7 +148,7 @@ def _landmark_model(path: str | os.PathLike[str]) -> Inspection:
                 f"{held.get('people')} people",
             )
         )
-    if bundle.fine:
+    if any(name.endswith(".scheme") and not name.startswith("before.") for name in bundle.fine):
         rows.append(("second stage", "networks of its own"))
     rows += [(str(name), str(value)) for name, value in _options(training).items()]
     rows.append(("file", f"{os.path.getsize(path) / 1e6:.2f} MB"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,12 @@ from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_model
 from anthropo.face.frame import Floats
-from anthropo.face.landmark_bundle import LONGEST_TEXT, LandmarkBundle, write_landmark_bundle
+from anthropo.face.landmark_bundle import LONGEST_TEXT, LandmarkBundle, terms, write_landmark_bundle
 from anthropo.face.scheme import Scheme
 from anthropo.face.weights import LandmarkModel, landmark_model
 from anthropo.files import held, write
 from anthropo.landmarks.annotations import read_annotations
+from anthropo.landmarks.beginning import Beginning, beginning
 from anthropo.landmarks.forest import ForestOptions, Report
 from anthropo.landmarks.gathering import Limits, gather
 from anthropo.landmarks.judging import Placed
@@ -53,6 +54,10 @@ class LandmarkTrainRequest:
     unit : tuple of str
         Two points, in whose distance errors are given. When left out: the outer canthi of the 68 points,
         else the diagonal of the points' bounding box.
+    start : path, optional
+        A model of the 68 points to begin from, or ``"landmarks-68"``, the packaged one: it places first, and
+        what is learnt is how the annotated points lie beside its own. Its licence is taken over. No trees are
+        grown then, so that `options` are refused.
     options : ForestOptions
         How the trees are grown.
     fine_epochs : int, optional
@@ -72,6 +77,7 @@ class LandmarkTrainRequest:
     licence: str | None = None
     held_out: float = 0.2
     unit: tuple[str, ...] = ()
+    start: str | None = None
     options: ForestOptions = field(default_factory=ForestOptions)
     fine_epochs: int | None = None
     seed: int = 0
@@ -110,6 +116,10 @@ class LandmarkTraining:
     held_out : Placed
     held_out_fine : Placed or None
         By both stages, if the second was trained as well; each face mixed as the others suggest.
+    held_out_start : Placed or None
+        By the model that this one begins from, as it was; None where the points are others.
+    licence : str
+        Of the photographs, and of what it begins from.
     faces, people, undetected : int
         How many were trained on; `undetected` faces are not seen by the detector.
     notes : tuple of str
@@ -120,6 +130,8 @@ class LandmarkTraining:
     scheme: Scheme
     held_out: Placed
     held_out_fine: Placed | None
+    held_out_start: Placed | None
+    licence: str
     faces: int
     people: int
     undetected: int
@@ -146,9 +158,13 @@ class LandmarkEvaluation:
     factors : (P,) array
         From its spread to a standard deviation, as its file states.
     packaged : Placed or None
-        The same faces by the model that comes with anthropo; None where the points are others.
+        The same faces by the model that comes with anthropo: by its first stage, or, beside a model that
+        begins from another and has that one's second stage in it, by both; None where the points are others.
     both, packaged_both : Placed or None
         The same by both landmark stages, as they are measured from; None where the points are others.
+    coverage_both : float or None
+        How many of 100 coordinates by both stages lie in the interval that the file states, as a share; None
+        where it states none.
     shape : (P, 2) array
         The mean annotated face, in the unit of the errors.
     faces, undetected : int
@@ -160,6 +176,7 @@ class LandmarkEvaluation:
     packaged: Placed | None
     both: Placed | None
     packaged_both: Placed | None
+    coverage_both: float | None
     shape: Floats
     faces: int
     undetected: int
@@ -255,6 +272,12 @@ def train_landmarks(
         )
     path = Path(output)
     to_dlib = path.suffix.lower() == ".dat"
+    if to_dlib and request.start is not None:
+        raise InputError(
+            f"{path}: dlib's files hold trees alone, and with {parameter('start', request.start)} none are "
+            "grown. Write an .anthropo file."
+        )
+    begins = None if request.start is None else _beginning(request.start, request.options)
     annotations = read_annotations(annotated)
     scheme = scheme_of(annotations, pair)
     photos = len({face.photo for face in annotations.faces})
@@ -277,6 +300,7 @@ def train_landmarks(
             threads=request.jobs,
             report=_reported(progress, bars),
             fine_epochs=0 if to_dlib and request.fine_epochs is None else request.fine_epochs,
+            begins=begins,
         )
         if to_dlib:
             write(path, _engine.unpack_shape_predictor(trained.forest))
@@ -288,6 +312,7 @@ def train_landmarks(
                 licence=request.licence or NOT_STATED,
                 training=described(trained, gathered, request.options, request.seed),
                 fine=trained.fine,
+                start=None if begins is None else begins.about,
             )
             write_landmark_bundle(path, bundle)
     return LandmarkTraining(
@@ -295,11 +320,23 @@ def train_landmarks(
         scheme=scheme,
         held_out=trained.held_out,
         held_out_fine=trained.held_out_fine,
+        held_out_start=trained.held_out_start,
+        licence=terms(request.licence or NOT_STATED, None if begins is None else begins.about),
         faces=len(gathered),
         people=len(annotations.people),
         undetected=trained.undetected,
         notes=annotations.notes,
     )
+
+
+def _beginning(start: str, options: ForestOptions) -> Beginning:
+    given = [one.name for one in fields(options) if getattr(options, one.name) != one.default]
+    if given:
+        raise InputError(
+            f"{parameter(given[0], getattr(options, given[0]))}: is about trees, and with "
+            f"{parameter('start', start)} none are grown. Leave one of them out."
+        )
+    return beginning(start)
 
 
 def _reported(progress: Progress, bars: ExitStack) -> Callable[[str], Report]:
@@ -391,21 +428,25 @@ def evaluate_landmarks(
     found = [one for one in gathered if one.face is not None]
     if not found:
         raise InputError(f"{annotated}: no face is found in any of its photos.")
-    own = judge(known.predictor, scheme, found)
+    bundle = known.bundle
+    begun = fine_model(model).begun if bundle is not None and bundle.start is not None else None
+    own = judge(known.predictor, scheme, found, begun)
     packaged = both = packaged_both = None
     if scheme.ibug:
         both = judge(known.predictor, scheme, found, fine_model(model))
     if scheme.ibug and model is not None:
-        packaged = judge(landmark_model().predictor, scheme, found)
         packaged_both = judge(landmark_model().predictor, scheme, found, fine_model())
+        packaged = packaged_both if begun else judge(landmark_model().predictor, scheme, found)
     mean = mean_points([one.annotated.points for one in found])
-    factors = own.factors() if known.bundle is None else known.bundle.spread
+    factors = own.factors() if bundle is None else bundle.spread
+    stated = both is not None and bundle is not None and bool(bundle.fine)
     return LandmarkEvaluation(
         own=own,
         factors=factors,
         packaged=packaged,
         both=both,
         packaged_both=packaged_both,
+        coverage_both=float(both.covered(factors).mean()) if both is not None and stated else None,
         shape=mean / scheme.length(mean),
         faces=len(gathered),
         undetected=len(gathered) - len(found),

@@ -193,6 +193,7 @@ def gather_domains(
             label=request.label,
             held_out=parameters.held_out,
             seed=parameters.seed,
+            masked=parameters.mask_borders,
             jobs=request.reading.jobs,
             runner=request.reading.runner,
             advance=advance,

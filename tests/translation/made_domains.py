@@ -52,6 +52,7 @@ def faces(number: int, seed: int, light: float) -> Faces:
         labels=tuple("ab"[i % 2] for i in range(number)),
         pictures=np.clip(coloured, 0, 255).astype(np.uint8),
         points=points.astype(np.float32),
+        shown=np.ones((number, SIZE, SIZE), bool),
     )
 
 

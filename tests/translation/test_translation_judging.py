@@ -31,7 +31,7 @@ from anthropo.translation.judging import (
     measured,
     people_drawn,
 )
-from anthropo.translation.pictures import UNIT, _unlike_ends, cut, encoder_chips, repeated
+from anthropo.translation.pictures import UNIT, _unlike_ends, borders, cut, encoder_chips, repeated
 
 FAST = Settings(jitter=2, fine=False)
 NONE: dict[str, dict[str, Interval]] = {"kid": {}}
@@ -190,7 +190,8 @@ def seen() -> anthropo.Observation:
 
 
 def test_a_picture_and_its_points_belong_together(seen: anthropo.Observation) -> None:
-    picture, points = cut(seen.photo, seen.face.landmarks, 128)
+    picture, points, shown = cut(seen.photo, seen.face.landmarks, 128)
+    assert shown.all()
     assert picture.shape == (128, 128, 3)
     assert outer_canthal_distance(points) == pytest.approx(UNIT, rel=0.1)
     (again,) = measured([picture], FAST)
@@ -200,16 +201,54 @@ def test_a_picture_and_its_points_belong_together(seen: anthropo.Observation) ->
 
 def test_what_lies_beyond_the_photo_repeats_its_border(seen: anthropo.Observation) -> None:
     """A photo that ends at the chin and beside the eyes: no black corners, and the face where it was."""
-    whole, points = cut(seen.photo, seen.face.landmarks, 64)
+    whole, points, _ = cut(seen.photo, seen.face.landmarks, 64)
     left, top = np.floor(seen.face.landmarks.min(0)).astype(int)
     right, bottom = np.ceil(seen.face.landmarks.max(0)).astype(int)
     tight = Photo.from_array(seen.photo.finer().pixels[top:bottom, left:right])
-    picture, moved = cut(tight, seen.face.landmarks - (left, top), 64)
+    picture, moved, shown = cut(tight, seen.face.landmarks - (left, top), 64)
     assert np.allclose(points, moved)
     white = Photo.from_array(np.full_like(tight.pixels, 255))
     assert cut(white, seen.face.landmarks - (left, top), 64)[0].min() == 255
     middle = np.abs(picture[24:40, 24:40].astype(int) - whole[24:40, 24:40])
     assert middle.max() <= 1
+    # the mask ends where the (slightly rolled) photograph does, and only what it shows is as in the whole one
+    rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
+    edges = 64 * np.concatenate([points.min(0), points.max(0)])
+    assert [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1] == pytest.approx(edges, abs=4)
+    apart = np.abs(picture.astype(int) - whole).mean(-1)
+    assert apart[shown].mean() < 0.1 * apart[~shown].mean()
+
+
+def streaked(pixels: np.ndarray, below: int) -> np.ndarray:
+    """The photo with its last line again and again below it."""
+    return np.pad(pixels, ((0, below), (0, 0), (0, 0)), "edge")
+
+
+def test_borders_that_a_photo_repeats_itself_are_found() -> None:
+    random = np.random.default_rng(0)
+    photo = random.integers(30, 220, (40, 30, 3), dtype=np.uint8)
+    assert borders(photo) == (0, 0, 0, 0)
+    assert borders(streaked(photo, 6)) == (0, 6, 0, 0)
+    assert borders(streaked(photo[::-1], 3)[::-1]) == (3, 0, 0, 0)
+    assert borders(streaked(photo.transpose(1, 0, 2), 4).transpose(1, 0, 2)) == (0, 0, 0, 4)
+    black = np.pad(photo, ((0, 0), (5, 2), (0, 0)))
+    assert borders(black) == (0, 0, 5, 2)
+    # a plain backdrop above and beside a head is none
+    backdrop = np.full((40, 30, 3), 235, np.uint8)
+    backdrop[10:, 8:22] = photo[10:, 8:22]
+    assert borders(backdrop) == (0, 0, 0, 0)
+    for level in (0, 128):
+        assert borders(np.full((9, 9, 3), level, np.uint8)) == (0, 0, 0, 0)
+
+
+def test_a_repeated_border_in_the_photo_is_not_shown(seen: anthropo.Observation) -> None:
+    bottom = int(np.ceil(seen.face.landmarks[:, 1].max()))
+    pixels = seen.photo.finer().pixels
+    longer = Photo.from_array(streaked(pixels[:bottom], len(pixels) - bottom))
+    ended = Photo.from_array(pixels[:bottom])
+    shown = [cut(photo, seen.face.landmarks, 64)[2] for photo in (longer, ended)]
+    assert not shown[0].all()
+    assert np.array_equal(*shown)
 
 
 def test_a_domain_whose_photos_end_at_the_chin_is_pointed_out() -> None:
@@ -224,7 +263,8 @@ def test_a_domain_whose_photos_end_at_the_chin_is_pointed_out() -> None:
     wide, tight = replace(wide, pictures=pictures), replace(tight, pictures=cut_off)
     assert _unlike_ends((wide, tight)) == (
         "100 % of the photos of B end closely below the chin and repeat their border there, 0 % of A: a "
-        "translation learns that first. Give photos of both with as much around the face."
+        "translation learns that first. Pass changes='mask_borders=true', or give photos of both with as "
+        "much around the face."
     )
     assert _unlike_ends((tight, wide)).startswith("100 % of the photos of A")
     assert _unlike_ends((wide, wide)) is None
@@ -232,7 +272,7 @@ def test_a_domain_whose_photos_end_at_the_chin_is_pointed_out() -> None:
 
 
 def test_the_encoder_sees_what_it_would_see_of_the_photo(seen: anthropo.Observation) -> None:
-    picture, _ = cut(seen.photo, seen.face.landmarks, 256)
+    picture, *_ = cut(seen.photo, seen.face.landmarks, 256)
     chip = encoder_chips(picture[None], 150)[0].astype(float)
     own = crops(seen.photo, seen.face, ["face"], 150)[0].astype(float)
     assert np.abs(chip - own)[5:-5, 5:-5].mean() < 4

@@ -206,6 +206,30 @@ def test_each_discriminator_sees_its_own_domain() -> None:
     assert loss.item() == pytest.approx(by_hand)
 
 
+def test_what_no_photograph_shows_has_no_part_in_a_loss() -> None:
+    """Borders of any look give the same losses and gradients, and discriminators see both alike."""
+    random = torch.Generator().manual_seed(0)
+    a, b = torch.rand(2, 1, 3, 4, 4, generator=random)
+    shown = torch.ones(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
+    shown[0][..., 0] = 0
+    shown[1][..., 3, :] = 0
+    other = [torch.where(mask == 1, x, -0.9) for x, mask in zip((a, b), shown, strict=True)]
+    both = []
+    for x, y in ((a, b), other):
+        step = adversaries()
+        losses, *_ = step.generator_losses(x, y, shown)
+        step.weighed(losses).backward()
+        told = step.take(x, y, torch.Generator(), shown)["discriminator"]
+        both.append([*losses.values(), told, step.to_b.by.grad, step.to_a.by.grad])
+    assert all(torch.equal(*pair) for pair in zip(*both, strict=True))
+    plain = adversaries().generator_losses(a, b)[0]
+    assert all(plain[name].item() != pytest.approx(losses[name].item()) for name in plain)
+    # where both photographs are whole, nothing changes
+    whole = torch.ones(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
+    for name, loss in adversaries().generator_losses(a, b, whole)[0].items():
+        assert loss.item() == pytest.approx(plain[name].item())
+
+
 def test_gradients_of_the_generators_reach_them_alone() -> None:
     landmarker = Landmarker(4).eval().requires_grad_(False)
     to = Generator(2, 1, "resize", False), Generator(2, 1, "resize", False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,34 @@ def test_the_history_has_every_loss(whole: Learned) -> None:
     assert None not in (last.adversarial, last.discriminator, last.cycle, last.identity, last.landmarks)
     weighed = last.adversarial + 10 * last.cycle + 5 * last.identity + tiny().landmarks * last.landmarks
     assert last.generators == pytest.approx(weighed, rel=1e-4)
+
+
+def test_masks_move_with_their_pictures(tmp_path: Path, drawn: Domains) -> None:
+    """Mirrored and shifted pictures are shown where their photograph is."""
+    faces, random = drawn.train[0], np.random.default_rng(0)
+    shown = random.random(faces.shown.shape) < 0.5
+    pictures = np.where(shown[..., None], 255, 0).astype(np.uint8).repeat(3, -1)
+    training = _Training(drawn, tiny(shift=0.1), Checkpoint(tmp_path / "a.npz", {}), CPU, None)
+    batches = training.batches(replace(faces, pictures=pictures, shown=shown), 4, random)
+    seen = [(x, mask) for x, mask in batches]
+    assert len(seen) == 4
+    for x, mask in seen:
+        assert mask.shape == (2, 1, 32, 32)
+        assert torch.equal((x[:, :1] > 0).float(), mask)
+
+
+def test_borders_are_masked_in_training(tmp_path: Path, drawn: Domains) -> None:
+    cut = replace(drawn.train[1], shown=drawn.train[1].shown.copy())
+    cut.shown[:, 24:] = False
+    ended = replace(drawn, train=(drawn.train[0], cut))
+    options = {masked: tiny(mask_borders=masked, landmarks=0.0) for masked in (False, True)}
+    history = {
+        (masked, which): train(tmp_path / f"{masked}-{which}.npz", of, options[masked]).history
+        for masked in (False, True)
+        for which, of in (("whole", drawn), ("ended", ended))
+    }
+    assert history[True, "ended"] != history[True, "whole"]
+    assert history[False, "ended"] == history[False, "whole"]
 
 
 def test_without_landmarks_no_landmark_network_is_trained(tmp_path: Path, drawn: Domains) -> None:
