@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from anthropo.face import _engine
 from anthropo.face.frame import Floats, face_axes, outer_canthal_distance
 from anthropo.face.pose import Camera
 from anthropo.face.scheme import LANDMARKS
+
+if TYPE_CHECKING:
+    from anthropo.photo import Photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,8 @@ def exposure(pixels: NDArray[np.uint8], points: Floats) -> float:
         return math.nan
     steps = axes * size[:, None] / (_SAMPLES - 1)
     seen = _engine.warp(pixels, np.column_stack([steps.T, points[17] + corner @ axes]), _SAMPLES, _SAMPLES)
-    return float(np.percentile(seen, 99))
+    # the same as numpy's percentile, which loads masked arrays, to less than a level
+    return float(np.sort(seen, axis=None)[round(0.99 * (seen.size - 1))])
 
 
 def mouth_open(points: Floats) -> float:
@@ -212,21 +216,16 @@ def bridge_line(chip: NDArray[np.uint8]) -> float:
 
 
 def check_photo(
-    points: Floats,
-    camera: Camera,
-    chip: NDArray[np.uint8],
-    outside: int,
-    unsteadiness: float,
-    lightest: float,
+    points: Floats, camera: Camera, chip: NDArray[np.uint8], outside: int, unsteadiness: float, photo: Photo
 ) -> tuple[Check, ...]:
     """All checks of one face, from landmarks (68, 2) in photo pixels and the aligned face (H, W), grey.
 
-    `lightest` is its `exposure`, which the aligned face does not tell, whose contrast is stretched. `outside`
-    counts the landmarks beyond the photo's border; `unsteadiness` is that of `Face`.
+    The photo is for its exposure: the contrast of the aligned face is stretched. `outside` counts landmarks
+    beyond the photo's border; `unsteadiness` is that of `Face`.
     """
     values = _of_points(points, camera, outside)
     values |= {"sharpness": sharpness(chip), "glasses": bridge_line(chip), "landmark_spread": unsteadiness}
-    values["exposure"] = lightest
+    values["exposure"] = exposure(photo.pixels, photo.to_decoded(points))
     values |= {"perspective": math.nan, "hidden": 0.0}  # `check_distance` and `check_hidden` know better
     gate = tuple(
         Check(name, values[name], limit, bound, unit, _holds(values[name], limit, bound), advice)
@@ -244,9 +243,12 @@ def check_distance(gate: tuple[Check, ...], cm: float, yaw: float, pitch: float)
     return tuple(replace(c, ok=True) if c.name == "perspective" and math.isnan(cm) else c for c in known)
 
 
-def check_again(gate: tuple[Check, ...], points: Floats, camera: Camera, outside: int) -> tuple[Check, ...]:
+def check_again(
+    gate: tuple[Check, ...], points: Floats, camera: Camera, outside: int, unsteadiness: float | None = None
+) -> tuple[Check, ...]:
     """The checks of a face whose landmarks were moved; those of its pixels stay as they are."""
-    return _with_values(gate, _of_points(points, camera, outside))
+    values = _of_points(points, camera, outside)
+    return _with_values(gate, values if unsteadiness is None else values | {"landmark_spread": unsteadiness})
 
 
 def check_hidden(gate: tuple[Check, ...], points: Floats, hidden: NDArray[np.bool_]) -> tuple[Check, ...]:

@@ -188,8 +188,8 @@ def test_mouth_and_smile_do_not_depend_on_where_the_face_is() -> None:
 
 
 def checked(points: NDArray) -> dict[str, Check]:
-    flat = np.full((208, 208), 128, np.uint8)
-    return {c.name: c for c in check_photo(points, head_pose(points), flat, 0, 0.005, 128)}
+    flat, grey = np.full((208, 208), 128, np.uint8), Photo.from_array(np.full((9, 9, 3), 128, np.uint8))
+    return {c.name: c for c in check_photo(points, head_pose(points), flat, 0, 0.005, grey)}
 
 
 @pytest.mark.parametrize("eye", [(37, 38, 40, 41), (43, 44, 46, 47)])
