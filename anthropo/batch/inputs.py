@@ -293,8 +293,10 @@ def read_photo_table(path: Path) -> PhotoTable:
                 "probably never closed: close it, or delete it."
             )
         photo = cells.pop("photo")
-        cells = {k: cell_as_it_was(v) for k, v in cells.items()}
-        cells = {k: given(v) if k in COHORT_COLUMNS else v.strip() for k, v in cells.items() if k}
+        # other columns are the user's: copied as they are, an apostrophe included
+        cells = {
+            k: given(cell_as_it_was(v)) if k in COHORT_COLUMNS else v.strip() for k, v in cells.items() if k
+        }
         cells = {k: same.setdefault(v, v) for k, v in cells.items()}
         if not missing(photo):
             items[number] = _aged(finder.find(photo), cells)
