@@ -102,10 +102,11 @@ def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
     they get, and by how much annotators' points lie to one side of them. With 800 faces the trees take 6
     minutes of computing, these networks 28; --fine-epochs 0 leaves them out.
 
-    With --start no trees are grown. From 20 photos on, the offsets of your annotators' points from the other
-    model's are learnt; from 100 people on, the networks as well. Points that are not the 68 are placed beside
-    them. What the other model was trained on, people of your photos maybe among it, nobody can take out
-    again, so judge on others.
+    With --start no trees are grown, and 20 photos are enough: what is learnt is by how much your annotators'
+    points lie beside the other model's. Everybody is placed in turn by what the others teach, and that error
+    is printed; networks are trained only with --fine-epochs. Points that are not the 68 are placed beside
+    them. What the other model was trained on stays in it, people of your photos maybe among it: judge on
+    others.
 
     \b
     Exit code: 0 the model is written; 2 wrong use, or an error in the annotations; 130 interrupted.

@@ -407,7 +407,7 @@ forest_options: Decorator = all_of(
     click.option(
         "--fine-epochs", type=click.IntRange(0, 1000), default=None,
         help="Epochs of the second landmark stage's networks, which place all 68 points again; 0: the "
-        "packaged networks refine.  [default: 64 from 100 people on, else 0; 0 for .dat]"),
+        "packaged networks refine.  [default: 64 from 100 people on, else 0; 0 for .dat and with --start]"),
 )
 
 #: `learning_photo_options`, given to the command as `reading`, a `PhotoReading`; with --landmarks or without.

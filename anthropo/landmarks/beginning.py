@@ -17,13 +17,10 @@ from numpy.typing import NDArray
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.adjustment import Adjustment, upright_map
-from anthropo.face.fine import fine_arrays, fine_of_arrays
+from anthropo.face.fine import fine_arrays
 from anthropo.face.frame import Floats
 from anthropo.face.landmark_bundle import LONGEST_TEXT, PACKAGED, Start
-from anthropo.face.scheme import IBUG
 from anthropo.face.weights import landmark_model
-from anthropo.landmarks.gathering import Gathered
-from anthropo.landmarks.judging import placed
 
 _LICENCE = "of landmarks-68 and fine-landmarks: trained on iBUG 300-W, which excludes commercial use"
 #: In faces: the more, the less the offsets follow the face's shape.
@@ -87,12 +84,6 @@ def beginning(start: str) -> Beginning:
     packaged = before is not None and before.packaged
     about = Start(packaged, before.sha256 if before and packaged else model.sha256, licence[:LONGEST_TEXT])
     return Beginning(about, model.predictor, bundle.forest, dict(bundle.fine) or fine_arrays())
-
-
-def placed_first(begins: Beginning, faces: Sequence[Gathered]) -> Floats:
-    """Where both stages of what a model begins from have the points of faces that were found, (N, 68, 2)."""
-    fine = fine_of_arrays(begins.fine)
-    return np.array([placed(begins.predictor, IBUG, one, fine).mean(0) for one in faces])
 
 
 def learnt(

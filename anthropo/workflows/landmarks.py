@@ -63,8 +63,8 @@ class LandmarkTrainRequest:
     fine_epochs : int, optional
         Epochs of the second stage's networks, which place all points of the 68 again: those of the regions,
         and four times as many of the whole face's. When left out, 64 of the 68 points where there are 100
-        people or more, else none; none for a ``.dat`` file. 0: none, and the packaged ones refine what the
-        model finds.
+        people or more, else none; none for a ``.dat`` file or with `start`. 0: none, and the packaged ones
+        refine what the model finds.
     seed : int
     jobs : int
         Photos that are worked on at once, and threads; the forest does not depend on them.
@@ -118,6 +118,8 @@ class LandmarkTraining:
         By both stages, if the second was trained as well; each face mixed as the others suggest.
     held_out_start : Placed or None
         By the model that this one begins from, as it was; None where the points are others.
+    in_turn : bool
+        Whether those kept apart are everybody in turn: where it begins from another and trains no networks.
     licence : str
         Of the photographs, and of what it begins from.
     faces, people, undetected : int
@@ -131,6 +133,7 @@ class LandmarkTraining:
     held_out: Placed
     held_out_fine: Placed | None
     held_out_start: Placed | None
+    in_turn: bool
     licence: str
     faces: int
     people: int
@@ -321,6 +324,7 @@ def train_landmarks(
         held_out=trained.held_out,
         held_out_fine=trained.held_out_fine,
         held_out_start=trained.held_out_start,
+        in_turn=begins is not None and trained.held_out_fine is None,
         licence=terms(request.licence or NOT_STATED, None if begins is None else begins.about),
         faces=len(gathered),
         people=len(annotations.people),
