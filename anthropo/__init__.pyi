@@ -71,9 +71,7 @@ from .workflows.installation import doctor as doctor
 from .workflows.landmarks import LandmarkEvaluation as LandmarkEvaluation
 from .workflows.landmarks import LandmarkTraining as LandmarkTraining
 from .workflows.landmarks import LandmarkTrainRequest as LandmarkTrainRequest
-from .workflows.landmarks import PlacedLandmarks as PlacedLandmarks
 from .workflows.landmarks import evaluate_landmarks as evaluate_landmarks
-from .workflows.landmarks import place_landmarks as place_landmarks
 from .workflows.landmarks import train_landmarks as train_landmarks
 from .workflows.map import MapRequest as MapRequest
 from .workflows.map import MapResult as MapResult

@@ -11,7 +11,6 @@ from .finetuning import FinetuneRequest as FinetuneRequest
 from .finetuning import finetune as finetune
 from .inspection import inspect as inspect
 from .landmarks import evaluate_landmarks as evaluate_landmarks
-from .landmarks import place_landmarks as place_landmarks
 from .landmarks import train_landmarks as train_landmarks
 from .map import map_faces as map_faces
 from .measuring import measure as measure

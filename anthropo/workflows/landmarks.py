@@ -556,11 +556,12 @@ def place_landmarks(
     --------
     >>> import anthropo
     >>> from anthropo.landmarks import write_example
+    >>> from anthropo.workflows.landmarks import place_landmarks
     >>> write_example("faces", people=4)
     >>> made = anthropo.train_landmarks(
     ...     "faces", "mine.anthropo", anthropo.LandmarkTrainRequest(start="landmarks-68", jobs=1)
     ... )
-    >>> placed = anthropo.place_landmarks(["faces"], "mine.anthropo", jobs=1)
+    >>> placed = place_landmarks(["faces"], "mine.anthropo", jobs=1)
     >>> placed.to_frame().columns[:5].tolist(), placed.failed
     (['photo', 'reason', 'p0_x', 'p0_y', 'p0_sd'], 0)
     """

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Invoke
+from conftest import Invoke, described
 from PIL import Image
 
 import anthropo
 from anthropo.landmarks import ForestOptions, read_annotations
+from anthropo.workflows.landmarks import place_landmarks
 
 NAMES = ("glabella", "tip", "zyR", "zyL", "chin")
 
@@ -99,8 +100,8 @@ def test_every_form_of_annotations_gives_the_same_model(
     request = anthropo.LandmarkTrainRequest(start="landmarks-68", jobs=1)
     made = anthropo.train_landmarks(written(tmp_path, faces), tmp_path / "m.anthropo", request)
     photo, points = faces[2]
-    placed = anthropo.place_landmarks([photo], str(tmp_path / "m.anthropo"), jobs=1).photos[0].points
-    expected = anthropo.place_landmarks([photo], str(ears), jobs=1).photos[0].points
+    placed = place_landmarks([photo], str(tmp_path / "m.anthropo"), jobs=1).photos[0].points
+    expected = place_landmarks([photo], str(ears), jobs=1).photos[0].points
     order = [NAMES.index(name) for name in made.scheme.names] if written is as_xml else range(5)
     np.testing.assert_allclose(placed, expected[list(order)], atol=1.0 if written is as_xml else 0.05)
     unit = np.hypot(*(points[3] - points[2]))
@@ -114,7 +115,7 @@ def test_placed_points_follow_the_photo(faces: Faces, ears: Path, tmp_path: Path
     picture.resize((width * 2, picture.height * 2), Image.Resampling.BICUBIC).save(tmp_path / "large.png")
     picture.transpose(Image.Transpose.ROTATE_180).save(tmp_path / "turned.png")
     names = [photo, str(tmp_path / "large.png"), str(tmp_path / "turned.png")]
-    plain, large, turned = anthropo.place_landmarks(names, str(ears), jobs=1).photos
+    plain, large, turned = place_landmarks(names, str(ears), jobs=1).photos
     unit = np.hypot(*(points[3] - points[2]))
     assert np.abs((large.points - 0.5) / 2 - plain.points).max() < 0.02 * unit
     assert np.abs(np.array(picture.size) - 1 - turned.points - plain.points).max() < 0.03 * unit
@@ -132,7 +133,7 @@ def test_trees_alone_are_placed_too_and_say_where_they_cannot(
     Image.open(faces[0][0]).transpose(Image.Transpose.ROTATE_180).save(tmp_path / "turned.png")
     Image.new("RGB", (300, 300)).save(tmp_path / "black.png")
     names = [faces[0][0], str(tmp_path / "turned.png"), str(tmp_path / "black.png")]
-    result = anthropo.place_landmarks(names, str(model), jobs=1)
+    result = place_landmarks(names, str(model), jobs=1)
     plain, turned, black = result.photos
     unit = np.hypot(*(faces[0][1][3] - faces[0][1][2]))
     assert np.hypot(*(plain.points - faces[0][1]).T).mean() < 0.06 * unit
@@ -140,7 +141,7 @@ def test_trees_alone_are_placed_too_and_say_where_they_cannot(
     assert "no face found" in black.reason
     assert np.isnan(black.points).all()
     assert result.failed == 2
-    assert "glabella_x" in result._repr_html_()
+    assert "Turn the photo" in result._repr_html_()
 
 
 def test_points_are_placed_corrected_and_learnt_from(
@@ -152,6 +153,7 @@ def test_points_are_placed_corrected_and_learnt_from(
     assert done.exit_code == 0, done.stderr
     frame = pd.read_csv(table)
     assert list(frame.columns[:5]) == ["photo", "reason", "glabella_x", "glabella_y", "glabella_sd"]
+    described("landmarks place", frame.columns)
     frame["tip_y"] += 10.0
     frame.to_csv(table, index=False)
     again = tmp_path / "again.anthropo"
