@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from anthropo.errors import AnthropoError, FaceError, InputError
 from anthropo.face.fine import fine_model, refine
-from anthropo.face.landmarker import FIRST_DECODE, Face, checked_landmark_model, count_faces, with_distance
+from anthropo.face.landmarker import FIRST_DECODE, Face, checked_landmark_model, find_faces, with_distance
 from anthropo.licensing import refuse_faces
 from anthropo.measurement.landmark_file import Landmarks
 from anthropo.photo import Photo, example_photo, read_photo
@@ -39,7 +39,8 @@ class Observation:
     first: Face  # from the first landmark stage alone
     index: int = 0  # among the photo's faces, the largest first
     landmarks: Landmarks | None = None  # the landmark file that the face was corrected from
-    count: int = 1  # faces that were found: in the foreground, unless all were asked for
+    #: Of all faces that were found, the largest first: in the foreground, unless more were asked for.
+    boxes: tuple[tuple[float, ...], ...] = ()
 
     def _repr_html_(self) -> str:
         return html(self, "observation")
@@ -71,6 +72,11 @@ class Observation:
         return self.photo.sha256
 
     @property
+    def count(self) -> int:
+        """How many faces were found: in the foreground, unless more were asked for."""
+        return max(1, len(self.boxes))
+
+    @property
     def doubt(self) -> tuple[int, float]:
         """Failed checks of the photo gate, and the landmarks' unsteadiness: the best photo has the least."""
         return sum(not check.ok for check in self.face.gate), self.face.unsteadiness
@@ -90,8 +96,8 @@ def observe(photo: str | os.PathLike[str] | Photo, settings: Settings | None = N
     ----------
     photo : path or Photo
     settings : Settings, optional
-        ``face``, ``jitter``, ``landmark_model``, ``detector_model``, ``max_megapixels``, ``deadline``,
-        ``fine``, ``corrections``, ``distance`` and ``age`` count here.
+        ``face``, ``face_at``, ``jitter``, ``landmark_model``, ``detector_model``, ``max_megapixels``,
+        ``deadline``, ``fine``, ``corrections``, ``distance`` and ``age`` count here.
 
     Returns
     -------
@@ -158,17 +164,18 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
             max_megapixels=settings.max_megapixels,
             deadline=settings.deadline,
         )
-    faces, count = count_faces(
+    found = find_faces(
         photo,
         face=settings.face,
         jitter=settings.jitter,
         landmark_model=settings.landmark_model,
         detector_model=settings.detector_model,
+        at=settings.place,
     )
     declared = settings.distance_request()
     age = None if settings.age is None else parse_age(settings.age)
     seen = []
-    for index, first in enumerate(faces):
+    for index, first in found.faces.items():
         face, landmarks = first, None
         if settings.fine:
             face = refine(photo, first, fine_model(settings.landmark_model))
@@ -180,6 +187,8 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
         if declared or age is not None or face is not first:  # else it has its distance
             face = with_distance(face, photo, declared, age)
         seen.append(
-            Observation(photo=photo, face=face, first=first, index=index, landmarks=landmarks, count=count)
+            Observation(
+                photo=photo, face=face, first=first, index=index, landmarks=landmarks, boxes=found.boxes
+            )
         )
     return seen

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 
 from anthropo._version import __version__
@@ -15,7 +15,7 @@ from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS, Limits
 from anthropo.definitions import Definition, definitions
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
-from anthropo.face.detection import Which
+from anthropo.face.detection import Which, parse_place
 from anthropo.face.fine import fine_sha256
 from anthropo.face.landmarker import DEFAULT_JITTER, checked_landmark_model
 from anthropo.face.lens import DistanceRequest, parse_distance
@@ -48,6 +48,9 @@ class Settings:
     ----------
     face : {"one", "largest", "all"}
         With several faces: refuse, take the largest, or take all.
+    face_at : str, optional
+        Take the face at this place of the photo, ``"812, 430"``: x and y in pixels, within the face. A column
+        `face_at` comes first. Without meaning where all faces are taken.
     jitter : int
         Evaluations of the landmark model per face: 1, or an even number.
     landmark_model : path, optional
@@ -119,8 +122,29 @@ class Settings:
     frames: int = FRAMES
     no_face: bool = False
     permissive: bool = field(default_factory=is_permissive_run)
+    face_at: str | None = None
 
     __repr__ = given
+
+    @property
+    def place(self) -> tuple[float, float] | None:
+        """Where the face is, if that is said; an InputError if it is no place."""
+        return parse_place(self.face_at) if self.face_at and self.face != "all" else None
+
+    def at_face(self, cell: str) -> Settings:
+        """The settings for a photo of which a table may say which face is meant.
+
+        Parameters
+        ----------
+        cell : str
+            Of the column `face_at`.
+
+        Returns
+        -------
+        Settings
+            The same, where the cell is empty.
+        """
+        return replace(self, face_at=cell) if cell else self
 
     @property
     def limits(self) -> Limits:
@@ -229,6 +253,7 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...], own: t
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
         settings.sex, settings.age, settings.gestation, settings.ancestry, settings.frames, COLOUR_VERSION,
         known_weights("visibility").sha256, str(distance), *([[*map(asdict, own)]] if own else []),
+        *([settings.place] if settings.place else []),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

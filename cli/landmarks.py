@@ -20,9 +20,10 @@ from anthropo.cli.common import (
     progress,
     show_first,
 )
-from anthropo.cli.decorators import passed_as
+from anthropo.cli.decorators import all_of, passed_as
 from anthropo.cli.sections import SectionedGroup
 from anthropo.files import write
+from anthropo.landmarks.forest import ForestOptions
 from anthropo.plain import say
 from anthropo.report.figure_files import figures_of
 from anthropo.report.landmarks import print_evaluated, print_trained, write_evaluated
@@ -43,6 +44,54 @@ unit_option = options.names_option(
     "A,B",
     "Two points, in whose distance errors are given.  [default: the outer canthi of the 68 points, else the "
     "diagonal of the points' bounding box]",
+)
+
+
+#: How the trees of a landmark model are grown; the defaults are those of `ForestOptions`.
+forest_options = all_of(
+    click.option(
+        "--cascades",
+        type=click.IntRange(1, 100),
+        default=ForestOptions().cascades,
+        help="Forests, one after the other.",
+    ),
+    click.option(
+        "--trees", type=click.IntRange(1, 10_000), default=ForestOptions().trees, help="Trees of each."
+    ),
+    click.option(
+        "--depth", type=click.IntRange(1, 10), default=ForestOptions().depth, help="Levels of a tree."
+    ),
+    click.option(
+        "--nu",
+        type=FiniteRange(0, 1, min_open=True),
+        default=ForestOptions().nu,
+        help="Share of what is lacking that a tree adds.",
+    ),
+    click.option(
+        "--copies",
+        type=click.IntRange(2, 1000),
+        default=ForestOptions().copies,
+        help="Jittered copies of each face, and as many of its mirror image (dlib: oversampling).",
+    ),
+    click.option(
+        "--pool",
+        type=click.IntRange(2, 4096),
+        default=ForestOptions().pool,
+        help="Pixels that a forest looks at (dlib: feature pool).",
+    ),
+    click.option(
+        "--candidates",
+        type=click.IntRange(1, 1000),
+        default=ForestOptions().candidates,
+        help="Splits that are tried at each node.",
+    ),
+    click.option(
+        "--fine-epochs",
+        type=click.IntRange(0, 1000),
+        default=None,
+        help="Epochs of the second landmark stage's networks, which place all 68 points again; 0: the "
+        "packaged networks refine.  [default: 64 from 100 people on, else 0; 0 for .dat and with --start]",
+    ),
 )
 
 
@@ -91,7 +140,7 @@ def command() -> None:
     help="Begin from a model of the 68 points: landmarks-68, which comes with anthropo, or a file. It places "
     "first; what is learnt is how the annotated points lie beside its own. Its licence is taken over.",
 )
-@options.forest_options
+@forest_options
 @options.seed_option("jitter and trees")
 @options.limits_options
 @options.jobs_option

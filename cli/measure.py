@@ -6,16 +6,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from anthropo.batch.beside import LandmarkFiles
 from anthropo.batch.inputs import Item, collect
-from anthropo.batch.long import long_path, write_long
-from anthropo.batch.output import Output, as_csv
-from anthropo.batch.patients import People, patients, photos_table
-from anthropo.batch.reading import records_of
+from anthropo.batch.records import MeasuredRecord
 from anthropo.cli import options
 from anthropo.cli.common import (
     EXIT_INTERRUPTED,
@@ -40,7 +36,12 @@ from anthropo.report.tables import print_face, print_overview, print_person
 from anthropo.settings import Settings
 from anthropo.workflows.measuring import MeasuredPhotos, measure_items
 
+# What writes tables, pools people and reads records back is imported where it is asked for: one photo on a
+# terminal needs none of it, and a tenth of its time would go there.
+
 if TYPE_CHECKING:
+    from anthropo.batch.output import Output
+    from anthropo.batch.patients import People
     from anthropo.batch.run import Beside
     from anthropo.parallel import Runner
     from anthropo.report.face_figures import FaceFigures
@@ -156,16 +157,14 @@ def command(
         if patient and settings.face == "all":
             raise InputError("--patient with --face all: one face of each photo is needed. Use largest.")
         if patient:
+            from anthropo.batch.patients import patients
+
             patients(items)  # refuses what contradicts itself before anything is measured
         page = _page(output, settings, len(items)) if output else None
         if long and not output:
             raise InputError("--long is a table: name it with -o FILE.csv or FILE.parquet.")
-        tidy = long_path(output) if output and long else None
-        beside_photos = (patient or long) and not page
-        place = photos_table(output) if output and beside_photos else Path(output) if output else None
-        people = People(output) if output and patient and not long and not page else None
-        named = str(place) if beside_photos else output  # which may end in a slash
-        table = Output(named, settings) if named and place and not page else None
+        places = _Places.of(output, settings, patient, long, page is not None)
+        place, table = places.photos, places.table
         measured = measure_items(
             items, settings, jobs=jobs, runner=runner, table=table, people=patient, progress=progress,
             beside=[*filter(None, [page]), *beside],
@@ -175,7 +174,7 @@ def command(
         if page:
             page.write(measured.people or measured.listed)
         elif place and not measured.interrupted:
-            _write_beside(measured, place, tidy, people)
+            _write_beside(measured, place, places)
         elif not place:
             _show(measured, patient)
         sys.exit(_tell(measured, place, page is not None))
@@ -185,14 +184,41 @@ def command(
         fail("interrupted before the first photo.", EXIT_INTERRUPTED)
 
 
-def _write_beside(measured: MeasuredPhotos, place: Path, tidy: Path | None, people: People | None) -> None:
+class _Places(NamedTuple):
+    """Where results are written."""
+
+    photos: Path | None = None  # the table of photos, or the page
+    table: Output | None = None
+    tidy: Path | None = None  # the table in long form
+    people: People | None = None
+
+    @classmethod
+    def of(cls, output: str | None, settings: Settings, patient: bool, long: bool, page: bool) -> _Places:
+        if output is None or page:
+            return cls(Path(output) if output else None)
+        from anthropo.batch.output import Output
+
+        if not (patient or long):
+            return cls(Path(output), Output(output, settings))
+        from anthropo.batch.long import long_path
+        from anthropo.batch.patients import People, photos_table
+
+        tidy, photos = long_path(output) if long else None, photos_table(output)
+        people = People(output) if not long else None
+        return cls(photos, Output(str(photos), settings), tidy, people)
+
+
+def _write_beside(measured: MeasuredPhotos, place: Path, places: _Places) -> None:
     """What is made of the photos' table: the long form, or the table of people."""
-    if tidy:
-        write_long(tidy, measured.people or records_of(place))
-        say(f"{tidy}: written in long form; {place} keeps the photos.", err=True)
-    elif people:
-        of = f"{people.write(measured.people)} of {len(measured.people)}"
-        say(f"{people.path}: {of} people measured.", err=True)
+    if places.tidy:
+        from anthropo.batch.long import write_long
+        from anthropo.batch.reading import records_of
+
+        write_long(places.tidy, measured.people or records_of(place))
+        say(f"{places.tidy}: written in long form; {place} keeps the photos.", err=True)
+    elif places.people:
+        of = f"{places.people.write(measured.people)} of {len(measured.people)}"
+        say(f"{places.people.path}: {of} people measured.", err=True)
 
 
 def _page(output: str, settings: Settings, photos: int) -> Page | None:
@@ -227,6 +253,8 @@ def _beside(
 
         beside.append(Overlays(overlay))
     if save_landmarks:
+        from anthropo.batch.beside import LandmarkFiles
+
         files = LandmarkFiles(save_landmarks, items, settings)
         if files.single:
             place_to_write(save_landmarks)
@@ -276,7 +304,7 @@ def _show(measured: MeasuredPhotos, patient: bool) -> None:
                 print_person(person)
     elif patient:
         if measured.people:
-            say(as_csv(measured.people), nl=False)
+            _say_as_csv(measured.people)
     elif len(measured.items) == 1:
         for record in records:
             if record.ok:
@@ -284,4 +312,10 @@ def _show(measured: MeasuredPhotos, patient: bool) -> None:
     elif sys.stdout.isatty():
         print_overview(records)
     elif records:
-        say(as_csv(records), nl=False)
+        _say_as_csv(records)
+
+
+def _say_as_csv(records: Sequence[MeasuredRecord]) -> None:
+    from anthropo.batch.output import as_csv
+
+    say(as_csv(records), nl=False)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from anthropo.adaptation import METHODS
+from anthropo.adaptation.names import METHODS
 from anthropo.cli.common import EXIT_USAGE, FiniteRange, fail
 from anthropo.cli.decorators import Decorator, all_of, passed_as, without
 from anthropo.cli.recording import record_output
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
 from anthropo.errors import AnthropoError, InputError
 from anthropo.face.landmarker import DEFAULT_JITTER
-from anthropo.landmarks.forest import ForestOptions
 from anthropo.licensing import permissive
 from anthropo.measurement.registry import registry
 from anthropo.parallel.runner import available_cores
@@ -230,7 +229,8 @@ top_option: Decorator = click.option(
 face_option: Decorator = click.option(
     "--face", type=click.Choice(["one", "largest", "all"]), default="one",
     help="With several faces: refuse, take the largest, or take all. Faces less than 0.6 times as wide as "
-    "the largest are background and count only for 'all'.")
+    "the largest are background and count only for 'all'. A column `face_at` (x, y: pixels of a place in the "
+    "face) chooses another one.")
 jobs_option: Decorator = click.option(
     "-j", "--jobs", type=click.IntRange(1, 1024), default=available_cores, show_default="all cores",
     help="Photos that are worked on at once: by threads, from 100 photos on by processes. Photos that "
@@ -381,33 +381,6 @@ chip_encoder_options: Decorator = all_of(
         "that finetune wrote; several with commas.",
     ),
     encoder_weights_option,
-)
-
-#: How the trees of a landmark model are grown; the defaults are those of `ForestOptions`.
-forest_options: Decorator = all_of(
-    click.option(
-        "--cascades", type=click.IntRange(1, 100), default=ForestOptions().cascades,
-        help="Forests, one after the other."),
-    click.option(
-        "--trees", type=click.IntRange(1, 10_000), default=ForestOptions().trees, help="Trees of each."),
-    click.option(
-        "--depth", type=click.IntRange(1, 10), default=ForestOptions().depth, help="Levels of a tree."),
-    click.option(
-        "--nu", type=FiniteRange(0, 1, min_open=True), default=ForestOptions().nu,
-        help="Share of what is lacking that a tree adds."),
-    click.option(
-        "--copies", type=click.IntRange(2, 1000), default=ForestOptions().copies,
-        help="Jittered copies of each face, and as many of its mirror image (dlib: oversampling)."),
-    click.option(
-        "--pool", type=click.IntRange(2, 4096), default=ForestOptions().pool,
-        help="Pixels that a forest looks at (dlib: feature pool)."),
-    click.option(
-        "--candidates", type=click.IntRange(1, 1000), default=ForestOptions().candidates,
-        help="Splits that are tried at each node."),
-    click.option(
-        "--fine-epochs", type=click.IntRange(0, 1000), default=None,
-        help="Epochs of the second landmark stage's networks, which place all 68 points again; 0: the "
-        "packaged networks refine.  [default: 64 from 100 people on, else 0; 0 for .dat and with --start]"),
 )
 
 #: `learning_photo_options`, given to the command as `reading`, a `PhotoReading`; with --landmarks or without.

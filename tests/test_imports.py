@@ -42,6 +42,13 @@ def test_measuring_a_portrait_loads_no_masked_arrays() -> None:
     assert "numpy.ma" not in modules
 
 
+def test_one_photo_needs_nothing_of_tables_and_other_commands() -> None:
+    modules = loaded_by("import anthropo.cli.measure, anthropo.report.tables")
+    assert "anthropo.batch.run" in modules
+    others = ("batch.output", "batch.patients", "batch.long", "landmarks.forest", "adaptation.methods")
+    assert modules.isdisjoint({f"anthropo.{name}" for name in (*others, "learning")})
+
+
 def test_every_package_of_the_sources_is_installed() -> None:
     sources = Path(__file__).parents[1] / "anthropo"
     packages = {file.parent.relative_to(sources) for file in sources.rglob("__init__.py")} - {Path("cli")}

@@ -11,6 +11,7 @@ from hypothesis import given as generate
 from hypothesis import strategies as some
 from PIL import Image
 
+from anthropo import tables
 from anthropo.batch import collect
 from anthropo.batch.inputs import Item, read_photo_table
 from anthropo.batch.patients import spelled_alike
@@ -255,3 +256,50 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             message = f"{path}, row 1"
             assert all(any(cell.strip() for cell in cells) for _, cells in rows)
     assert message.startswith(f"{path}, row ")
+
+
+def test_names_of_files_are_written_as_a_path_writes_them(tmp_path: Path) -> None:
+    for folder in ("", "sub", ".hidden"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "p.jpg").touch()
+        (tmp_path / folder / "a..b.jpg").touch()
+    names = [
+        *(
+            "p.jpg",
+            "./p.jpg",
+            "sub/p.jpg",
+            "sub//p.jpg",
+            "sub/./p.jpg",
+            "sub/../p.jpg",
+            ".hidden/p.jpg",
+            "sub/",
+        ),
+        *(
+            "a..b.jpg",
+            "sub/a..b.jpg",
+            str(tmp_path / "p.jpg"),
+            f"/{tmp_path}/p.jpg",
+            f"{tmp_path}//sub/p.jpg",
+            ".",
+        ),
+    ]
+    finder = Finder(tmp_path)
+    assert [finder.find(name) for name in names] == [str(tmp_path / name) for name in names]
+
+
+def test_a_folder_is_read_once_for_all_names_that_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(50):
+        (tmp_path / f"{i}.jpg").touch()
+    spelled = []
+    monkeypatch.setattr(tables, "composed", lambda text: spelled.append(text) or text)
+    finder = Finder(tmp_path)
+    assert finder.find("7.JPG") == str(tmp_path / "7.jpg")
+    first = len(spelled)
+    assert [finder.find(f"lost{i}.jpg") for i in range(50)] == [
+        str(tmp_path / f"lost{i}.jpg") for i in range(50)
+    ]
+    assert (
+        len(spelled) - first <= 6 * 50
+    )  # of the names that are asked for, not of all files for each of these

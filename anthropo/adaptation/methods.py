@@ -11,15 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.adaptation.names import METHODS, NEED_TARGET
 from anthropo.adaptation.scales import combat, standardise
 from anthropo.errors import InputError, not_installed, parameter
 
 Floats = NDArray[np.float64]
 
-#: What `align` can do.
-METHODS = ("none", "standardise", "coral", "subspace", "ot", "combat")
-#: Those that cannot bring sources to their own mean, without a target.
-NEED_TARGET = ("coral", "subspace", "ot")
 #: Photos of a source, or of the target, below which nothing is said of what they have in common.
 FEWEST = 10
 _MOST_AXES = 50  # of a subspace

@@ -129,6 +129,7 @@ class Parquet:
 
     def __init__(self, rows: Rows) -> None:
         self._names = names_of(self._surveyed(rows()))
+        self._spelled: list[type[str | float] | None] = []  # what the values of a column are made first
         self._schema = self._as_schema()
 
     def write(self, file: BinaryIO, rows: Iterable[Row]) -> None:
@@ -172,19 +173,23 @@ class Parquet:
         for name in self._names:
             kinds = of[name] - {type(None)}
             gaps = type(None) in of[name] or self._seen_in[name] < self._rows
-            fields.append((name, _arrow_type(kinds, gaps)))
+            kind = _arrow_type(kinds, gaps)
+            fields.append((name, kind))
+            mixed = kinds if kinds not in ({str}, {float}) else set()
+            spell = str if kind == pyarrow.string() else float if kind == pyarrow.float64() else None
+            self._spelled.append(spell if mixed else None)
         return pyarrow.schema(fields)
 
     def _arrays(self, batch: Sequence[Row]) -> Any:
         import pyarrow
 
+        names = tuple(self._names)
+        # as lists, and turned in one go: rows have a thousand cells, and most rows have all columns
+        cells = [row.values() if tuple(row) == names else map(row.get, names) for row in batch]
         columns = []
-        for field in self._schema:
-            values = [row.get(field.name) for row in batch]
-            if field.type == pyarrow.string():
-                values = [value if value is None else str(value) for value in values]
-            elif field.type == pyarrow.float64():
-                values = [value if value is None else float(value) for value in values]
+        for field, values, spell in zip(self._schema, zip(*cells, strict=True), self._spelled, strict=True):
+            if spell is not None:
+                values = tuple(value if value is None else spell(value) for value in values)
             columns.append(pyarrow.array(values, field.type, from_pandas=True))
         return pyarrow.RecordBatch.from_arrays(columns, schema=self._schema)
 

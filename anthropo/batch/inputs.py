@@ -6,13 +6,14 @@ import glob
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path, PureWindowsPath
 
 from anthropo.errors import InputError
 from anthropo.photo import SUFFIXES
+from anthropo.plain import cell_as_it_was
 from anthropo.reference.person import dated, parse_age, parse_ancestry, written_gestation
 from anthropo.reference.tables import parse_sex
 from anthropo.tables import Finder, given, is_table, iterate_rows, missing
@@ -20,7 +21,7 @@ from anthropo.tables import Finder, given, is_table, iterate_rows, missing
 #: Columns of a cohort that mean something to anthropo.
 COHORT_COLUMNS = (
     "photo", "sex", "age", "born", "taken", "gestation", "ancestry", "patient", "label", "distance", "scale",
-    "observed",
+    "observed", "face_at",
 )  # fmt: skip
 #: Those that say who the person is.
 PERSON = ("sex", "age", "gestation", "ancestry")
@@ -248,6 +249,7 @@ def read_photo_table(path: Path) -> PhotoTable:
                 "probably never closed: close it, or delete it."
             )
         photo = cells.pop("photo")
+        cells = {k: cell_as_it_was(v) for k, v in cells.items()}
         cells = {k: given(v) if k in COHORT_COLUMNS else v.strip() for k, v in cells.items() if k}
         cells = {k: same.setdefault(v, v) for k, v in cells.items()}
         if not missing(photo):
@@ -256,12 +258,24 @@ def read_photo_table(path: Path) -> PhotoTable:
             without_photo.append(number)
     if not items:
         raise InputError(f"{path}: the table lists no photo.")
+    _one_face_each(path, items)
     if os.name != "nt" and driven:
         raise InputError(
             f"{path}: the photos' paths begin with the drive of a Windows computer. Write them relative to "
             "the table (photos/p07.jpg)."
         )
     return PhotoTable(items=tuple(items.values()), rows=tuple(items), without_photo=tuple(without_photo))
+
+
+def _one_face_each(path: Path, items: Mapping[int, Item]) -> None:
+    """An InputError where rows of one photo name different faces: what is known of a photo is of one."""
+    places: dict[str, str] = {}
+    for number, item in items.items():
+        if (place := item.columns.get("face_at", "")) != places.setdefault(item.path, place):
+            raise InputError(
+                f"{path}, row {number}: another face (`face_at`) of a photo that is listed before. One "
+                "face of each photo is measured: list a copy of the photo under another name."
+            )
 
 
 def _aged(photo: str, cells: dict[str, str]) -> Item:

@@ -28,9 +28,14 @@ from anthropo.batch.spool import Spool
 from anthropo.batch.summaries import FIRST, Finished, Summary, cell, finish, merged, summary_of_rows
 from anthropo.errors import InputError
 from anthropo.files import atomically, file_sha256, held
+from anthropo.parallel.threads import Threads
 from anthropo.settings import Settings
 
 SUFFIXES_OF_TABLES = (".csv", ".parquet", ".json")
+
+_FEW = 32  # photos in a table, for which no threads are started
+_AT_ONCE = 32  # photos that a thread looks at before it is asked again
+_MOST_READERS = 16  # threads: more would wait for the interpreter
 
 _Known = tuple[tuple[int, ...], Any, Summary]  # of a photo: where its rows are, its file's hash, the rest
 
@@ -110,6 +115,17 @@ class Output:
         except (OSError, InputError):
             return False
         return _digest(digest) == sha256 and stamp == landmarks
+
+    def finished_of(self, items: Sequence[Item], jobs: int) -> list[bool]:
+        """`finished` of each: threads read the files, since these are summed up without the interpreter."""
+        if len(self._earlier) + len(self._new) < _FEW:
+            jobs = 1
+        parts = (items[i : i + _AT_ONCE] for i in range(0, len(items), _AT_ONCE))
+        looked = Threads(min(jobs, _MOST_READERS)).in_order(self._finished_part, parts)
+        return [one for part in looked for one in part]
+
+    def _finished_part(self, items: Sequence[Item]) -> list[bool]:
+        return [self.finished(item) for item in items]
 
     def gate_failed(self, photo: str) -> Sequence[Sequence[str]]:
         """The failed checks of the faces that an earlier run measured on a photo."""
@@ -231,8 +247,11 @@ class Output:
         """A row with the columns of an item in place of those that it has."""
         if self.suffix == ".json":
             return {**row, "columns": columns}
-        results = {k: row[k] for k in _results(tuple(row))}
-        return {**{k: row[k] for k in FIRST}, **passed_through(columns), **results}
+        names = tuple(row)
+        results = _results(names)
+        # in a row that a worker has made ready, nothing but results: it need not be picked apart
+        others = row if len(results) == len(names) else {k: row[k] for k in results}
+        return {**{k: row[k] for k in FIRST}, **passed_through(columns), **others}
 
     def _with_added(self, row: Row, item: Item, earlier: Sequence[Row]) -> Row:
         """A row with the columns that its user has added to the file since it was written."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from anthropo.batch.encoding import write_rows
 from anthropo.batch.inputs import Item
@@ -249,6 +249,29 @@ def pool_patient(who: Patient, records: Mapping[str, Sequence[Record]], settings
         columns=who.columns,
         diagnostics=diagnostics,
     )
+
+
+class PooledPeople(Sequence[PatientRecord]):
+    """People in several photos, each pooled when asked for: a table of many has no room for them."""
+
+    def __init__(
+        self, persons: Sequence[Patient], records: Mapping[str, Sequence[Record]], settings: Settings
+    ) -> None:
+        self._persons = persons
+        self._records = records
+        self._settings = settings
+
+    def __len__(self) -> int:
+        return len(self._persons)
+
+    @overload
+    def __getitem__(self, at: int) -> PatientRecord: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[PatientRecord]: ...
+    def __getitem__(self, at: int | slice) -> PatientRecord | Sequence[PatientRecord]:
+        if isinstance(at, slice):
+            return PooledPeople(self._persons[at], self._records, self._settings)
+        return pool_patient(self._persons[at], self._records, self._settings)
 
 
 def photos_table(path: str) -> Path:

@@ -60,7 +60,7 @@ class Diagnostics:
     fine_model: str
     jitter: int
     person: str  # sex, age, gestation and ancestry as they were given
-    declared: str = ""  # distance of the camera, and the scale of this photo, as they were given
+    declared: str = ""  # distance of the camera, and scale and face of this photo, as they were given
     sha256: str | None = None  # of the photo or video
     landmarks: str | None = None  # changes with the landmark files that were measured from
     score: float | None = None  # of the face detector

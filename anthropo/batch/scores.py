@@ -12,6 +12,7 @@ from anthropo.batch.inputs import PERSON, Item
 from anthropo.batch.records import Diagnostics
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
+from anthropo.face.detection import parse_place
 from anthropo.face.fine import fine_sha256
 from anthropo.face.lens import parse_distance
 from anthropo.face.weights import landmark_model
@@ -68,20 +69,30 @@ def declared_scale(item: Item, settings: Settings) -> str:
     return item.columns.get("scale", "") or settings.scale or ""
 
 
+def _face_at(item: Item, settings: Settings) -> str:
+    """Where the face is that is measured, if that is said and not all are."""
+    return "" if settings.face == "all" else item.columns.get("face_at", "")
+
+
 def column_named(item: Item, name: str) -> str:
     """What a message calls the column that a photo has this from; empty where it has it from elsewhere."""
     return f"Column `{name}`" if item.columns.get(name) else ""
 
 
 def at_declared(item: Item, settings: Settings) -> Settings:
-    """The settings with the distance that is declared for one photo; an InputError if it is none."""
-    declared = declared_distance(item, settings)
+    """The settings with the distance and the face that are declared for one photo.
+
+    An InputError says that a column holds no distance or no place.
+    """
+    declared, face = declared_distance(item, settings), item.columns.get("face_at", "")
     try:
         if declared:
             parse_distance(declared, named=column_named(item, "distance"))
+        if face:
+            parse_place(face, named="Column `face_at`")
     except InputError as error:
         raise InputError(f"{item.path}: {error}") from None
-    return replace(settings, distance=declared or None)
+    return replace(settings, distance=declared or None).at_face(face)
 
 
 def settings_of(item: Item, settings: Settings) -> Settings:
@@ -105,7 +116,14 @@ def diagnostics_of(item: Item, settings: Settings) -> Diagnostics:
         jitter=settings.jitter,
         person=item.disputed or person_of(item, settings).words,
         declared="; ".join(
-            filter(None, (str(declared_distance(item, settings)), item.columns.get("scale", "")))
+            filter(
+                None,
+                (
+                    str(declared_distance(item, settings)),
+                    item.columns.get("scale", ""),
+                    f"face at {at}" if (at := _face_at(item, settings)) else "",
+                ),
+            )
         ),
     )
 

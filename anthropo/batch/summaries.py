@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from anthropo.batch.encoding import csv_text, json_text
 from anthropo.batch.records import Record, Row, passed_through
-from anthropo.batch.spool import layout_key
 
 #: The columns before those of the input table.
 FIRST = ("photo", "face", "status", "reason")
@@ -118,6 +116,10 @@ def finish(records: Sequence[Record], suffix: str) -> Finished:
     there, with carriage returns for line feeds; for others the names of the values stand elsewhere, and for a
     CSV table the values are texts as there: of `FIRST`, then of the others.
     """
+    # here, since a photo without a table needs none of it
+    from anthropo.batch.encoding import csv_text, json_text
+    from anthropo.batch.spool import layout_key
+
     photo = records[0].photo
     head = json.dumps({"photo": photo, "columns": dict(records[0].columns)}, ensure_ascii=False)
     layouts: dict[tuple[str, ...], None] = {}

@@ -7,7 +7,6 @@ when a file is renamed, and most editors keep it.
 from __future__ import annotations
 
 import re
-from html import escape
 
 from anthropo.files import open_regular
 
@@ -45,6 +44,8 @@ def synthetic_sentence(source: str) -> str:
 
 def xmp(source: str, description: str, tool: str) -> str:
     """An XMP packet that says what a picture is."""
+    from html import escape  # here, since few pictures are written, and it loads all names of characters
+
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'

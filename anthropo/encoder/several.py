@@ -115,3 +115,8 @@ def asked_of(encoder: AnyEncoder, regions: Sequence[str]) -> tuple[Asked, ...]:
 def plain_region(region: str) -> str:
     """The region without the encoder that sees it."""
     return region.partition(AT)[0]
+
+
+def encoder_of(region: str) -> str:
+    """The encoder that sees a region, empty where there is one only."""
+    return region.partition(AT)[2]

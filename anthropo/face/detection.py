@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from anthropo.errors import InputError
 from anthropo.face import _engine
 from anthropo.face.frame import Floats, similarity
 from anthropo.face.weights import face_detector
@@ -69,6 +71,28 @@ class Candidate:
     centre: Floats  # (2,) full-photo pixels
     side: float  # of its box, full-photo pixels
     score: float
+
+
+def parse_place(text: str, *, named: str = "") -> tuple[float, float]:
+    """A place in a photo, x and y in pixels, as in ``"812, 430"``.
+
+    `named` is what a message calls the text; an InputError says that it is no place.
+
+    Examples
+    --------
+    >>> parse_place("812, 430")
+    (812.0, 430.0)
+    """
+    try:
+        x, y = map(float, re.split(r"\s*[,;]\s*|\s+", text.strip()))
+    except ValueError:
+        x = y = math.nan
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise InputError(
+            f"{named or 'face_at'}: {text[:40]!r} is no place in a photo. Give x and y in pixels, as in "
+            "812, 430."
+        )
+    return x, y
 
 
 def within(place: Floats, box: Floats) -> bool:

@@ -33,7 +33,7 @@ from anthropo.face.detection import power_of_two
 from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import MIRROR
-from anthropo.face.weights import arrays_of, landmark_model, locate
+from anthropo.face.weights import arrays_of, kept_arrays, landmark_model, locate
 from anthropo.photo import Photo
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ class FineModel:
         return tuple(region for one in self.rounds for region in one)
 
 
-def read_fine_model(data: bytes) -> FineModel:
-    """The networks from an .npz file's content."""
+def read_fine_model(data: bytes, digest: str = "") -> FineModel:
+    """The networks from an .npz file's content; with its SHA-256, the arrays are kept in the cache."""
     try:
-        return fine_of_arrays(arrays_of(data))
+        return fine_of_arrays(kept_arrays(data, digest) if digest else arrays_of(data))
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(
             f"fine.npz: not the weights of the fine landmark stage ({error}). Reinstall anthropo, or "
@@ -204,7 +204,7 @@ def fine_model(landmarks: str | None = None) -> FineModel:
     """The second stage that goes with a landmark model: its own where its file has one, else the packaged."""
     bundle = None if landmarks is None else landmark_model(landmarks).bundle
     if bundle is None or not bundle.fine:
-        return read_fine_model(_packaged())
+        return read_fine_model(_packaged(), fine_sha256())
     return own_fine_model(str(landmarks), bundle.fine, bundle)
 
 

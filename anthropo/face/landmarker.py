@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -279,17 +279,27 @@ def read_faces(
     >>> len(anthropo.read_faces(anthropo.example_photo()))
     1
     """
-    return count_faces(
+    check_faces()
+    checked_landmark_model(landmark_model)  # `find_faces` takes models with other points beside the 68, too
+    found = find_faces(
         photo,
         face=face,
         jitter=jitter,
         landmark_model=landmark_model,
         detector_model=detector_model,
         max_megapixels=max_megapixels,
-    )[0]
+    )
+    return [*found.faces.values()]
 
 
-def count_faces(
+class Found(NamedTuple):
+    """Faces of a photo."""
+
+    faces: dict[int, Face]  # that were asked for, by their number among all: the largest first, from 0
+    boxes: tuple[tuple[float, ...], ...]  # of all: in front, unless that does not show what was asked for
+
+
+def find_faces(
     photo: str | Photo,
     *,
     face: Which,
@@ -297,8 +307,9 @@ def count_faces(
     landmark_model: str | None = None,
     detector_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
-) -> tuple[list[Face], int]:
-    """Faces as `read_faces` gives them, and how many were found: in front, unless all are asked for."""
+    at: tuple[float, float] | None = None,
+) -> Found:
+    """Faces as `read_faces` gives them, or the one face at a place of the photo, unless all are asked for."""
     if face not in ("one", "largest", "all"):
         raise ValueError(f"face={face!r}: 'one', 'largest' or 'all' is needed")
     if jitter < 1 or (jitter != 1 and jitter % 2):
@@ -307,19 +318,51 @@ def count_faces(
     model = checked_landmark_model(landmark_model, measured=False)
     if not isinstance(photo, Photo):
         photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
-    look = _Look(photo, face, model, jitter)
-    faces = look.first()
-    if face == "all" or not faces or _doubtful(faces[0]):
-        faces = look.again(faces, detector_model)
-    if not faces:
-        raise look.refused or _no_face(photo, detector_model)
+    if at is not None and face != "all":
+        return _face_at(photo, at, model, jitter, detector_model)
+    look, faces = _looked(photo, face, model, jitter, detector_model)
     if face == "one" and len(faces) > 1:
         raise FaceError(
             f"{photo.source}: {len(faces)} faces found, 1 needed. Pass {parameter('face', 'largest')} or "
             f"{parameter('face', 'all')}, or crop the photo."
         )
     asked = faces if face == "all" else faces[:1]
-    return [with_cover(look.photo, one, model, jitter) for one in asked], len(faces)
+    shown = {index: with_cover(look.photo, one, model, jitter) for index, one in enumerate(asked)}
+    return Found(shown, tuple(one.box for one in faces))
+
+
+def _looked(
+    photo: Photo, which: Which, model: LandmarkModel, jitter: int, detector_model: str | None
+) -> tuple[_Look, list[Face]]:
+    """All faces, or those in front, the largest first; a FaceError where there are none."""
+    look = _Look(photo, which, model, jitter)
+    faces = look.first()
+    if which == "all" or not faces or _doubtful(faces[0]):
+        faces = look.again(faces, detector_model)
+    if not faces:
+        raise look.refused or _no_face(photo, detector_model)
+    return look, faces
+
+
+def _face_at(
+    photo: Photo, at: tuple[float, float], model: LandmarkModel, jitter: int, detector_model: str | None
+) -> Found:
+    """The face at a place: of those in front, which are found in less time, else of all."""
+    place = np.array(at)
+    ways: tuple[Which, ...] = ("largest", "all")
+    for which in ways:
+        look, faces = _looked(photo, which, model, jitter, detector_model)
+        boxes = [np.array(one.box) for one in faces]
+        there = [index for index, box in enumerate(boxes) if within(place, box)]
+        if there:
+            middle = [math.dist(at, (boxes[index][:2] + boxes[index][2:]) / 2) for index in there]
+            index = there[int(np.argmin(middle))]
+            one = with_cover(look.photo, faces[index], model, jitter)
+            return Found({index: one}, tuple(face.box for face in faces))
+    found = "; ".join(f"{(box[0] + box[2]) / 2:.0f}, {(box[1] + box[3]) / 2:.0f}" for box in boxes)
+    raise FaceError(
+        f"{photo.source}: no face is at {at[0]:g}, {at[1]:g} (`face_at`). There are faces at: {found}."
+    )
 
 
 def with_cover(photo: Photo, face: Face, model: LandmarkModel, jitter: int = DEFAULT_JITTER) -> Face:

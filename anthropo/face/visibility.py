@@ -23,7 +23,7 @@ from anthropo.face import _engine
 from anthropo.face.detection import power_of_two
 from anthropo.face.frame import Floats, outer_canthal_distance, similarity
 from anthropo.face.warp import blurring
-from anthropo.face.weights import arrays_of, landmark_model, read_checked
+from anthropo.face.weights import arrays_of, kept_arrays, known_weights, landmark_model, read_checked
 from anthropo.photo import Photo
 
 #: Side of the upright face that the network sees, outer-canthal distances.
@@ -116,10 +116,10 @@ class CoverModel:
     threshold: float
 
 
-def read_cover_model(data: bytes) -> CoverModel:
-    """The network from an .npz file's content."""
+def read_cover_model(data: bytes, digest: str = "") -> CoverModel:
+    """The network from an .npz file's content; with its SHA-256, the arrays are kept in the cache."""
     try:
-        arrays = arrays_of(data)
+        arrays = kept_arrays(data, digest) if digest else arrays_of(data)
         layers = sum(k.startswith("weights") for k in arrays)
         parts = [
             [arrays[f"{part}{i}"].astype(np.float32) for i in range(layers)] for part in ("weights", "biases")
@@ -139,7 +139,7 @@ def read_cover_model(data: bytes) -> CoverModel:
 @lru_cache(maxsize=1)
 def cover_model() -> CoverModel:
     """The packaged network."""
-    return read_cover_model(read_checked("visibility"))
+    return read_cover_model(read_checked("visibility"), known_weights("visibility").sha256)
 
 
 def frame_points() -> Floats:

@@ -6,13 +6,15 @@ import contextlib
 import hashlib
 import importlib.util
 import io
+import json
+import math
 import os
 import platform
 import stat
 import sys
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -288,6 +290,46 @@ def arrays_of(data: bytes) -> dict[str, NDArray[Any]]:
         raise ValueError("no .npz file")
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         return dict(file)
+
+
+def kept_arrays(data: bytes, digest: str) -> dict[str, NDArray[Any]]:
+    """The arrays of a packaged .npz file's content, which are inflated once and then kept in the cache.
+
+    Inflating the second stage takes a tenth of the time that a whole photo does. `digest` is the SHA-256 of
+    `data`.
+    """
+    name = f"arrays-{digest[:32]}-v1.bin"
+    if (block := _cached(name)) is not None:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return _unpacked(block)
+    arrays = arrays_of(data)
+    _keep(name, _packed(arrays))
+    return arrays
+
+
+# A block of arrays: the SHA-256 of all that follows (64 bytes), the length of the list (8), the list (JSON:
+# name, type and shape of each array), padded with spaces, and the arrays one after the other.
+
+
+def _packed(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    listed = json.dumps([[name, one.dtype.str, one.shape] for name, one in arrays.items()]).encode()
+    listed += b" " * (-len(listed) % 8)
+    bodies = [one.tobytes() + bytes(-one.nbytes % 8) for one in arrays.values()]
+    rest = b"".join([len(listed).to_bytes(8, "little"), listed, *bodies])
+    return np.frombuffer(hashlib.sha256(rest).hexdigest().encode() + rest, np.uint8)
+
+
+def _unpacked(block: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """The arrays of a block, read-only; a ValueError, KeyError or TypeError where it is damaged."""
+    if hashlib.sha256(block[64:].data).hexdigest().encode() != block[:64].tobytes():
+        raise ValueError("a damaged block")
+    start = 72 + int.from_bytes(block[64:72].tobytes(), "little")
+    arrays = {}
+    for name, kind, shape in json.loads(block[72:start].tobytes()):
+        dtype, count = np.dtype(kind), math.prod(shape)
+        arrays[name] = np.frombuffer(block, dtype, count, start).reshape(shape)
+        start += -(-dtype.itemsize * count // 8) * 8
+    return arrays
 
 
 def _read_predictor(path: str | None, expected: str, name: str) -> _engine.ShapePredictor:

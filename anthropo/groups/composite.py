@@ -185,7 +185,7 @@ def _key(case: Case, settings: Settings, manner: str) -> str:
         stamp = settings.corrections.stamp(case.photo, digest) if settings.corrections else ""
     except (OSError, ValueError, InputError):
         return ""
-    return json.dumps([_KEPT, manner, digest, stamp])
+    return json.dumps([_KEPT, manner, digest, stamp, *filter(None, [case.face_at])])
 
 
 def _kept(store: Store, key: str, case: Case) -> Floats | str | None:
@@ -221,7 +221,7 @@ class _Landmarks:
     def __call__(self, case: Case) -> Floats | str:
         """Corrected landmarks (68, 2) of a photo's face, or why there are none."""
         try:
-            return anatomy.place(observe(case.photo, self.settings).face)[0]
+            return anatomy.place(observe(case.photo, self.settings.at_face(case.face_at)).face)[0]
         except (PhotoError, FaceError) as error:
             return str(error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -131,6 +131,7 @@ class _Heatmap:
     settings: Settings
     regions: tuple[str, ...]
     heads: tuple[dict[str, Head], ...]  # by fold
+    faces: Mapping[str, str]  # where the face of a photo is, if that was said
 
     def prepare(self) -> None:
         """Read what every photo needs."""
@@ -139,7 +140,7 @@ class _Heatmap:
     def __call__(self, asked: tuple[str, int]) -> Floats:
         """Log-odds per pixel of a photo's face, by the models of the fold that has not seen it."""
         path, fold = asked
-        seen = observe(path, self.settings)
+        seen = observe(path, self.settings.at_face(self.faces.get(path, "")))
         readers = [self.heads[fold][region] for region in self.regions]
         heat = heat_of_heads(self.encoder, seen.photo, seen.face, self.regions, readers, judge=False)
         return heat.whole.values
@@ -159,12 +160,14 @@ def discover(
     jobs: int = 1,
     runner: Runner | None = None,
     on_progress: Callable[[], None] | None = None,
+    faces: Mapping[str, str] | None = None,
 ) -> Discovery:
     """Find what distinguishes the people of a label; an InputError where `two_groups` refuses them.
 
     The features are those that `anthropo.learning.features.extract` makes with the same encoder and settings.
     Learned from are `regions`. Heatmaps are made of `most` patients of each group, one photo of each, who are
-    drawn by the seed. `on_progress` is called `pictures` times. The result does not depend on `jobs`.
+    drawn by the seed. `on_progress` is called `pictures` times; `faces` says where in a photo
+    the face is, by path. The result does not depend on `jobs`.
 
     Notes
     -----
@@ -203,7 +206,7 @@ def discover(
     chosen = np.sort(np.concatenate(drawn))
 
     maps: list[Floats] = []
-    work = _Heatmap(encoder, settings, tuple(regions), tuple(heads))
+    work = _Heatmap(encoder, settings, tuple(regions), tuple(heads), faces or {})
     asked = [(str(features.photos[row]), int(dealt.index[row])) for row in chosen]
     for values, (path, _) in zip(choose(jobs, len(asked), runner).in_order(work, asked), asked, strict=True):
         maps.append(unless_lost(values, path))

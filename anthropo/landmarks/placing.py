@@ -10,7 +10,7 @@ from anthropo.errors import AnthropoError, FaceError
 from anthropo.face.detection import Which, power_of_two
 from anthropo.face.fine import fine_model, refine
 from anthropo.face.frame import Floats
-from anthropo.face.landmarker import BOX, DEFAULT_JITTER, FIRST_DECODE, Face, count_faces
+from anthropo.face.landmarker import BOX, DEFAULT_JITTER, FIRST_DECODE, Face, find_faces
 from anthropo.face.weights import landmark_model
 from anthropo.landmarks.gathering import Limits
 from anthropo.landmarks.judging import place
@@ -72,17 +72,18 @@ class Placing:
         if begins or model.scheme.ibug:
             samples = self._from_the_68(photo)
         else:
-            faces, _ = count_faces(photo, face=self.face, jitter=2)
-            samples = self._by_trees(photo, faces[0])
+            (face,) = find_faces(photo, face=self.face, jitter=2).faces.values()
+            samples = self._by_trees(photo, face)
         if model.bundle is None:
             return samples.mean(0), np.full(samples.shape[1], np.nan)
         spread = samples.std(0, ddof=1) * model.bundle.spread[:, None]
         return samples.mean(0), np.sqrt((spread**2).mean(1))
 
     def _from_the_68(self, photo: Photo) -> Floats:
-        faces, _ = count_faces(photo, face=self.face, jitter=DEFAULT_JITTER, landmark_model=self.model)
+        found = find_faces(photo, face=self.face, jitter=DEFAULT_JITTER, landmark_model=self.model)
+        (face,) = found.faces.values()
         fine = fine_model(self.model)
-        samples = refine(photo, faces[0], fine).samples
+        samples = refine(photo, face, fine).samples
         beside = fine.adjustment is not None and fine.adjustment.beside
         return fine.adjustment(samples) if fine.adjustment is not None and beside else samples
 

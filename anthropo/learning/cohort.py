@@ -32,7 +32,7 @@ D = TypeVar("D")
 Values = list[float] | list[str | None]  # numbers, NaN where missing; or words, None where missing
 
 #: Columns of a cohort's table that are not metadata.
-_NOT_METADATA = ("photo", "label", "patient", "distance")
+_NOT_METADATA = ("photo", "label", "patient", "distance", "face_at")
 SEPARATOR = ";"  # between the labels of one case
 
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
@@ -58,6 +58,7 @@ class Case:
     metadata: dict[str, str] = field(default_factory=dict)  # cells as they stand
     distance: str = ""  # of the camera, as it was declared for this photo
     row: int = 0  # of the table, as a spreadsheet counts; 0 without a table
+    face_at: str = ""  # where in the photo the face is, if that was said
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -239,6 +240,7 @@ def read_cohort_table(
             {name: cell for name, cell in item.columns.items() if name and name not in _NOT_METADATA},
             item.columns.get("distance", ""),
             row,
+            item.columns.get("face_at", ""),
         )
         for row, item in rows
     ]
@@ -319,7 +321,8 @@ def read_target(path: str | os.PathLike[str], known: Collection[str]) -> Cohort:
             folder = composed(Path(item.path).relative_to(where).parts[0]).strip()
             label = folder if folder in known else ""
         patient = item.columns.get("patient") or os.path.realpath(item.path)
-        cases.append(Case(item.path, label, patient, distance=item.columns.get("distance", "")))
+        distance, face_at = (item.columns.get(name, "") for name in ("distance", "face_at"))
+        cases.append(Case(item.path, label, patient, distance=distance, face_at=face_at))
     return Cohort(tuple(_once(cases)[0]), os.fspath(path))
 
 
@@ -357,10 +360,12 @@ def typed(cells: Sequence[str], kind: Kind) -> Values:
 
     What `anthropo.tables.missing` names, and what cannot be read as an age or sex, is missing.
     """
-    if kind == "age":
-        return [_or(math.nan, parse_age, cell) for cell in cells]
+    if kind == "age":  # of many people few have one of their own
+        ages = {cell: _or(math.nan, parse_age, cell) for cell in dict.fromkeys(cells)}
+        return [ages[cell] for cell in cells]
     if kind == "sex":
-        return [_or(None, parse_sex, cell) for cell in cells]
+        sexes = {cell: _or(None, parse_sex, cell) for cell in dict.fromkeys(cells)}
+        return [sexes[cell] for cell in cells]
     if kind == "number":
         words = [cell.strip() for cell in cells]
         return [float(word.replace(",", ".")) if _NUMBER.fullmatch(word) else math.nan for word in words]

@@ -261,8 +261,10 @@ class _Look:
             except InputError as error:
                 return _Extract(reason=f"{case.photo}: {error}")
             of_case = replace(of_case, distance=distance)
+        face = () if of_case.no_face or not case.face_at else (case.face_at,)
+        of_case = of_case.at_face(*face) if face else of_case
         suffixes = [
-            json.dumps([_VERSION, COLOUR_VERSION, self.manner, distance, encoder.how, list(regions)])
+            json.dumps([_VERSION, COLOUR_VERSION, self.manner, distance, *face, encoder.how, list(regions)])
             for encoder, regions, _ in self.asked
         ]
         return _look(

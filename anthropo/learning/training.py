@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.adaptation.methods import NEED_TARGET
+from anthropo.adaptation.names import NEED_TARGET
 from anthropo.encoder.several import each_of
 from anthropo.face import weights as face
 from anthropo.files import file_sha256

@@ -226,7 +226,7 @@ class _Look:
                 photo = _read(case.photo, view, settings.limits)
                 chips = view.cut(photo, None) if self.keep else None
                 return _Looked(digest=photo.sha256, print=image_print(photo), chips=chips)
-            observation = observe(case.photo, settings)
+            observation = observe(case.photo, settings.at_face(case.face_at))
             photo, face = observation.photo, observation.face
             frame, failed = view.frame(face), {check.name for check in face.gate if not check.ok}
             return _Looked(

@@ -7,8 +7,8 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from anthropo.batch.patients import PatientRecord
 from anthropo.batch.records import MeasuredRecord, Record
 from anthropo.face.gate import Check
 from anthropo.measurement.compute import Measurement
@@ -18,6 +18,9 @@ from anthropo.plain import minus, say
 from anthropo.reference.tables import lacks
 from anthropo.reference.zscore import ACCURACY, REPEATABILITY, ZScore, by_chance
 from anthropo.report.rendering import print_table
+
+if TYPE_CHECKING:
+    from anthropo.batch.patients import PatientRecord
 
 
 def number(value: float | None, unit: str = "") -> str:

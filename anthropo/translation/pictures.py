@@ -214,7 +214,7 @@ class _Look:
 
     def __call__(self, item: Item) -> Looked | str:
         try:
-            seen = observe(item.path, self.settings)
+            seen = observe(item.path, self.settings.at_face(item.columns.get("face_at", "")))
         except (PhotoError, FaceError) as error:
             return str(error)
         picture, points, shown = cut(seen.photo, seen.face.landmarks, self.size)

@@ -268,6 +268,17 @@ class Bench:
             return _Json(told)
         return Response(told, media_type="text/html", headers={"content-security-policy": REPORT_POLICY})
 
+    async def faces(self, request: Request) -> Response:
+        """Every face of the photo, those in the background included."""
+        sitting = await self._sitting(request)
+
+        def found() -> Any:
+            sitting.all_boxes()
+            return views.boxes(sitting)
+
+        async with self.turns:
+            return _Json(await run_in_threadpool(found))
+
     async def lines(self, request: Request) -> Response:
         """What a measurement runs along."""
         name = request.path_params["measurement"]
@@ -534,6 +545,7 @@ def application(
         (f"{at}/points", ["PUT"], bench.points),
         (f"{at}/frame", ["POST"], bench.frame),
         (f"{at}/person", ["PUT"], bench.person),
+        (f"{at}/faces", ["GET"], bench.faces),
         (f"{at}/together", ["GET"], bench.together),
         (f"{at}/together/clinical", ["GET"], bench.together),
         (f"{at}/change/{{other}}/{{what}}", ["GET"], bench.change),

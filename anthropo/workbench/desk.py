@@ -23,8 +23,8 @@ from anthropo.errors import InputError, PhotoError
 from anthropo.files import held, portable_name, write
 from anthropo.measurement.landmark_file import SUFFIX
 from anthropo.photo import SUFFIXES
-from anthropo.plain import visible
-from anthropo.tables import iterate_rows
+from anthropo.plain import cell_as_it_was, cell_without_formula, visible
+from anthropo.tables import iterate_rows, missing
 from anthropo.video import is_video
 
 TABLE = "cohort.csv"
@@ -32,7 +32,7 @@ PHOTOS, LANDMARKS, REPORTS = "photos", "landmarks", "reports"
 #: What the page asks of a person, by the column of the table.
 PERSON = (
     "patient", "sex", "age", "gestation", "ancestry", "distance", "scale", "head_circumference", "height",
-    "weight", "observed", "taken",
+    "weight", "observed", "taken", "face_at",
 )  # fmt: skip
 _FRESH = 2.0  # seconds that the list of photos is kept
 _MOST_CELL, _MOST_OBSERVED = 200, 5000  # characters
@@ -40,6 +40,11 @@ _MOST_CELL, _MOST_OBSERVED = 200, 5000  # characters
 
 class UnkeptError(InputError):
     """Points could not be written, as on a full disk."""
+
+
+def _written(cell: str) -> str:
+    """A cell that no spreadsheet calculates, which reading takes back."""
+    return cell if missing(cell) else cell_without_formula(cell)
 
 
 def _is_text(name: str) -> bool:
@@ -209,10 +214,11 @@ class Desk:
 
     # --------------------------------------------------------------------------------- landmarks
 
-    def landmarks(self, photo: Listed, digest: str) -> Path:
-        """The landmark file of a photo's largest face."""
+    def landmarks(self, photo: Listed, digest: str, face: int = 0) -> Path:
+        """The landmark file of one of a photo's faces, the largest first."""
         stem = photo.path.stem.removesuffix(f"-{digest[:8]}")
-        return self.folder / LANDMARKS / portable_name(f"{stem}-{digest[:8]}{SUFFIX}")
+        which = f"-face{face}" if face else ""
+        return self.folder / LANDMARKS / portable_name(f"{stem}-{digest[:8]}{which}{SUFFIX}")
 
     @property
     def corrections(self) -> Path | None:
@@ -220,16 +226,16 @@ class Desk:
         folder = self.folder / LANDMARKS
         return folder if folder.is_dir() and any(folder.glob(f"*{SUFFIX}")) else None
 
-    def save_landmarks(self, photo: Listed, digest: str, text: str) -> None:
-        """Write a photo's landmark file."""
+    def save_landmarks(self, photo: Listed, digest: str, face: int, text: str) -> None:
+        """Write the landmark file of one of a photo's faces."""
         self._make(LANDMARKS)
         advice = "They stay as they are on this page; make room, and move any of them to keep all."
-        path = self.landmarks(photo, digest)
+        path = self.landmarks(photo, digest, face)
         write(path, text, what="the landmarks", advice=advice, error=UnkeptError)
 
-    def forget_landmarks(self, photo: Listed, digest: str) -> None:
-        """Remove a photo's landmark file, in which no point is moved any more."""
-        self.landmarks(photo, digest).unlink(missing_ok=True)
+    def forget_landmarks(self, photo: Listed, digest: str, face: int) -> None:
+        """Remove a face's landmark file, in which no point is moved any more."""
+        self.landmarks(photo, digest, face).unlink(missing_ok=True)
 
     # ------------------------------------------------------------------------------------ people
 
@@ -261,9 +267,9 @@ class Desk:
                 if str(other.path) not in known and other.id != photo.id and _is_text(other.name):
                     rows.append({"photo": other.name})
             text = io.StringIO()
-            writer = csv.DictWriter(text, header, restval="", extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(map(_written, header))
+            writer.writerows([_written(row.get(name, "")) for name in header] for row in rows)
             write(self.table, text.getvalue(), what="the table")
             self._forget()
 
@@ -275,8 +281,9 @@ class Desk:
         if not self.table.is_file():
             return ["photo"], []
         rows = iterate_rows(self.table, "photo")
-        header = [name.strip() for name in next(rows)[1]]
-        return header, [dict(zip_longest(header, cells[: len(header)], fillvalue="")) for _, cells in rows]
+        header = [cell_as_it_was(name.strip()) for name in next(rows)[1]]
+        told = (map(cell_as_it_was, cells[: len(header)]) for _, cells in rows)
+        return header, [dict(zip_longest(header, cells, fillvalue="")) for cells in told]
 
     # ----------------------------------------------------------------------------------- reports
 

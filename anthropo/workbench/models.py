@@ -67,7 +67,7 @@ class Shelf:
         self._named = [Path(name) for name in named]
         self._loaded: OrderedDict[tuple[str, int], Model | NetworkModel] = OrderedDict()
         self._answers: OrderedDict[tuple[Any, bool], Case | NetworkCase] = OrderedDict()
-        self._last: tuple[tuple[str, ...], Observation] | None = None  # that a point was moved of
+        self._last: tuple[tuple[str | None, ...], Observation] | None = None  # that a point was moved of
         self._lock = Lock()
         self._at_work = Lock()  # one model at a time: each takes all cores
         for path in self._named:
@@ -108,7 +108,7 @@ class Shelf:
         with sitting.lock:
             photo, moved = sitting.photo, sitting.is_corrected
             known = (key, id(model), photo.id, sitting.revision, tuple(photo.columns.items()))
-            file = sitting.desk.landmarks(photo, sitting.digest)
+            file = sitting.landmark_file
         for with_heat in (heatmaps, True):
             with self._lock:
                 if (known, with_heat) in self._answers:
@@ -116,7 +116,12 @@ class Shelf:
         about = model.trained.manifest if isinstance(model, Model) else model.network.manifest
         reading = None
         if not about.settings.no_face:
-            reading = PhotoReading(face="largest", landmarks=str(file) if moved else None)
+            reading = PhotoReading(
+                face="largest",
+                face_at=photo.columns.get("face_at") or None,
+                distance=photo.columns.get("distance") or None,
+                landmarks=str(file) if moved else None,
+            )
         sex, age, gestation, ancestry = (
             photo.columns.get(name) or None for name in ("sex", "age", "gestation", "ancestry")
         )
@@ -161,7 +166,7 @@ class Shelf:
         if settings.fingerprint() == Settings(face="largest").fingerprint():
             return sitting.observation
         item = sitting.photo.item
-        known = (sitting.digest, settings.fingerprint(), item.columns.get("distance", ""))
+        known = (sitting.digest, settings.fingerprint(), *map(item.columns.get, ("distance", "face_at")))
         if self._last is None or self._last[0] != known:
             self._last = known, observe(item.path, at_declared(item, settings))
         return self._last[1]

@@ -25,7 +25,7 @@ from anthropo.showing import signed
 from anthropo.workbench import views
 from anthropo.workbench.desk import Desk, Listed
 from anthropo.workbench.sitting import Sitting, request
-from anthropo.workflows.change import ChangeRequest, ChangeResult, change
+from anthropo.workflows.change import ChangeRequest, ChangeResult, change_between
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.trait_calling import TraitsTask, answer
 
@@ -128,15 +128,8 @@ def changed(desk: Desk, before: Listed, after: Listed) -> ChangeResult:
     if before.id == after.id:
         raise InputError("One photo is before and after. Choose two.")
     corrected = desk.corrections
-    of = [photo.columns.get for photo in (before, after)]
-    request = ChangeRequest(
-        sex=of[0]("sex") or None,
-        age=of[0]("age") or None,
-        age_after=of[1]("age") or None,
-        ancestry=of[0]("ancestry") or None,
-        reading=PhotoReading(face="largest", landmarks=None if corrected is None else str(corrected)),
-    )
-    return change([str(before.path)], [str(after.path)], request)
+    reading = PhotoReading(face="largest", landmarks=None if corrected is None else str(corrected))
+    return change_between([[before.item], [after.item]], ChangeRequest(reading=reading))
 
 
 def told(result: ChangeResult, names: Sequence[str]) -> Json:

@@ -6,7 +6,7 @@ import io
 import math
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from anthropo.batch.inputs import Item
 from anthropo.batch.records import Record, VideoSummary
 from anthropo.batch.run import MeasuredFace, measure_item, measure_observation, record_of
 from anthropo.batch.scores import settings_of
 from anthropo.errors import FaceError, InputError
+from anthropo.face.detection import parse_place, within
 from anthropo.face.frame import Floats
 from anthropo.measurement.landmark_file import (
     POINTS,
@@ -28,7 +30,7 @@ from anthropo.measurement.landmark_file import (
     read_landmarks,
 )
 from anthropo.measurement.sticker import Sticker, sticker_at
-from anthropo.observation import Observation, observe
+from anthropo.observation import Observation, observe, observe_all
 from anthropo.reference.growth import Growth
 from anthropo.reference.rules import Rule, read_rules
 from anthropo.settings import Settings
@@ -51,7 +53,7 @@ class StaleError(InputError):
 
 
 class Sitting:
-    """A photo's largest face, measured again from its points whenever one is moved.
+    """A photo's largest face, or the one that was chosen, measured anew whenever a point is moved.
 
     Parameters
     ----------
@@ -76,6 +78,8 @@ class Sitting:
         self.lock = threading.RLock()
         self.revision = revision
         self.note = ""  # about a landmark file that cannot be used
+        self._largest: tuple[float, ...] | None = None  # box of the largest face, once that was measured
+        self._boxes: list[tuple[float, ...]] | None = None  # of all faces, once they were asked for
         self._video: VideoSummary | None = None
         self.measured: MeasuredFace
         self.record: Record
@@ -95,9 +99,11 @@ class Sitting:
             self._watch()
             return
         self.observation: Observation = observe(self.photo.path, settings_of(self.photo.item, self._settings))
+        if not self.photo.columns.get("face_at"):
+            self._largest = self.observation.boxes[0]
         self.found: Floats = places_of(self.observation.face)
         self.at: Floats = self.found.copy()
-        file = self.desk.landmarks(self.photo, self.observation.digest)
+        file = self.landmark_file
         if file.is_file():
             try:
                 saved = read_landmarks(file)
@@ -151,6 +157,27 @@ class Sitting:
     def digest(self) -> str:
         """SHA-256 of the photo."""
         return self.observation.digest
+
+    @property
+    def landmark_file(self) -> Path:
+        """Where the points of the face are kept that a hand has moved."""
+        return self.desk.landmarks(self.photo, self.digest, self.observation.index)
+
+    def all_boxes(self) -> Sequence[tuple[float, ...]]:
+        """Boxes of all faces in the photo, also of those in its background, which takes a while to find."""
+        if self.is_video:
+            raise InputError(f"{self.photo.name}: of a video the largest face is measured.")
+        with self.lock:
+            if self._boxes is None:
+                item = Item(str(self.photo.path), {**self.photo.columns, "face_at": ""})
+                every = settings_of(item, replace(self._settings, face="all", fine=False))
+                self._boxes = [one.face.box for one in observe_all(self.photo.path, every)]
+            return self._boxes
+
+    @property
+    def boxes(self) -> Sequence[tuple[float, ...]]:
+        """Boxes of the faces in front, or of all, where these were asked for."""
+        return self._boxes or self.observation.boxes
 
     @property
     def by_hand(self) -> list[str]:
@@ -225,9 +252,9 @@ class Sitting:
     def _save(self) -> None:
         if self.by_hand:
             text = landmarks_text(self.observation.face, self.digest, self.at)
-            self.desk.save_landmarks(self.photo, self.digest, text)
+            self.desk.save_landmarks(self.photo, self.digest, self.observation.index, text)
         elif (self.kept != self.found).any():
-            self.desk.forget_landmarks(self.photo, self.digest)
+            self.desk.forget_landmarks(self.photo, self.digest, self.observation.index)
         self.kept = self.at.copy()
         self.revision += 1
 
@@ -241,8 +268,19 @@ class Sitting:
     def describe(self, cells: Mapping[str, str]) -> None:
         """Write what is known of the person, and measure anew with it."""
         with self.lock:
+            if place := cells.get("face_at"):
+                cells = {**cells, "face_at": self._face_at(place)}
             self.desk.describe(self.photo, cells)
             self.renew(self.desk.photos().get(self.photo.id, self.photo))
+
+    def _face_at(self, place: str) -> str:
+        """What the table says of a face that was chosen by its place: nothing of the largest."""
+        at = parse_place(place)
+        if self._largest and within(np.array(at), np.array(self._largest)):
+            return ""
+        if not any(within(np.array(at), np.array(box)) for box in self.boxes):
+            raise InputError(f"{self.photo.name}: no face is at {place}.")
+        return place
 
     def renew(self, photo: Listed) -> None:
         """Take over what the table says of the photo by now, whoever has written it."""
@@ -252,7 +290,7 @@ class Sitting:
                 return
             self.revision += 1
             # what counts before points are measured: an age says how large a head is that a lens saw
-            names = ("distance", "age", *(("scale",) if self.is_video else ()))
+            names = ("distance", "age", "face_at", *(("scale",) if self.is_video else ()))
             if any(before.columns.get(name, "") != photo.columns.get(name, "") for name in names):
                 self._open()
             else:

@@ -89,7 +89,7 @@ def document(sitting: Sitting) -> Json:
             "preview": _preview_scale(sitting),
             "close": _close(sitting.observation.face)[0],
             "points": _points(sitting, face),
-            "faces": sitting.observation.count,
+            "faces": boxes(sitting),
             "by_hand": by_hand,
             "video": sitting.is_video,
             "gate": [
@@ -111,6 +111,21 @@ def document(sitting: Sitting) -> Json:
             "person": {name: sitting.photo.columns.get(name, "") for name in PERSON},
             "notes": [note.removeprefix(f"{sitting.photo.path}: ") for note in notes],
         }
+
+
+def boxes(sitting: Sitting) -> list[Json]:
+    """Where the faces are that can be measured, the largest first, and which of them is."""
+    measured = sitting.observation.face.box
+    middle = [(measured[0] + measured[2]) / 2, (measured[1] + measured[3]) / 2]
+    there = [math.dist(middle, ((x + x2) / 2, (y + y2) / 2)) for x, y, x2, y2 in sitting.boxes]
+    return [
+        {
+            "box": [round(v, 1) for v in box],
+            "at": f"{(box[0] + box[2]) / 2:.0f}, {(box[1] + box[3]) / 2:.0f}",
+            "measured": far == min(there),
+        }
+        for box, far in zip(sitting.boxes, there, strict=True)
+    ]
 
 
 def _scale(seen: MeasuredFace) -> Json:

@@ -281,11 +281,18 @@ def change(
         }
         columns = {key: str(value) for key, value in known.items() if value is not None}
         sides.append([replace(item, columns=columns) for item in collect(named)])
+    return change_between(sides, request, progress)
+
+
+def change_between(
+    sides: Sequence[Sequence[Item]], request: ChangeRequest, progress: Progress = silent
+) -> ChangeResult:
+    """What changed between the photos of two states, of which tables may say more; as `change`."""
     settings = change_settings(request, [item for side in sides for item in side])
     for text in (request.age, request.age_after):
         if text is not None:
             parse_age(str(text))
-    seen = look(sides[0] + sides[1], settings, request, progress)
+    seen = look([*sides[0], *sides[1]], settings, request, progress)
     n = len(sides[0])
     result = compared("", (BEFORE, AFTER), sides, (seen[:n], seen[n:]), settings, request)
     if isinstance(result, str):

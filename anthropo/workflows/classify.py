@@ -339,7 +339,8 @@ class People:
             names[patient] = name
             by_person.setdefault(patient, []).append(item)
             read = {key: item.columns.get(key, "") for key in kinds}
-            cases.append(Case(item.path, "", patient, read, item.columns.get("distance", "")))
+            distance, face_at = (item.columns.get(name, "") for name in ("distance", "face_at"))
+            cases.append(Case(item.path, "", patient, read, distance, face_at=face_at))
         for patient, photos in by_person.items():
             one_person(names[patient], photos)
         return cls(cohort=Cohort(tuple(cases), "", dict(kinds)), names=names)

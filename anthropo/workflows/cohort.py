@@ -53,6 +53,8 @@ class PhotoReading:
         YuNet in an ONNX file as the second face detector.
     distance : str or float, optional
         Of the camera from the face, as for `anthropo.Settings`.
+    face_at : str, optional
+        Take the face at this place of the photo, as for `anthropo.Settings`.
     landmarks : path, optional
         Landmarks that were corrected by hand: a file or a folder of files.
     no_face : bool
@@ -81,6 +83,7 @@ class PhotoReading:
     detector_model: str | None = None
     landmarks: str | None = None
     distance: str | float | None = None
+    face_at: str | None = None
     no_face: bool = False
     max_megapixels: float = MAX_MEGAPIXELS
     deadline: float = DEADLINE
@@ -98,7 +101,7 @@ class CohortRequest:
     reading: PhotoReading = field(default_factory=PhotoReading)
 
 
-_ABOUT_FACES = ("landmark_model", "detector_model", "landmarks", "distance")
+_ABOUT_FACES = ("landmark_model", "detector_model", "landmarks", "distance", "face_at")
 _VALID: dict[str, Callable[[Any], bool]] = {
     "face": lambda value: value in ("one", "largest"),
     "jitter": lambda value: type(value) is int and (value == 1 or value in range(2, 257, 2)),
@@ -130,6 +133,7 @@ def settings_for(
         landmark_model=reading.landmark_model,
         detector_model=reading.detector_model,
         distance=reading.distance,
+        face_at=reading.face_at,
         max_megapixels=reading.max_megapixels,
         deadline=reading.deadline,
         **chosen,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anthropo.adaptation import METHODS
-from anthropo.adaptation.methods import FEWEST, NEED_TARGET, check_method
+from anthropo.adaptation.methods import FEWEST, check_method
+from anthropo.adaptation.names import NEED_TARGET
 from anthropo.batch.inputs import Item, collect
 from anthropo.errors import InputError, parameter
 from anthropo.learning.cohort import Case, Cohort, Finding, some
@@ -182,7 +183,7 @@ def read_target(
     source = os.fspath(request.target)
     cases = tuple(
         Case(item.path, "", item.columns.get("patient") or os.path.realpath(item.path), {},
-             item.columns.get("distance", ""))
+             item.columns.get("distance", ""), face_at=item.columns.get("face_at", ""))
         for item in collect([source])
     )  # fmt: skip
     target = read_features(

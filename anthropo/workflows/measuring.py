@@ -7,12 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from anthropo.batch.inputs import Item, collect
-from anthropo.batch.long import long_rows
-from anthropo.batch.output import Output
-from anthropo.batch.patients import Patient, PatientRecord, patients, pool_patient, spelled_alike
 from anthropo.batch.records import Record
 from anthropo.batch.run import Beside, run
 from anthropo.batch.summaries import Summary, finish, summary_of
@@ -31,8 +28,11 @@ from anthropo.settings import Settings
 from anthropo.showing import brief, count
 from anthropo.workflows.progress import Progress, silent
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # one photo needs neither tables nor people
     import pandas as pd
+
+    from anthropo.batch.output import Output
+    from anthropo.batch.patients import Patient, PatientRecord
 
 
 def measure(
@@ -164,7 +164,11 @@ class MeasuredPhotos:
     @property
     def remarks(self) -> list[str]:
         """Of people who may be one, and photos whose colours are not quite what their files mean."""
-        people = spelled_alike(self.items) if self.people else []
+        people: list[str] = []
+        if self.people:
+            from anthropo.batch.patients import spelled_alike
+
+            people = spelled_alike(self.items)
         remarks = (remark for photo, one in self._in_order() for remark in one.remarks(photo))
         return list(dict.fromkeys([*people, *remarks]))
 
@@ -179,6 +183,8 @@ class MeasuredPhotos:
         In long form a row for each measurement of each.
         """
         import pandas as pd
+
+        from anthropo.batch.long import long_rows
 
         records = self.people or self.listed
         return pd.DataFrame(list(long_rows(records)) if long else [record.to_row() for record in records])
@@ -206,8 +212,17 @@ def measure_items(
     settings.fingerprint()  # what cannot be used is one error, not one per photo
     if people and table and table.suffix != ".json":
         raise InputError(f"{table.path}: people are pooled from a table of photos that ends in .json.")
-    persons = patients(items) if people else []
-    todo = [i for i in items if not (table and table.finished(i)) or any(one.missing(i) for one in beside)]
+    persons: Sequence[Patient] = ()
+    if people:
+        from anthropo.batch.patients import patients
+
+        persons = patients(items)
+    finished = table.finished_of(items, jobs) if table else [False] * len(items)
+    todo = [
+        i
+        for i, known in zip(items, finished, strict=True)
+        if not known or any(one.missing(i) for one in beside)
+    ]
     total = len({item.path for item in todo})
 
     known: Mapping[str, list[Record]] = {}
@@ -235,7 +250,11 @@ def measure_items(
     gate = GateSummary.of(_gates(items, done, table))
     if table:
         known = table.close(items, keep=people and not interrupted)
-    pooled = Pooled(persons, known if table else records, settings)
+    pooled: Sequence[PatientRecord] = ()
+    if persons and not interrupted:
+        from anthropo.batch.patients import PooledPeople
+
+        pooled = PooledPeople(persons, known if table else records, settings)
     return MeasuredPhotos(
         items=tuple(items),
         records=records,
@@ -243,7 +262,7 @@ def measure_items(
         table=table.path if table else None,
         earlier=len({item.path for item in items}) - total,
         interrupted=interrupted,
-        people=() if interrupted else pooled if table else tuple(pooled),
+        people=pooled if table else tuple(pooled),
         gate=gate,
     )
 
@@ -257,29 +276,6 @@ def _gates(
     for path in dict.fromkeys(item.path for item in items) if table else ():
         if table and path not in done:
             yield from table.gate_failed(path)
-
-
-class Pooled(Sequence[PatientRecord]):
-    """People in several photos, each pooled when asked for: a table of many has no room for them."""
-
-    def __init__(
-        self, persons: Sequence[Patient], records: Mapping[str, Sequence[Record]], settings: Settings
-    ) -> None:
-        self._persons = persons
-        self._records = records
-        self._settings = settings
-
-    def __len__(self) -> int:
-        return len(self._persons)
-
-    @overload
-    def __getitem__(self, at: int) -> PatientRecord: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[PatientRecord]: ...
-    def __getitem__(self, at: int | slice) -> PatientRecord | Sequence[PatientRecord]:
-        if isinstance(at, slice):
-            return Pooled(self._persons[at], self._records, self._settings)
-        return pool_patient(self._persons[at], self._records, self._settings)
 
 
 def measure_table(

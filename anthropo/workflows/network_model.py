@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -62,6 +62,7 @@ class NetworkClassification(Answers):
     network: Network
     settings: Settings  # that the photos were read with
     metadata: Metadata | None  # (n, q) of `predictions`, of cases
+    faces: Mapping[str, str]  # where in a photo the face is, if that was said, by path
 
     __repr__ = Answers.__repr__
 
@@ -278,6 +279,7 @@ class NetworkModel:
             seconds=time.perf_counter() - start,
             settings=settings,
             metadata=metadata,
+            faces={case.photo: case.face_at for case in people.cohort.cases},
         )
 
     def _settings(self, reading: PhotoReading, photos: Sequence[str]) -> Settings:
@@ -370,8 +372,8 @@ class NetworkModel:
         """
         from anthropo.explanation.network_heat import network_heatmaps
 
-        prediction, settings = made.predictions[at], made.settings
-        photo, face = _seen(prediction.photos[0], self.network, settings)
+        prediction = made.predictions[at]
+        photo, face = _seen(prediction.photos[0], self.network, made)
         label = label or next(
             (r.label for r in prediction.ranked if r.label == prediction.decision), prediction.ranked[0].label
         )
@@ -427,13 +429,13 @@ def _missing(network: Network, people: People) -> list[str]:
     ]
 
 
-def _seen(path: str, network: Network, settings: Settings) -> tuple[Photo, Face | None]:
+def _seen(path: str, network: Network, made: NetworkClassification) -> tuple[Photo, Face | None]:
     """A photo and the face in it, once more."""
     try:
         if network.view.needs_face:
-            seen = observe(path, settings)
+            seen = observe(path, made.settings.at_face(made.faces.get(path, "")))
             return seen.photo, seen.face
-        limits = settings.limits
+        limits = made.settings.limits
         side = max(network.size, _SHOWN)
         return read_photo(
             path, short_side=side, max_megapixels=limits.max_megapixels, deadline=limits.deadline

@@ -150,7 +150,7 @@ _OF_MEASURING = (
     "landmark_model",
     "detector_model",
 )
-_OF_PHOTO = ("scale", "distance")
+_OF_PHOTO = ("scale", "distance", "face_at")
 
 
 def build(

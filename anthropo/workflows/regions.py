@@ -173,6 +173,7 @@ def distinguish(
             jobs=request.reading.jobs,
             runner=request.reading.runner,
             on_progress=advance,
+            faces={case.photo: case.face_at for case in people.cases},
         )
     described = {
         **({"matched": matched.sentence()} if matched else {}),

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from anthropo.adaptation import METHODS, align
 from anthropo.adaptation import methods as module
-from anthropo.adaptation.methods import NEED_TARGET, Affine
+from anthropo.adaptation.methods import Affine
+from anthropo.adaptation.names import NEED_TARGET
 from anthropo.errors import InputError
 
 Floats = NDArray[np.float64]

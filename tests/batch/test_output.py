@@ -19,6 +19,7 @@ from batch_tables import FAST, SOME, Table, count_measured, rows_of, strict_json
 from conftest import Copies, Invoke, refused
 
 from anthropo import files
+from anthropo.batch import output
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.output import Output, as_csv
 from anthropo.batch.run import measure_item
@@ -319,6 +320,37 @@ def test_full_disk_is_one_sentence_and_keeps_what_was_there(tmp_path: Path, copi
     output = Output(str(path), Settings())
     finished = [output.finished(item) for item in collect([str(tmp_path / "photos")])]
     assert (finished[0], finished[-1]) == (True, False)
+
+
+def test_known_photos_are_summed_up_by_threads(
+    tmp_path: Path, copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same photos are known by one thread and by several, and those that changed are not."""
+    names = [f"{i:03}.png" for i in range(100)]
+    copies(tmp_path / "photos", names[0])
+    for name in names[1:]:
+        shutil.copy(tmp_path / "photos" / names[0], tmp_path / "photos" / name)
+    items = collect([str(tmp_path / "photos")])
+    first = measure_item(items[0], FAST)
+    table = Output(str(tmp_path / "out.csv"), FAST)
+    for item in items[:90]:
+        table.add([replace(record, photo=item.path) for record in first])
+    table.close(items)
+    (tmp_path / "photos" / names[7]).write_bytes(b"another")
+    (tmp_path / "photos" / names[8]).unlink()
+    by: set[str] = set()
+    digest = output.file_sha256
+    monkeypatch.setattr(
+        output, "file_sha256", lambda path: by.add(threading.current_thread().name) or digest(path)
+    )
+    known = [i not in (7, 8) and i < 90 for i in range(100)]
+    for jobs, threads in ((1, {"MainThread"}), (3, set())):
+        by.clear()
+        table = Output(str(tmp_path / "out.csv"), FAST)
+        assert table.finished_of(items, jobs) == known
+        table.release()
+        assert by == threads if threads else "MainThread" not in by and 1 <= len(by) <= 3
+    assert threading.active_count() == 1  # processes are forked from here
 
 
 def test_another_run_keeps_what_a_killed_one_finished(tmp_path: Path, copies: Copies) -> None:

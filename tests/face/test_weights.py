@@ -237,3 +237,60 @@ def test_another_predictor_is_cached_under_its_own_hash(cache: Path, tmp_path: P
     assert model.predictor.points == 5
     assert model.sha256 == file_sha256(copy)
     assert [p.name for p in cache.iterdir()] == [f"shape-predictor-{model.sha256[:32]}-v3.bin"]
+
+
+def same_arrays(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(
+        a.dtype == other[k].dtype and a.shape == other[k].shape and a.tobytes() == other[k].tobytes()
+        for k, a in one.items()
+    )
+
+
+@pytest.mark.parametrize("name", ["fine-landmarks", "visibility"])
+def test_packaged_arrays_are_kept_bit_for_bit(
+    cache: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, digest = weights.read_checked(name), weights.known_weights(name).sha256
+    plain = weights.arrays_of(data)
+    assert same_arrays(weights.kept_arrays(data, digest), plain)  # made
+    monkeypatch.setattr(weights, "arrays_of", lambda data: pytest.fail("was inflated again"))
+    kept = weights.kept_arrays(data, digest)
+    assert same_arrays(kept, plain)
+    assert not any(array.flags.writeable for array in kept.values())
+
+
+def test_damaged_kept_arrays_are_made_again(cache: Path) -> None:
+    data, digest = weights.read_checked("visibility"), weights.known_weights("visibility").sha256
+    plain = weights.kept_arrays(data, digest)
+    (file,) = cache.iterdir()
+    whole = file.read_bytes()
+    damaged = [
+        whole[:100],  # cut short
+        whole[:-8],
+        whole[:200] + b"\0" * 8 + whole[208:],
+        whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:],  # one bit
+        b"0" * 64 + whole[64:],  # of something else
+    ]
+    for content in damaged:
+        file.write_bytes(content)
+        assert same_arrays(weights.kept_arrays(data, digest), plain)
+        assert file.read_bytes() == whole  # in the place of the damaged one
+
+
+def test_crafted_kept_arrays_are_no_arrays(cache: Path) -> None:
+    """A list that fits its own checksum but not the rest of the file, or that names no plain numbers."""
+    data, digest = weights.read_checked("visibility"), weights.known_weights("visibility").sha256
+    plain = weights.kept_arrays(data, digest)
+    (file,) = cache.iterdir()
+    seal = file.read_bytes()[:64]
+    for listed in (
+        '[["side", "<i8", [1000000]]]',
+        '[["side", "|O", [1]]]',
+        "[[1]]",
+        "[",
+        '[["a", "x9", []]]',
+    ):
+        text = listed.encode() + b" " * (-len(listed) % 8)
+        rest = len(text).to_bytes(8, "little") + text + bytes(64)
+        file.write_bytes(seal + hashlib.sha256(rest).hexdigest().encode() + rest)
+        assert same_arrays(weights.kept_arrays(data, digest), plain)

@@ -390,6 +390,35 @@ def test_every_photo_and_line_is_reached_by_keyboard_and_back_goes_back(page: An
     assert page.input_value("#point") == ""
 
 
+def test_another_face_of_a_photo_is_chosen_by_keyboard_and_by_mouse(page: Any, astronaut: Pixels) -> None:
+    group = Image.new("RGB", (1700, 560), "grey")
+    for i, width in enumerate((400, 480)):
+        head = Image.fromarray(astronaut).crop((110, 0, 350, 260))
+        group.paste(head.resize((width, round(width * 260 / 240))), (20 + 860 * i, 10))
+    data = io.BytesIO()
+    group.save(data, "PNG")
+    page.set_input_files("#files", {"name": "g.png", "mimeType": "image/png", "buffer": data.getvalue()})
+    page.wait_for_selector("#gate-line:has-text('2 faces were found; measured is the largest.')")
+    right = page.locator("circle.dot").first.get_attribute("cx")
+    page.focus("#other-face")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".other-face:focus")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#gate-line:has-text('measured is the one that was chosen')")
+    assert float(page.locator("circle.dot").first.get_attribute("cx")) < 500 < float(right)
+    drag(page, "p39", -8, 0)
+    page.wait_for_selector("#undo:enabled")
+    page.wait_for_selector("#results:not([aria-busy])")
+    assert [path.name.split("-")[2] for path in landmark_files(page)] == ["face1.landmarks.json"]
+    page.click("#other-face")  # which shows the whole photo
+    page.wait_for_selector("#message:has-text('Click the face to measure')")
+    box = page.locator(".other-face").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector("#gate-line:has-text('measured is the largest.')")
+    assert page.locator("circle.dot").first.get_attribute("cx") == right
+    assert page.is_disabled("#reset-all")
+
+
 def test_a_point_that_is_moved_in_a_video_makes_its_frame_a_photo(page: Any, astronaut: Pixels) -> None:
     page.set_input_files("#files", write_clip(page.bench.folder.parent / "clip.mp4", astronaut))
     page.wait_for_selector("#point-words:has-text('The best frame of a video.')")

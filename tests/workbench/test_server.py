@@ -273,16 +273,28 @@ def test_what_is_no_photo_is_one_sentence_and_not_kept(
     assert len(client.ask("/api/photos").json["photos"]) == before
 
 
-def test_of_several_faces_the_largest_is_measured_and_it_says_so(client: Client, astronaut: Pixels) -> None:
-    head = Image.fromarray(astronaut).crop((110, 0, 350, 260))
-    group = Image.new("RGB", (1000, 320), "grey")
-    for i, width in enumerate((200, 240, 216)):
-        group.paste(head.resize((width, round(width * 260 / 240))), (20 + 330 * i, 10))
-    doc = client.add("group.png", png(np.asarray(group))).json
-    assert doc["faces"] > 1
-    assert 350 < (doc["box"][0] + doc["box"][2]) / 2 < 600
-    alone = client.add("alone.png", png(astronaut)).json
-    assert alone["faces"] == 1
+def test_no_cell_of_the_table_is_a_formula_to_a_spreadsheet_and_each_is_read_as_it_was(
+    tmp_path: Path, astronaut: Pixels
+) -> None:
+    Image.fromarray(astronaut).save(tmp_path / "=cmd(1).png")
+    Image.fromarray(astronaut[:420]).save(tmp_path / "@b.png")
+    (tmp_path / "cohort.csv").write_text("photo,=own,patient\n=cmd(1).png,-,+P\n")
+    with Workbench(tmp_path, port=0) as bench:
+        client = Client(bench)
+        (first, _) = client.ask("/api/photos").json["photos"]
+        doc = client.ask(f"/api/photos/{first['id']}").json
+        for ancestry in ("=1+1", "-2+3"):  # twice: nothing grows
+            doc = client.describe(doc, ancestry=ancestry).json
+        assert [photo["name"] for photo in client.ask("/api/photos").json["photos"]] == [
+            "=cmd(1).png", "@b.png",
+        ]  # fmt: skip
+        assert (doc["person"]["patient"], doc["person"]["ancestry"]) == ("+P", "-2+3")
+    assert (tmp_path / "cohort.csv").read_text().splitlines() == [
+        "photo,'=own,patient,ancestry", "'=cmd(1).png,-,'+P,'-2+3", "'@b.png,,,",
+    ]  # fmt: skip
+    items = collect([str(tmp_path / "cohort.csv")])
+    assert [Path(item.path).name for item in items] == ["=cmd(1).png", "@b.png"]
+    assert items[0].columns["patient"] == "+P"
 
 
 def test_a_photo_without_a_face_stays_and_says_so(client: Client, astronaut: Pixels) -> None:

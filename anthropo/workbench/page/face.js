@@ -20,7 +20,7 @@ export class FaceView extends EventTarget {
     this.#svg = svg;
     this.#still = still;
     this.#magnifier = magnifier;
-    for (const name of ["image", "all", "lines", "rings", "dots", "names", "cross"]) this.#layers[name] = element("g", { class: name }, svg);
+    for (const name of ["image", "faces", "all", "lines", "rings", "dots", "names", "cross"]) this.#layers[name] = element("g", { class: name }, svg);
     this.#lens = element("g", {}, magnifier);
     svg.addEventListener("wheel", (e) => { e.preventDefault(); this.zoom(Math.exp(-e.deltaY / 400), this.#at(e)); }, { passive: false });
     svg.addEventListener("pointerdown", (e) => this.#down(e));
@@ -50,6 +50,7 @@ export class FaceView extends EventTarget {
       this.#points.set(point.code, { point, ring, dot });
     }
     this.#chosen = null;
+    this.faces(this.#still || doc.video ? [] : doc.faces);
     this.update(doc);
     this.fit();
   }
@@ -75,6 +76,28 @@ export class FaceView extends EventTarget {
   }
 
   // ------------------------------------------------------------------------------------ looking
+
+  // The others of several faces, each with a box that chooses it.
+  faces(found) {
+    const others = found.filter((one) => !one.measured);
+    this.#layers.faces.replaceChildren();
+    for (const one of others) {
+      const [x, y, x2, y2] = one.box, words = `Face ${found.indexOf(one) + 1} of ${found.length}, the largest first: measure it`;
+      const group = element("g", { class: "other-face", role: "button", tabindex: 0, "aria-label": words }, this.#layers.faces);
+      for (const kind of ["under", "frame"]) element("rect", { class: kind, x, y, width: x2 - x, height: y2 - y }, group);
+      element("title", {}, group).textContent = words;
+      const text = element("text", { class: "name", "text-anchor": "middle" }, group);
+      text.textContent = String(found.indexOf(one) + 1);
+      Object.assign(group.dataset, { at: one.at, x: (x + x2) / 2, y: y2 });
+      group.addEventListener("keydown", (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); e.stopPropagation(); this.#pick(group); } });
+    }
+    this.#draw();
+    return [...this.#layers.faces.children];
+  }
+
+  #pick(group) { this.dispatchEvent(new CustomEvent("face", { detail: group.dataset.at })); }
+
+  whole() { this.#look({ x: 0, y: 0, w: this.#doc.width, h: this.#doc.height }); }
 
   fit() {
     const [left, top, right, bottom] = this.#doc.box;
@@ -142,6 +165,7 @@ export class FaceView extends EventTarget {
       for (const [name, value] of Object.entries({ cx: point.x, cy: point.y, rx: long, ry: short })) ring.setAttribute(name, value);
       ring.setAttribute("transform", `rotate(${turn} ${point.x} ${point.y})`);
     }
+    for (const { dataset: { x, y }, lastChild } of this.#layers.faces.children) lastChild.setAttribute("transform", `translate(${x} ${y - 6 * k}) scale(${k})`);
     this.#layers.names.replaceChildren();
     if (this.#chosen) {
       const { point } = this.#points.get(this.#chosen);
@@ -260,7 +284,7 @@ export class FaceView extends EventTarget {
     } else {
       const line = event.target.dataset?.measurement;
       if (line) this.dispatchEvent(new CustomEvent("line", { detail: line }));
-      this.#grip = { kind: "pan", at };
+      this.#grip = { kind: "pan", at, face: event.target.closest?.("[data-at]"), x: event.clientX, y: event.clientY };
     }
     this.#svg.classList.add("dragging");
   }
@@ -293,6 +317,7 @@ export class FaceView extends EventTarget {
     this.#pointers.delete(event.pointerId);
     if (this.#grip?.kind === "mark") this.#marked([this.#grip.at, this.#at(event)], true);
     if (this.#grip?.kind === "point") this.#drop();
+    if (this.#grip?.face && Math.hypot(event.clientX - this.#grip.x, event.clientY - this.#grip.y) < 5) this.#pick(this.#grip.face);
     if (!this.#pointers.size) { this.#grip = null; this.#svg.classList.remove("dragging"); }
     this.#draw();
   }

@@ -189,7 +189,8 @@ function followed(ahead = null) {
   const failed = doc.gate.filter((check) => !check.ok);
   $("failed").textContent = failed.length ? `(${failed.length})` : "";
   $("gate-line").textContent = [
-    doc.faces > 1 ? "More than one face is in front; the largest is measured. Crop the photo to measure another." : "",
+    doc.faces.length > 1 && !doc.video ? `${doc.faces.length} faces were found; measured is ${doc.person.face_at ? "the one that was chosen" : "the largest"}. “Other face…” chooses another.` : "",
+    doc.faces.length > 1 && doc.video ? "More than one face is in front; the largest is measured." : "",
     failed.length ? `The photo gate objects: ${failed.map((check) => `${check.name} ${check.value} (${check.advice})`).join("; ")}.` : "",
   ].join(" ");
   const { patient, sex, age, taken } = doc.person;
@@ -199,6 +200,7 @@ function followed(ahead = null) {
 }
 
 function buttons() {
+  $("other-face").disabled = doc.video;
   $("undo").disabled = !past.length;
   $("reset").disabled = !hand.has(face.chosen);
   $("reset-all").disabled = !hand.size;
@@ -288,6 +290,25 @@ $("point").addEventListener("change", (event) => { if (event.target.value) { fac
 $("closer").addEventListener("click", () => face.zoom(1.4, face.chosen && face.place(face.chosen)));
 $("wider").addEventListener("click", () => face.zoom(1 / 1.4));
 $("fit").addEventListener("click", () => face.fit());
+$("other-face").addEventListener("click", () => trying(async () => {
+  say("Looking for other faces…");
+  const of = doc.id, found = await ask(at("/faces"));
+  if (doc.id !== of) return;
+  if (found.length < 2) { say("No other face was found in this photo."); return; }
+  say("Click the face to measure, or choose it with Tab and Enter.");
+  face.whole();
+  face.faces(found)[0]?.focus();
+}));
+face.addEventListener("face", ({ detail }) => trying(async () => {
+  say("Measuring this face…");
+  const of = doc.id, told = await ask(at("/person"), { method: "PUT", told: { person: { face_at: detail } } });
+  if (doc.id !== of) return;
+  show(told);
+  draw();
+  $("face").focus({ preventScroll: true });
+  const entered = ["sex", "age", "observed", "scale"].some((name) => doc.person[name]);
+  say(entered ? "This face is measured now. What was entered under “Person”, and answered by eye under “Traits”, is kept with the photo: check that it is this person’s." : "This face is measured now.");
+}));
 $("ellipses").addEventListener("change", (event) => { face.ellipses = event.target.checked; });
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key === "z" && !event.target.matches("input, select")) { event.preventDefault(); $("undo").click(); }
