@@ -213,9 +213,12 @@ def check_distance(gate: tuple[Check, ...], cm: float, yaw: float, pitch: float)
     return tuple(replace(c, ok=True) if c.name == "perspective" and math.isnan(cm) else c for c in known)
 
 
-def check_again(gate: tuple[Check, ...], points: Floats, camera: Camera, outside: int) -> tuple[Check, ...]:
+def check_again(
+    gate: tuple[Check, ...], points: Floats, camera: Camera, outside: int, unsteadiness: float | None = None
+) -> tuple[Check, ...]:
     """The checks of a face whose landmarks were moved; those of its pixels stay as they are."""
-    return _with_values(gate, _of_points(points, camera, outside))
+    values = _of_points(points, camera, outside)
+    return _with_values(gate, values if unsteadiness is None else values | {"landmark_spread": unsteadiness})
 
 
 def check_hidden(gate: tuple[Check, ...], points: Floats, hidden: NDArray[np.bool_]) -> tuple[Check, ...]:
