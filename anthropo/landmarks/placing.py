@@ -8,9 +8,10 @@ import numpy as np
 
 from anthropo.errors import AnthropoError, FaceError
 from anthropo.face.detection import Which, power_of_two
+from anthropo.face.evaluations import BOX
 from anthropo.face.fine import fine_model, refine
 from anthropo.face.frame import Floats
-from anthropo.face.landmarker import BOX, DEFAULT_JITTER, FIRST_DECODE, Face, find_faces
+from anthropo.face.landmarker import DEFAULT_JITTER, FIRST_DECODE, Face, find_faces
 from anthropo.face.weights import landmark_model
 from anthropo.landmarks.gathering import Limits
 from anthropo.landmarks.judging import place
