@@ -419,7 +419,7 @@ def test_five_point_model_is_refused(
     assert refused(invoke, "measure", astronaut_png, "--landmark-model", path, *output) == (
         f"Error: {path}: 5 landmarks (p0, p1, p2 …); anthropo's measurements need "
         "the 68 points of the iBUG scheme. "
-        "Give a landmark model of these; this one can only be judged.\n"
+        "Give a landmark model of these; the points of this one are placed by `anthropo landmarks place`.\n"
     )
     assert not list(tmp_path.iterdir())
 
