@@ -7,8 +7,10 @@ trained on. Of every kind of thing, `--each` are drawn, on photos of both in tur
 any photo is. Prints a table by kind: landmarks (the outline not counted) that are hidden and were found to
 be, seen ones that were kept, values reported although a landmark that they need is hidden, and photos in
 which no face was found any more. Points of which a quarter to three quarters are hidden count in the last
-column only. Then, without anything drawn, the share of values that hiddenness alone takes away; PLAIN.csv
-(photo) names the photos of HELEN that have something before the face and are told apart there.
+column only. A reported value is wrong where its 95 % interval does not hold what was measured before anything
+was drawn; seen landmarks are astray farther than 0.1 outer-canthal distances from where they were then.
+First, without anything drawn, the share of values that hiddenness alone takes away; PLAIN.csv (photo) names
+the photos of HELEN that have something before the face and are told apart there.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import math
 import pickle
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from unittest.mock import patch
 
@@ -31,9 +33,9 @@ import anthropo
 from anthropo.errors import AnthropoError
 from anthropo.face import landmarker, visibility
 from anthropo.face.detection import power_of_two
+from anthropo.face.fine import fine_model, refine
 from anthropo.face.frame import outer_canthal_distance
-from anthropo.face.gate import check_hidden
-from anthropo.face.landmarker import Face
+from anthropo.face.landmarker import Face, with_distance
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.hidden import hidden_measurement
@@ -42,6 +44,7 @@ from anthropo.photo import Photo
 from anthropo.synthetic.occluders import JUDGED_ONLY, KINDS, covered, occlude
 
 LARGEST = "largest"
+ASTRAY = 0.1  # outer-canthal distances
 UNIT = 130.0  # px of the outer-canthal distance in the pictures that are drawn on
 INNER = slice(17, 68)
 
@@ -59,14 +62,19 @@ class Count:
     edge: int = 0
     edge_right: int = 0
     reported: int = 0  # values of what is hidden
+    reported_wrong: int = 0
     to_void: int = 0
+    others: int = 0  # values of what is seen
+    others_wrong: int = 0
+    astray: int = 0  # seen landmarks
+    astray_kept: int = 0
     which: Counter[str] = field(default_factory=Counter)  # of these values
     worst: list[tuple[int, str, Looked, Face]] = field(default_factory=list)
 
     def __iadd__(self, other: Count) -> Count:
-        for name in ("photos", "lost", "hidden", "found", "seen", "kept", "edge", "edge_right", "reported"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.to_void += other.to_void
+        for part in fields(self):
+            if isinstance(getattr(self, part.name), int):
+                setattr(self, part.name, getattr(self, part.name) + getattr(other, part.name))
         self.which.update(other.which)
         return self
 
@@ -76,7 +84,10 @@ class Count:
 
         return (
             f"| {kind} | {self.photos} | {self.lost} | {share(self.found, self.hidden)} of {self.hidden} | "
-            f"{share(self.kept, self.seen)} of {self.seen} | {self.reported} of {self.to_void} | "
+            f"{share(self.kept, self.seen)} of {self.seen} | "
+            f"{share(self.kept - self.astray_kept, self.seen - self.astray)}, {self.astray} | "
+            f"{self.reported} of {self.to_void}, {self.reported_wrong} | "
+            f"{share(self.others_wrong, self.others)} of {self.others} | "
             f"{share(self.edge_right, self.edge)} of {self.edge} |"
         )
 
@@ -87,16 +98,17 @@ def photographs(folder: Path) -> list[Path]:
         return [folder / row["photo"] for row in csv.DictReader(file)]
 
 
-def sized(path: Path) -> tuple[Photo, NDArray[np.float64]] | None:
-    """A photo whose face is of a moderate size, and its landmarks."""
+def sized(path: Path) -> tuple[Photo, NDArray[np.float64], dict[str, float]] | None:
+    """A photo whose face is of a moderate size, its landmarks and what is measured."""
     try:
         seen = anthropo.observe(str(path), anthropo.Settings(face=LARGEST))
     except AnthropoError as error:
         print(error)
         return None
     points = seen.face.landmarks
+    values = {value.id: value.value for value in measure_face(seen.face)}
     photo = seen.photo.finer(power_of_two(outer_canthal_distance(points) / UNIT))
-    return Photo.from_array(np.ascontiguousarray(photo.pixels)), photo.to_decoded(points)
+    return Photo.from_array(np.ascontiguousarray(photo.pixels)), photo.to_decoded(points), values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,10 +118,13 @@ class Looked:
     pixels: NDArray[np.uint8]
     share: NDArray[np.float64]  # (68,) how much of each landmark is hidden
     first: Face  # of the first landmark stage
-    face: Face
+    points: NDArray[np.float64]  # (68, 2) before anything was drawn
+    values: dict[str, float]  # likewise, by id
 
 
-def look(photo: Photo, points: NDArray[np.float64], kind: str, seed: int) -> Looked | None:
+def look(
+    photo: Photo, points: NDArray[np.float64], values: dict[str, float], kind: str, seed: int
+) -> Looked | None:
     """Draw something and read the photo; None where no face is found, or another."""
     done = occlude(photo.pixels, points, kind, seed)
     try:
@@ -119,7 +134,7 @@ def look(photo: Photo, points: NDArray[np.float64], kind: str, seed: int) -> Loo
         return None
     if np.hypot(*(seen.face.landmarks.mean(0) - points.mean(0))) > outer_canthal_distance(points) / 2:
         return None
-    return Looked(done.pixels, covered(done.cover, points), seen.first, seen.face)
+    return Looked(done.pixels, covered(done.cover, points), seen.first, points, values)
 
 
 def looks(
@@ -148,10 +163,8 @@ def judge(looked: Looked | None, name: str, count: Count) -> None:
         count.lost += 1
         return
     photo = Photo.from_array(looked.pixels)
-    first = landmarker.with_cover(photo, looked.first, landmark_model())
-    face = replace(looked.face, cover=first.cover)
-    if first.cover is not None and first.cover.again is not None:
-        face = replace(face, gate=check_hidden(face.gate, first.landmarks, first.hidden))
+    face = refine(photo, landmarker.with_cover(photo, looked.first, landmark_model()), fine_model())
+    face = with_distance(face, photo)
     share = looked.share
     sure = np.zeros(68, np.bool_)
     sure[INNER] = (share[INNER] < 0.25) | (share[INNER] > 0.75)
@@ -162,18 +175,29 @@ def judge(looked: Looked | None, name: str, count: Count) -> None:
     count.found += int((truth & sure & said).sum())
     count.seen += int((~truth & sure).sum())
     count.kept += int((~truth & sure & ~said).sum())
+    unit = outer_canthal_distance(looked.points)
+    astray = ~truth & sure & (np.hypot(*(face.landmarks - looked.points).T) > ASTRAY * unit)
+    count.astray += int(astray.sum())
+    count.astray_kept += int((astray & ~said).sum())
     count.edge += int(edge.sum())
     count.edge_right += int((edge & (truth == said)).sum())
     hidden = truth & sure
     for value in measure_face(face):
         entry = registry()[value.id]
-        if entry.kind not in PIXELS and hidden_measurement(entry, hidden):
+        before = looked.values.get(value.id, math.nan)
+        wrong = int(not value.lo <= before <= value.hi) if math.isfinite(before) else 0
+        if entry.kind in PIXELS:
+            continue
+        if hidden_measurement(entry, hidden):
             count.to_void += 1
             if math.isfinite(value.value):
                 count.reported += 1
+                count.reported_wrong += wrong
                 count.which[value.id] += 1
-    wrong = int((sure & (truth != said)).sum())
-    count.worst.append((wrong, name, looked, face))
+        elif math.isfinite(value.value - before) and not hidden_measurement(entry, share > 0.25):
+            count.others += 1
+            count.others_wrong += wrong
+    count.worst.append((int((sure & (truth != said)).sum()), name, looked, face))
     count.worst = sorted(count.worst, key=lambda one: -one[0])[:5]
 
 
@@ -222,7 +246,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.network:
         model = visibility.read_cover_model(arguments.network.read_bytes())
-        visibility.cover_model = lambda: model  # type: ignore[assignment]
+        visibility.cover_model = landmarker.cover_model = lambda: model  # type: ignore[assignment]
     if arguments.keep:
         arguments.keep.mkdir(parents=True, exist_ok=True)
     frl, helen = photographs(arguments.frl), photographs(arguments.helen)
@@ -250,8 +274,11 @@ def main() -> None:
             for kind, looked in looks(path, number, arguments.kinds, arguments.keep):
                 judge(looked, f"{kind} {number}", counts[kind])
     leaks: Counter[str] = Counter()
-    print("\n| drawn | photos | no face | hidden found | seen kept | values reported | right at the edge |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "\n| drawn | photos | no face | hidden found | seen kept | of those not astray, astray | "
+        "values reported, wrong | others wrong | right at the edge |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     for title, kinds in (
         ("all kinds of training", [k for k in counts if k not in JUDGED_ONLY]),
         ("all kinds not seen in training", [k for k in counts if k in JUDGED_ONLY]),

@@ -11,6 +11,10 @@ the same people, with the same folds, and tested on others. Copies of one photog
 - wrong beyond 6: answers with |log-odds| above 6 that are wrong, beside the number that they state;
 - AUROC, mean over the draws (of several labels: mean over the labels, one against the rest).
 
+Log loss and slope have 95 % intervals from what they would be without each draw (the jackknife, with
+Student's t). They hold the chance of who is trained on. Draws share people, and all labels come from one
+set, so that they do not hold the chance of which set it is.
+
 Models: the hybrid with each of its classifiers, and on measurements and embeddings together L2 logistic
 regression (logistic), an SVM with a Gaussian kernel (rbf) and gradient-boosted trees (trees), each with its
 strength chosen on the folds.
@@ -19,6 +23,7 @@ strength chosen on the folds.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +33,7 @@ from cohorts import draws, questions
 from hybrid import read
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.stats import t as student
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -109,6 +115,15 @@ def slope_of(logs: Floats, y: NDArray[np.intp]) -> float:
     return float(minimize(lost, np.r_[1.0, np.zeros(k)], method="BFGS").x[0])
 
 
+def interval(value: float, without: Sequence[float]) -> tuple[float, float]:
+    """95 % limits of a value, from what it is without each draw."""
+    n = len(without)
+    if n < 2:
+        return -math.inf, math.inf
+    half = student.ppf(0.975, n - 1) * math.sqrt((n - 1) * float(np.var(without)))
+    return value - half, value + half
+
+
 def figures(probabilities: Sequence[Floats], truths: Sequence[NDArray[np.intp]]) -> dict[str, Any]:
     """What is printed of a model, from the probabilities (n, k) and labels (n,) of each draw."""
     logs = [np.log(np.clip(p, _LEAST, 1)) for p in probabilities]
@@ -120,9 +135,19 @@ def figures(probabilities: Sequence[Floats], truths: Sequence[NDArray[np.intp]])
     top, best = p.argmax(1), np.clip(p.max(1), _LEAST, 1 - _LEAST)
     rest = np.clip(1 - best, _LEAST, 1)
     far = np.log(best) - np.log(rest) > _FAR
+    slope, loss = slope_of(np.concatenate(logs), y), float(np.mean(lost))
+    all_but = (
+        [[i for i in range(len(logs)) if i != left] for left in range(len(logs))] if len(logs) > 1 else []
+    )
+    slopes = [
+        slope_of(np.concatenate([logs[i] for i in kept]), np.concatenate([truths[i] for i in kept]))
+        for kept in all_but
+    ]
     return {
-        "log loss": float(np.mean(lost)),
-        "slope": slope_of(np.concatenate(logs), y),
+        "log loss": loss,
+        "log loss, 95 %": interval(loss, [float(np.mean([lost[i] for i in kept])) for kept in all_but]),
+        "slope": slope,
+        "slope, 95 %": interval(slope, slopes),
         "wrong": int((top != y)[far].sum()),
         "far": int(far.sum()),
         "stated": float(rest[far].sum()),
@@ -163,6 +188,11 @@ def main() -> None:
     run(features, rows, arguments)
 
 
+def _limits(of: dict[str, Any], what: str, digits: int) -> str:
+    low, high = of[f"{what}, 95 %"]
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
 def run(features: Any, rows: Any, arguments: Any) -> None:
     table = feature_frame(features)
     table = table[[c for c in table if "/" not in c or c.split("/")[0] in _REGIONS]]
@@ -178,7 +208,8 @@ def run(features: Any, rows: Any, arguments: Any) -> None:
             found = judged(table, labels, features.patients, arguments.models, size, arguments.draws)
             for name, of in found.items():
                 print(
-                    f"| {question} | {size} | {name} | {of['log loss']:.3f} | {of['slope']:.2f} | "
+                    f"| {question} | {size} | {name} | {of['log loss']:.3f} ({_limits(of, 'log loss', 3)}) | "
+                    f"{of['slope']:.2f} ({_limits(of, 'slope', 2)}) | "
                     f"{of['wrong']} of {of['far']} ({of['stated']:.1f}) | {of['auroc']:.4f} |",
                     flush=True,
                 )

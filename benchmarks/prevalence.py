@@ -6,23 +6,36 @@ FOLDER is that of benchmarks/hybrid.py. From it cohorts are drawn of which a qua
 photos stand for the people among whom the model is used, weighted so that a share of `--prevalence` is
 positive. Missing somebody costs five false alarms. "Best threshold" is the cheapest one in hindsight, on the
 very photos that are judged, nobody called included. An answer of "none of these" is no call.
+
+How much of what is paid above that is hindsight: each tenth of the people judged has its scores recalibrated
+on the other nine, many more people than a model is trained on ("line": logistic regression; "steps":
+isotonic regression). What is paid then above the best threshold, no calibration can save. Intervals are the
+jackknife's over draws.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hybrid import MISS, read, tasks
 from numpy.typing import NDArray
+from odds import interval
+from sklearn.linear_model import LogisticRegression
 
 from anthropo.learning.features import Features, feature_frame, subset
 from anthropo.learning.model import LabelModel, Options
 from anthropo.learning.prevalence import stated_shares
 
 Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 SHARE = 0.25  # of the cohort
+DEALINGS = 5
+BY_COST = "shifted, none of these aside"
+PAIRS = tuple((what, "best threshold") for what in (BY_COST, "line", "steps"))
 
 
 def cost(called: Mask, positive: Mask, prevalence: float) -> float:
@@ -31,18 +44,59 @@ def cost(called: Mask, positive: Mask, prevalence: float) -> float:
     return float(prevalence * MISS * missed + (1 - prevalence) * alarmed)
 
 
-def best(score: NDArray[np.float64], positive: Mask, prevalence: float) -> float:
-    """The cost of the cheapest threshold in hindsight."""
-    thresholds = [*np.unique(score), np.inf]
-    return min(cost(score >= t, positive, prevalence) for t in thresholds[:: max(1, len(thresholds) // 2000)])
-
-
 def drawn(positive: Mask, size: int, random: np.random.Generator) -> Mask:
     """A cohort of so many photos."""
     n = round(size * SHARE)
     rows = [random.choice(np.flatnonzero(of), count, replace=False)
             for of, count in ((positive, n), (~positive, size - n))]  # fmt: skip
     return np.isin(np.arange(len(positive)), np.concatenate(rows))
+
+
+def chosen(score: Floats, positive: Mask, prevalence: float) -> float:
+    """The cheapest threshold of these scores, halfway to the next one below.
+
+    It is where probabilities that are recalibrated by isotonic regression on the same photos reach the
+    threshold of the cost.
+    """
+    order = np.argsort(-score, kind="stable")
+    there = positive[order]
+    # costs of calling nobody, the first, the first two …
+    missed = 1 - np.r_[0, np.cumsum(there)] / positive.sum()
+    alarmed = np.r_[0, np.cumsum(~there)] / (~positive).sum()
+    ends = np.r_[True, np.diff(score[order]) < 0, True]  # equal scores are called together
+    costs = np.where(ends, prevalence * MISS * missed + (1 - prevalence) * alarmed, np.inf)
+    least = int(np.argmin(costs))
+    ranked = np.r_[np.inf, score[order], -np.inf]
+    return float((ranked[least] + ranked[least + 1]) / 2) if least else np.inf
+
+
+def elsewhere(score: Floats, positive: Mask, people: NDArray[Any], prevalence: float) -> dict[str, float]:
+    """Costs where each tenth of the people is decided by scores that are recalibrated on the others.
+
+    Means over ways to deal the tenths. "line": recalibrated by logistic regression; "steps": by isotonic
+    regression, which is the others' cheapest threshold.
+    """
+    random = np.random.default_rng(0)
+    names, person = np.unique(people, return_inverse=True)
+    found: dict[str, list[float]] = {"line": [], "steps": []}
+    for _ in range(DEALINGS):
+        tenth = (random.permutation(len(names)) % 10)[person]
+        called = {name: np.zeros(len(score), dtype=bool) for name in found}
+        for at in range(10):
+            own, other = tenth == at, tenth != at
+            weights = weighted(positive[other], prevalence)
+            line = LogisticRegression(C=np.inf).fit(score[other, None], positive[other], weights)
+            called["line"][own] = line.predict_proba(score[own, None])[:, 1] >= 1 / (1 + MISS)
+            called["steps"][own] = score[own] >= chosen(score[other], positive[other], prevalence)
+        for name, of in called.items():
+            found[name].append(cost(of, positive, prevalence))
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def weighted(positive: Mask, prevalence: float) -> Floats:
+    """How much each person counts where so many are positive."""
+    share = positive.mean()
+    return np.where(positive, prevalence / share, (1 - prevalence) / (1 - share))
 
 
 def judged(features: Features, positive: Mask, size: int, seed: int, prevalence: float) -> dict[str, float]:
@@ -61,14 +115,27 @@ def judged(features: Features, positive: Mask, size: int, seed: int, prevalence:
     at = model.labels.index("yes")
     costs = {name: cost(a.decision == at, truth, prevalence) for name, a in called.items()}
     p = called["shifted"].probabilities[:, at]
-    weights = np.where(truth, prevalence / truth.mean(), (1 - prevalence) / (1 - truth.mean()))
+    score = np.log(p) - np.log1p(-p)
+    weights = weighted(truth, prevalence)
     mean = {name: np.average(a.probabilities[:, at], weights=weights) for name, a in called.items()}
     return costs | {
         "shifted, none of these aside": cost(p >= 1 / (1 + MISS), truth, prevalence),
-        "best threshold": best(p, truth, prevalence),
+        "best threshold": cost(score >= chosen(score, truth, prevalence), truth, prevalence),
+        **elsewhere(score, truth, features.patients[others], prevalence),
         "nobody called": cost(np.zeros(len(truth), dtype=bool), truth, prevalence),
         **{f"mean probability, {name}": float(value) for name, value in mean.items()},
     }
+
+
+def above(found: Sequence[dict[str, float]], what: str, than: str) -> str:
+    """How much more something costs than something else, over all draws, with its 95 % interval."""
+
+    def more(draws: Sequence[dict[str, float]]) -> float:
+        return sum(of[what] for of in draws) / sum(of[than] for of in draws) - 1
+
+    without = [more([of for j, of in enumerate(found) if j != i]) for i in range(len(found))]
+    low, high = interval(more(found), without)
+    return f"{100 * more(found):+.0f} % ({100 * low:+.0f} to {100 * high:+.0f})"
 
 
 def main() -> None:
@@ -92,10 +159,12 @@ def main() -> None:
             ]
             if not heads:
                 heads = list(found[0])
-                print(f"| task (positive) | n | {' | '.join(heads)} |")
-                print("|---|---|" + "---|" * len(heads))
-            means = (np.mean([of[head] for of in found]) for head in heads)
-            print(f"| {name} | {size} | {' | '.join(f'{mean:.4f}' for mean in means)} |", flush=True)
+                more = [f"{what} above {than}" for what, than in PAIRS]
+                print(f"| task (positive) | n | {' | '.join(heads + more)} |")
+                print("|---|---|" + "---|" * len(heads + more))
+            means = [f"{np.mean([of[head] for of in found]):.4f}" for head in heads]
+            means += [above(found, what, than) for what, than in PAIRS]
+            print(f"| {name} | {size} | {' | '.join(means)} |", flush=True)
 
 
 if __name__ == "__main__":

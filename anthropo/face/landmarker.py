@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -14,6 +13,15 @@ from numpy.typing import NDArray
 from anthropo.decoding.limits import MAX_MEGAPIXELS
 from anthropo.errors import FaceError, WeightsError, not_installed, parameter
 from anthropo.face import _engine
+from anthropo.face.candidates import (
+    APART,
+    apart,
+    contradicted,
+    is_doubtful,
+    largest_first,
+    same_face,
+    steady_ones,
+)
 from anthropo.face.detection import (
     FIRST_SHORT_SIDE,
     NETWORK_SIDES,
@@ -22,7 +30,6 @@ from anthropo.face.detection import (
     Detector,
     Which,
     equalised_faces,
-    five_points,
     foreground,
     network_faces,
     power_of_two,
@@ -31,12 +38,19 @@ from anthropo.face.detection import (
     upright,
     within,
 )
-from anthropo.face.frame import Floats, median, outer_canthal_distance
-from anthropo.face.gate import LANDMARK_SPREAD, Check, check_distance, check_hidden, check_photo
+from anthropo.face.evaluations import BOX, PAD, asked_for, beyond_border, evaluations, spread_of
+from anthropo.face.frame import Floats, outer_canthal_distance
+from anthropo.face.gate import (
+    LANDMARK_SPREAD,
+    Check,
+    check_again,
+    check_distance,
+    check_hidden,
+    check_photo,
+)
 from anthropo.face.lens import Distance, DistanceRequest, distance_of, pose_change
 from anthropo.face.pose import head_pose
-from anthropo.face.scheme import MIRROR
-from anthropo.face.visibility import Cover, cover_of, painted_over
+from anthropo.face.visibility import Cover, closer, cover_model, cover_of, painted_over
 from anthropo.face.weights import LandmarkModel, landmark_model
 from anthropo.licensing import check_faces
 from anthropo.photo import Photo, read_photo
@@ -49,11 +63,6 @@ if TYPE_CHECKING:
 _DECODED_FACE = 160.0  # px: decode finer when the face is smaller than this
 FIRST_DECODE = 390  # px, short side of the first decode
 
-_DOUBTFUL = 0.015  # spread of the landmarks, outer-canthal distances: ask the second detector
-_STEEP = 15.0  # deg of pitch, likewise
-# Mean distance of the second detector's five points from the landmarks' in outer-canthal distances: 0.06 on
-# faces (median; 99 % below 0.15), 0.2 and more where the landmarks are wrong.
-_APART = 0.25
 # Px, width of a face in the second detector's coarse picture: those in the foreground beside it have 0.6 of
 # it and more, and it sees faces from 12 px on.
 _SEEN_AT_ONCE = 48.0
@@ -64,17 +73,7 @@ _SEEN_AT_ONCE = 48.0
 _RETRY = 0.045  # with nothing below, finer scales are searched as well
 _NO_FACE = 0.08  # refused in any case
 
-# Landmarks. The aligned face: a box of BOX px, padded on every side; FIRST_BOX for the first look,
-# which only finds out how to align it.
-BOX = 208.0  # px
-FIRST_BOX = 128.0  # px
-PAD = 0.4  # boxes
-_TURNED = 2.2  # boxes, side of the picture in which a rolled face is turned upright
-_SHIFT_SD = 0.03  # jitter of the box: shift in boxes, logarithm of the size
-_SCALE_SD = 0.04
-_STEADY = 2  # evaluations of each side that tell a face from other things
 _CUT = 5  # eye, brow, nose and mouth points that may lie beyond the photo's border
-CONTRAST = 160  # grey levels: dark and flat faces are stretched to this range first
 #: What the reason says after the photo's name where there is no face; kept reasons are recognised by it.
 NO_FACE = ": no face found."
 DEFAULT_JITTER = 16
@@ -279,6 +278,8 @@ def read_faces(
     >>> len(anthropo.read_faces(anthropo.example_photo()))
     1
     """
+    check_faces()
+    checked_landmark_model(landmark_model)  # `find_faces` takes models with other points beside the 68, too
     found = find_faces(
         photo,
         face=face,
@@ -313,7 +314,7 @@ def find_faces(
     if jitter < 1 or (jitter != 1 and jitter % 2):
         raise ValueError(f"jitter={jitter}: 1 or an even number is needed (half see the mirrored face)")
     check_faces()
-    model = checked_landmark_model(landmark_model)
+    model = checked_landmark_model(landmark_model, measured=False)
     if not isinstance(photo, Photo):
         photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
     if at is not None and face != "all":
@@ -335,7 +336,7 @@ def _looked(
     """All faces, or those in front, the largest first; a FaceError where there are none."""
     look = _Look(photo, which, model, jitter)
     faces = look.first()
-    if which == "all" or not faces or _doubtful(faces[0]):
+    if which == "all" or not faces or is_doubtful(faces[0]):
         faces = look.again(faces, detector_model)
     if not faces:
         raise look.refused or _no_face(photo, detector_model)
@@ -364,14 +365,54 @@ def _face_at(
 
 
 def with_cover(photo: Photo, face: Face, model: LandmarkModel, jitter: int = DEFAULT_JITTER) -> Face:
-    """A face with what of it is seen, and with a gate that knows it."""
+    """A face with what of it is seen, a gate that knows it, and landmarks that less is drawn to.
+
+    Where something hides a part, landmarks are found once more with that painted over, and the steadier ones
+    are kept: what hides draws those of seen parts to it, too, or what is painted there does.
+    """
+    shapes = cover_model().shapes
     cover = cover_of(photo, face.landmarks)
-    if not cover.hides(face.landmarks).any():
+    places = cover.completed(face.landmarks, shapes)
+    if not (replace(cover, places=places).of(face.landmarks) < cover.threshold).any():
         return replace(face, cover=cover)
+    cover = closer(photo, cover, places)
     detection = Detection(np.array(face.box), face.score, face.second_try, face.turned)
-    again, _ = _aligned(painted_over(photo, cover), detection, model.predictor, jitter)
-    face = replace(face, cover=replace(cover, again=again.mean(0)))
+    again, _ = evaluations(painted_over(photo, cover), detection, model.predictor, jitter)
+    looks = face.landmarks, again.mean(0)
+    face = _steadier(face, again, photo, jitter)
+    cover = replace(cover, places=cover.completed(face.landmarks, shapes, *looks))
+    face = replace(face, cover=cover)
     return replace(face, gate=check_hidden(face.gate, face.landmarks, face.hidden))
+
+
+def _steadier(face: Face, samples: Floats, photo: Photo, jitter: int) -> Face:
+    """The face with other evaluations (K, 68, 2) of its landmarks, if these spread less."""
+    spread = spread_of(samples)
+    if not spread < face.unsteadiness * outer_canthal_distance(face.landmarks):
+        return face
+    kept = asked_for(samples, jitter)
+    points = kept.mean(0)
+    outside = int(beyond_border(points, face.size)[17:].sum())
+    try:
+        camera = head_pose(points)
+    except np.linalg.LinAlgError:
+        return face
+    if outside > _CUT or not (unit := outer_canthal_distance(points)) > 0:
+        return face
+    outside = int(beyond_border(points, face.size).sum())
+    gate = check_again(face.gate, points, camera, outside, spread / unit)
+    moved = replace(
+        face,
+        landmarks=points,
+        landmark_sd=kept.std(0, ddof=1) if jitter > 1 else face.landmark_sd,
+        samples=kept,
+        yaw=camera.yaw,
+        pitch=camera.pitch,
+        roll=camera.roll,
+        gate=gate,
+        unsteadiness=spread / unit,
+    )
+    return with_distance(moved, photo)
 
 
 class _Look:
@@ -395,18 +436,18 @@ class _Look:
             faces[:] = steady or faces or candidates  # in place: the search looks whether there are any
             if any(f.unsteadiness <= _RETRY for f in candidates):
                 break
-        return _largest_first(faces)
+        return largest_first(faces)
 
     def again(self, faces: list[Face], detector_model: str | None) -> list[Face]:
         """The sure ones of these faces, and what stands up to a second look; largest first."""
         from anthropo.face.yunet import second_detector
 
-        sure = [f for f in faces if not _doubtful(f)]
-        doubtful = [f for f in faces if _doubtful(f)]
+        sure = [f for f in faces if not is_doubtful(f)]
+        doubtful = [f for f in faces if is_doubtful(f)]
         seen: list[Detection] = []
         if detector := second_detector(detector_model):
             seen = self._confirmed(detector, doubtful) or self._network_faces(detector, sure)
-            doubtful = [f for f in doubtful if not _contradicted(f, seen)]
+            doubtful = [f for f in doubtful if not contradicted(f, seen)]
         elif not faces:
             seen = turned_faces(self.photo, (1, 2, 3), (FIRST_SHORT_SIDE, 2 * FIRST_SHORT_SIDE), 0.0)
         elif doubtful:
@@ -417,12 +458,12 @@ class _Look:
         rescued = self._faces(front) or self._faces([one for one in seen if one not in front])
         kept = sure
         for one in sorted([*doubtful, *rescued], key=lambda f: f.unsteadiness):  # the steadiest in each place
-            if not any(_same(one.box, k.box) for k in kept):
+            if not any(same_face(one.box, k.box) for k in kept):
                 kept.append(one)
-        kept = _steady(kept or self._faces(equalised_faces(self.photo)))
+        kept = steady_ones(kept or self._faces(equalised_faces(self.photo)))
         if self.which != "all":
             kept = foreground(sorted(kept, key=lambda f: -f.width))
-        return _largest_first(kept)
+        return largest_first(kept)
 
     def _confirmed(self, detector: Detector, doubtful: Sequence[Face]) -> list[Detection]:
         """What the second detector sees in the coarse picture, if that is where dlib's one doubtful face is.
@@ -435,8 +476,8 @@ class _Look:
             return []
         photo, candidates = network_faces(self.photo, detector, NETWORK_SIDES[:1])
         seen = self._upright(photo, detector, candidates, ())
-        is_it = len(seen) == 1 and _same(seen[0].box, doubtful[0].box) and seen[0].width >= least
-        return seen if is_it and not _contradicted(doubtful[0], seen) else []
+        is_it = len(seen) == 1 and same_face(seen[0].box, doubtful[0].box) and seen[0].width >= least
+        return seen if is_it and not contradicted(doubtful[0], seen) else []
 
     def _network_faces(self, detector: Detector, sure: Sequence[Face]) -> list[Detection]:
         """What the second detector sees beside the faces that are sure, largest first."""
@@ -452,7 +493,7 @@ class _Look:
         for candidate in candidates:
             if not any(within(candidate.centre, box) for box in known):
                 one = upright(photo, detector, candidate, self.model.predictor.mean_shape)
-                if one and not any(_same(one.box, box) for box in known):
+                if one and not any(same_face(one.box, box) for box in known):
                     found.append(one)
                     known.append(one.box)
         return sorted(found, key=lambda f: -f.width)
@@ -476,40 +517,6 @@ class _Look:
         return found
 
 
-def _largest_first(faces: list[Face]) -> list[Face]:
-    """By how far the landmarks lie apart: dlib's boxes have few sizes, each 6/5 of the next."""
-    return sorted(faces, key=lambda f: -float(np.linalg.norm(f.landmarks - f.landmarks.mean(0))))
-
-
-def _steady(faces: list[Face]) -> list[Face]:
-    """Without those that are no faces: beside a steady face, one whose landmarks fly about is a pattern."""
-    return [f for f in faces if f.unsteadiness <= LANDMARK_SPREAD] or faces
-
-
-def _doubtful(face: Face) -> bool:
-    return face.unsteadiness > _DOUBTFUL or abs(face.pitch) > _STEEP
-
-
-def _same(box: Sequence[float] | Floats, other: Sequence[float] | Floats) -> bool:
-    """Whether two boxes are of one face: the middle of one lies in the other."""
-    a, b = np.asarray(box), np.asarray(other)
-    return within((a[:2] + a[2:]) / 2, b) or within((b[:2] + b[2:]) / 2, a)
-
-
-def _apart(landmarks: Floats, points: Floats) -> float:
-    """Mean distance of the second detector's points from the landmarks, in outer-canthal distances."""
-    distance = np.linalg.norm(five_points(landmarks) - points, axis=1).mean()
-    return float(distance / outer_canthal_distance(landmarks))
-
-
-def _contradicted(face: Face, seen: Sequence[Detection]) -> bool:
-    """Whether the second detector sees the face otherwise, or, of an unsteady one, does not see it."""
-    there = [d.points for d in seen if d.points is not None and _same(face.box, d.box)]
-    if not there:
-        return face.unsteadiness > LANDMARK_SPREAD
-    return min(_apart(face.landmarks, points) for points in there) > _APART
-
-
 def _no_face(photo: Photo, detector_model: str | None) -> FaceError:
     from anthropo.face.yunet import second_detector
 
@@ -523,74 +530,37 @@ def _no_face(photo: Photo, detector_model: str | None) -> FaceError:
     )
 
 
-def checked_landmark_model(path: str | None) -> LandmarkModel:
-    """The landmark model, refused when it has other points than the 68 of iBUG."""
+def checked_landmark_model(path: str | None, *, measured: bool = True) -> LandmarkModel:
+    """The landmark model, refused when it has other points than the 68 of iBUG.
+
+    With `measured` false, one is enough that begins from a model of the 68 and has others beside them.
+    """
     model = landmark_model(path)
-    if path is not None and not model.scheme.ibug:  # the packaged one may still be on its way
+    beside = not measured and model.bundle is not None and model.bundle.start is not None
+    if path is not None and not beside and not model.scheme.ibug:  # the packaged one may still be on its way
         names = model.scheme.names
         more = " …" if len(names) > 3 else ""
         raise WeightsError(
             f"{path}: {len(names)} landmarks ({', '.join(names[:3])}{more}); anthropo's measurements need "
-            "the 68 points of the iBUG scheme. Give a landmark model of these; this one can only be judged."
+            "the 68 points of the iBUG scheme. Give a landmark model of these; the points of this one are "
+            "placed by `anthropo landmarks place`."
         )
     return model
-
-
-@lru_cache(maxsize=16)
-def jittered_boxes(evaluations: int) -> Floats:
-    """Shift (in boxes) and size factor of each box: the plain one first, the rest random but fixed."""
-    z = np.random.default_rng(20140623).standard_normal((evaluations, 3))
-    z[0] = 0
-    return np.column_stack([_SHIFT_SD * z[:, :2], np.exp(_SCALE_SD * z[:, 2])])
-
-
-def beyond_border(points: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which points (P, 2) lie outside a photo of width and height `size`, pixels."""
-    return np.asarray(((points < -0.5) | (points > np.array(size) - 0.5)).any(1))
-
-
-def _aligned(
-    photo: Photo, detection: Detection, predictor: _engine.ShapePredictor, jitter: int
-) -> tuple[Floats, NDArray[np.uint8]]:
-    """Evaluations (K, 68, 2), full-photo pixels, of a detected box, and the aligned face."""
-    image, box, back = photo.pixels, photo.to_decoded(detection.box.reshape(2, 2)).ravel(), None
-    if detection.turn:
-        # a picture of the face turned upright, twice as fine as the aligned face is going to be
-        side = round(2 * BOX * _TURNED)
-        size = (box[2] - box[0]) / (2 * BOX)
-        cos, sin = size * np.cos(np.radians(detection.turn)), size * np.sin(np.radians(detection.turn))
-        turn, middle = np.array([[cos, -sin], [sin, cos]]), (side - 1) / 2
-        back = np.column_stack([turn, (box[:2] + box[2:]) / 2 - turn @ (middle, middle)])
-        image = _engine.warp(image, back, side, side)
-        box = middle + BOX * np.array([-1.0, -1, 1, 1])
-    raw, chip = predictor.align(
-        image,
-        box,
-        jittered_boxes(max(_STEADY, jitter // 2)),
-        MIRROR,
-        first_box=FIRST_BOX,
-        chip_box=BOX,
-        pad=PAD,
-        contrast=CONTRAST,
-    )
-    return photo.to_full(raw if back is None else raw @ back[:, :2].T + back[:, 2]), chip
 
 
 def _landmarks(
     photo: Photo, detection: Detection, predictor: _engine.ShapePredictor, jitter: int
 ) -> Face | None:
     """The face in a detected box, None when it is none after all; a FaceError when the border cuts it."""
-    samples, chip = _aligned(photo, detection, predictor, jitter)
-    spread = float(median(np.hypot(*samples.std(0, ddof=1).T)))
+    samples, chip = evaluations(photo, detection, predictor, jitter)
+    spread = spread_of(samples)
     unit = outer_canthal_distance(samples.mean(0))
     if not unit > 0 or spread / unit > (LANDMARK_SPREAD if detection.second_try else _NO_FACE):
         return None
-    if detection.points is not None and _apart(samples.mean(0), detection.points) > _APART:
+    if detection.points is not None and apart(samples.mean(0), detection.points) > APART:
         return None
     unsteadiness = spread / unit
-    half = len(samples) // 2  # more than asked for when few were: steadiness needs some
-    plain, mirrored = samples[: max(1, jitter // 2)], samples[half : half + jitter // 2]
-    samples = np.concatenate([plain, mirrored])
+    samples = asked_for(samples, jitter)
     points = samples.mean(0)
 
     outside = beyond_border(points, photo.full_size)
@@ -613,7 +583,7 @@ def _landmarks(
         yaw=camera.yaw,
         pitch=camera.pitch,
         roll=camera.roll,
-        gate=check_photo(points, camera, inner, int(outside.sum()), unsteadiness),
+        gate=check_photo(points, camera, inner, int(outside.sum()), unsteadiness, photo),
         score=detection.score,
         size=photo.full_size,
         source=photo.source,

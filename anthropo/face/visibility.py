@@ -2,8 +2,10 @@
 
 A small network looks at the upright face in colour and says of every place of it how probably it is seen.
 It was trained on portraits before which things were drawn (`anthropo.synthetic.occluders`, by
-development/visibility.py); docs/benchmarks.md, "Hidden parts", says what it finds, also of kinds of things
-that it was not trained on.
+development/visibility.py). Whether a landmark is hidden is read off that map where it was found, and where it
+lies as the landmarks that are seen tell, since those of hidden parts are found beside what hides them.
+docs/benchmarks/landmarks.md, "Hidden parts", says what is found, also of kinds of things that the network was
+not trained on.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +23,7 @@ from PIL import Image
 
 from anthropo.errors import WeightsError
 from anthropo.face import _engine
+from anthropo.face.completion import Shapes
 from anthropo.face.detection import power_of_two
 from anthropo.face.frame import Floats, outer_canthal_distance, similarity
 from anthropo.face.warp import blurring
@@ -28,8 +32,17 @@ from anthropo.photo import Photo
 
 #: Side of the upright face that the network sees, outer-canthal distances.
 EXTENT = 2.0
+_CLOSER = 0.85  # of that is seen in a second look at a face of which something is hidden
+_SURE = 0.998  # no probability counts as more when those of two looks are brought together
+_TRUST = 4  # power of its probability by which a landmark counts where others are looked for
 _DISC = 0.02  # outer-canthal distances about a point: mean of what is seen there
 _OUTLINE = slice(0, 17)
+_CHIN = slice(6, 11)  # of the outline, likewise
+# The lower look, for the chin: it lies lower by outer-canthal distances, and shows more than EXTENT.
+_LOWER, _WIDER = 0.2, 1.2
+# Not where the neck shows so far below the chin: skin like the cheeks', by levels and by their ratios.
+_BELOW, _NECK, _TINT = 0.06, (0.4, 1.2), 0.1
+_CHEEKS = ((2, 31), (14, 35))  # between these points
 _INWARDS = 0.08  # outer-canthal distances from the outline to the part of the face that it bounds
 _RIM, _FILL = 0.03, 0.25  # outer-canthal distances: painted beyond what is hidden; SD of the smoothing
 _MARGIN = 8  # px of the photo around what is seen, so that blocks of pixels are whole
@@ -40,6 +53,13 @@ def _disc() -> Floats:
     """A point and a ring about it, outer-canthal distances."""
     turn = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     return _DISC * np.concatenate([[[0.0, 0.0]], np.column_stack([np.cos(turn), np.sin(turn)])])
+
+
+def _together(*looks: NDArray[np.floating[Any]]) -> Floats:
+    """Probabilities of several looks at the same places as one: that of the mean of their log-odds."""
+    each = np.clip(np.array(looks, dtype=np.float64), 1 - _SURE, _SURE)
+    odds = (each / (1 - each)).prod(0) ** (1 / len(looks))
+    return np.asarray(odds / (1 + odds))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +77,9 @@ class Cover:
     seen: NDArray[np.float32]  # (M, M), 0 (hidden) to 1, over the upright face
     there: Floats  # (2, 3), from photo pixels to those of `seen`
     threshold: float  # below it a point is hidden
-    # (68, 2) where the landmarks lie once what hides is painted over, photo pixels; None: nothing hides
-    again: Floats | None = None
+    # (68, 2) where the landmarks lie as those that are seen tell, photo pixels; None: nothing hides
+    places: Floats | None = None
+    lower: Cover | None = None  # from a look at more of what lies below the face, for the chin
 
     def of(self, landmarks: Floats) -> Floats:
         """How probably each of the 68 landmarks, photo pixels, is seen. (68,)
@@ -68,7 +89,20 @@ class Cover:
         of a mask or a scarf, however clearly it stands out.
         """
         seen = self._of(landmarks)
-        return seen if self.again is None else np.minimum(seen, self._of(self.again))
+        return seen if self.places is None else np.minimum(seen, self._of(self.places))
+
+    def completed(self, landmarks: Floats, shapes: Shapes, *others: Floats) -> Floats:
+        """Where the landmarks (68, 2) lie as those of them that are seen tell, photo pixels.
+
+        One that is hidden at any of `others` (68, 2) as well does not count as seen.
+        """
+        unit, middle = len(self.seen) / EXTENT, (len(self.seen) - 1) / 2
+        seen = np.min([self.at(points) for points in (landmarks, *others)], axis=0)
+        upright = (self._on_map(landmarks) - middle) / unit
+        placed = shapes.completed(upright, seen**_TRUST)
+        seen = np.minimum(seen, self._at(placed * unit + middle))
+        placed = shapes.completed(upright, seen**_TRUST) * unit + middle
+        return np.asarray((placed - self.there[:, 2]) @ np.linalg.inv(self.there[:, :2]).T)
 
     def _of(self, landmarks: Floats) -> Floats:
         outline, rest = landmarks[_OUTLINE], landmarks[_OUTLINE.stop :]
@@ -76,12 +110,19 @@ class Cover:
         towards *= _INWARDS * outer_canthal_distance(landmarks) / np.hypot(*towards.T)[:, None]
         seen = self.at(np.concatenate([landmarks, outline + towards]))
         seen[_OUTLINE] = np.minimum(seen[_OUTLINE], seen[len(landmarks) :])
+        if self.lower is not None:
+            both = _together(seen[_CHIN], self.lower.at(landmarks[_CHIN]))
+            seen[_CHIN] = np.minimum(seen[_CHIN], both)
         return seen[: len(landmarks)]
 
     def at(self, points: Floats) -> Floats:
         """How probably each point (P, 2), photo pixels, is seen; beyond the map as at its border. (P,)"""
-        places = self._on_map(points)[:, None] + len(self.seen) / EXTENT * _disc()
-        return np.asarray(self._read(places).mean(1))
+        return self._at(self._on_map(points))
+
+    def _at(self, places: Floats) -> Floats:
+        """How probably each place (P, 2) of the map is seen."""
+        around = places[:, None] + len(self.seen) / EXTENT * _disc()
+        return np.asarray(self._read(around).mean(1))
 
     def _on_map(self, points: Floats) -> Floats:
         return np.asarray(points @ self.there[:, :2].T + self.there[:, 2])
@@ -114,6 +155,7 @@ class CoverModel:
     side: int  # px of the network's picture
     frame: Floats  # in outer-canthal distances
     threshold: float
+    shapes: Shapes  # how faces differ that are laid on it
 
 
 def read_cover_model(data: bytes, digest: str = "") -> CoverModel:
@@ -128,8 +170,13 @@ def read_cover_model(data: bytes, digest: str = "") -> CoverModel:
         frame = arrays["frame"].astype(np.float64)
         if frame.shape != (68, 2) or not np.isfinite(frame).all() or not 0 < threshold < 1:
             raise ValueError(f"a mean face of shape {frame.shape}, a threshold of {threshold:g}")
+        mean, modes = (arrays[f"shape_{part}"].astype(np.float64) for part in ("mean", "modes"))
+        if mean.shape != (68, 2) or modes.shape[1:] != (68, 2) or not np.isfinite(mean).all():
+            raise ValueError(f"shapes of {mean.shape} and {modes.shape}")
+        if not len(modes) or not np.isfinite(modes).all():
+            raise ValueError("shapes without components, or of which some are no numbers")
         network = _engine.CoverNetwork(parts[0], parts[1], int(arrays["down"]), side)
-        return CoverModel(network, side, frame, threshold)
+        return CoverModel(network, side, frame, threshold, Shapes.of(mean, modes))
     except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(
             f"visibility.npz: not the weights that tell hidden parts of a face ({error}). Reinstall anthropo."
@@ -176,11 +223,51 @@ def cover_of(photo: Photo, points: Floats, model: CoverModel | None = None) -> C
     """What of a face is seen, from landmarks (68, 2) in photo pixels."""
     model = cover_model() if model is None else model
     chip, there = chip_of(photo, points, model.side, EXTENT, model.frame)
+    cover = _look(chip, there, model)
+    if _neck_shows(chip, points @ there[:, :2].T + there[:, 2]):
+        return cover
+    frame = model.frame - (0.0, _LOWER)
+    return replace(cover, lower=_look(*chip_of(photo, points, model.side, _WIDER * EXTENT, frame), model))
+
+
+def _look(chip: NDArray[np.uint8], there: Floats, model: CoverModel) -> Cover:
+    """The map of an upright face (side, side, 3) that `there` takes photo pixels to."""
     seen = model.network.predict(chip)
-    scale = len(seen) / model.side
+    scale = len(seen) / len(chip)
     there = there * scale
     there[:, 2] += (scale - 1) / 2
     return Cover(seen, there, model.threshold)
+
+
+def _neck_shows(chip: NDArray[np.uint8], points: Floats) -> bool:
+    """Whether what lies below the chin of an upright face looks like its cheeks, in the shade or not."""
+
+    def levels(at: Floats) -> Floats:
+        x, y = np.clip(np.rint(at).astype(np.intp), 1, len(chip) - 2).T
+        near = [chip[y + down, x + across] for down in (-1, 0, 1) for across in (-1, 0, 1)]
+        return np.asarray(np.mean(near, axis=0)) + 8  # of 256: black has no tint
+
+    away = points[7:10] - points[17:].mean(0)
+    away *= _BELOW / EXTENT * len(chip) / np.hypot(*away.T)[:, None]
+    cheeks = levels(points[list(_CHEEKS)].mean(1)).mean(0)
+    shares = levels(points[7:10] + away) / cheeks
+    mean = shares.mean(1)
+    tint = np.abs(shares / mean[:, None] - 1).max()
+    return bool(_NECK[0] < mean.min() and mean.max() < _NECK[1] and tint < _TINT)
+
+
+def closer(photo: Photo, cover: Cover, places: Floats, model: CoverModel | None = None) -> Cover:
+    """The map with that of a second look, closer and by better places (68, 2): means of both log-odds."""
+    model = cover_model() if model is None else model
+    second = _look(*chip_of(photo, places, model.side, _CLOSER * EXTENT, model.frame), model)
+    side = len(cover.seen)
+    y, x = np.mgrid[:side, :side]
+    at = np.column_stack([x.ravel(), y.ravel()]) - cover.there[:, 2]
+    at = second._on_map(at @ np.linalg.inv(cover.there[:, :2]).T)
+    within = ((at >= 0) & (at <= len(second.seen) - 1)).all(1)
+    seen = cover.seen.ravel().copy()
+    seen[within] = _together(seen[within], second._read(at[within]))
+    return replace(cover, seen=seen.reshape(side, side))
 
 
 def painted_over(photo: Photo, cover: Cover) -> Photo:

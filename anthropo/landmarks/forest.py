@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
+from anthropo.face.evaluations import BOX, CONTRAST, FIRST_BOX, PAD
 from anthropo.face.frame import Floats, similarity
-from anthropo.face.landmarker import BOX, CONTRAST, FIRST_BOX, PAD
 
 #: ``report(done, total)``, in trees; what it raises ends the training.
 Report = Callable[[int, int], object]

@@ -13,8 +13,9 @@ from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import FaceError, InputError
 from anthropo.face import _engine
 from anthropo.face.detection import Which, power_of_two
+from anthropo.face.evaluations import BOX, PAD
 from anthropo.face.frame import Floats
-from anthropo.face.landmarker import BOX, FIRST_DECODE, PAD, Face, read_faces
+from anthropo.face.landmarker import FIRST_DECODE, Face, read_faces
 from anthropo.landmarks.annotations import AnnotatedFace
 from anthropo.landmarks.forest import Example
 from anthropo.memory import memory

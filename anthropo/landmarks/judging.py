@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.face import _engine
+from anthropo.face.evaluations import BOX, CONTRAST, FIRST_BOX, PAD, jittered_boxes
 from anthropo.face.fine import FineModel, refine
 from anthropo.face.frame import Floats
-from anthropo.face.landmarker import BOX, CONTRAST, DEFAULT_JITTER, FIRST_BOX, PAD, jittered_boxes
+from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.face.scheme import IBUG, Scheme
 from anthropo.landmarks.gathering import Gathered
 from anthropo.photo import Photo

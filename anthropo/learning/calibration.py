@@ -13,7 +13,7 @@ from anthropo.learning.judged import Floats
 # People's worth of penalty: on slopes that are not alike, on those of parts that have to prove themselves,
 # and on each label's bias. Slopes are per standard deviation: of all alike parts together, else of the part.
 _ALIKE, _DOUBTED, _FIRM = 1.0, 3.0, 2.0
-_DOUBT = 0.5  # of a person, that somebody of each label is of another
+_DOUBT = 0.4  # of a person, that somebody of each label is of another
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,9 +65,10 @@ def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
 def smoothed(y: NDArray[np.int64], people: Floats) -> Floats:
     """What photos are taken to be, (n, k): of their label, but for what so many people cannot rule out.
 
-    Of a label that `people` (k,) of them have, the share is (people + 1/2) / (people + 1), and what is left
-    is shared by the other labels: the estimate under Jeffreys' prior, where Platt (1999) has Laplace's. Of
-    scores that separate the labels, slopes of greatest likelihood would be infinite.
+    Of a label that `people` (k,) of them have, the share is (people + 0.4) / (people + 0.8), and what is left
+    is shared by the other labels. Platt (1999) has 1 and 2, Jeffreys' prior 1/2 and 1; what the easiest
+    labels show is still more than that. Of scores that separate the labels, slopes of greatest likelihood
+    would be infinite.
     """
     doubt = _DOUBT / (people[y] + 2 * _DOUBT)
     targets = np.tile((doubt / (len(people) - 1))[:, None], (1, len(people)))

@@ -48,7 +48,8 @@ def fit_region(
 ) -> tuple[RegionModel, Floats]:
     """Fit one region to embeddings (n, d) and memberships (n, k); with each photo's scores out of fold.
 
-    `weights` (n,), above 0 and 1 on average, say how much each photo counts.
+    `folds` (times, n) are dealt as often as one likes: scores are (times, n, k). `weights` (n,), above 0 and
+    1 on average, say how much each photo counts.
 
     A wide Gaussian kernel in Rahimi & Recht's random features ("Random features for large-scale kernel
     machines", NIPS 2007), orthogonal as Yu et al. have them ("Orthogonal random features", NIPS 2016): a
@@ -103,8 +104,8 @@ def _dual(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[
     from scipy.linalg.lapack import dposv, dpotrf, dpotri, dpotrs
 
     kernel = features @ features.T
-    best = (np.inf, targets, targets)
-    rows = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    best = (np.inf, targets, targets[None])
+    rows = [(t, np.flatnonzero(of == fold)) for t, of in enumerate(folds) for fold in np.unique(of)]
     for penalty in _PENALTIES:
         shifted = np.array(kernel, order="F")
         shifted[np.diag_indices(len(kernel))] += penalty  # so that it is positive definite
@@ -112,9 +113,9 @@ def _dual(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[
         dual, _ = dpotrs(factor, targets, lower=1)
         # of the inverse only the lower half, which is all that is read
         inverse, _ = dpotri(factor, lower=1, overwrite_c=1)
-        scores = np.empty_like(targets)
-        for b in rows:
-            scores[b] = targets[b] - dposv(inverse[np.ix_(b, b)], dual[b], lower=1)[1]
+        scores = np.empty((len(folds), *targets.shape))
+        for t, b in rows:
+            scores[t, b] = targets[b] - dposv(inverse[np.ix_(b, b)], dual[b], lower=1)[1]
         error = float(((scores - targets) ** 2).mean())
         if error < best[0]:
             best = (error, dual, scores)
@@ -124,14 +125,14 @@ def _dual(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[
 def _primal(features: Floats, targets: Floats, folds: NDArray[np.int64]) -> tuple[Floats, Floats]:
     gram, moment = features.T @ features, features.T @ targets
     eye = np.eye(len(gram))
-    best = (np.inf, 0.0, targets)
+    best = (np.inf, 0.0, targets[None])
+    rows = [(t, of == fold) for t, of in enumerate(folds) for fold in np.unique(of)]
     for penalty in _PENALTIES:
-        scores = np.empty_like(targets)
-        for fold in np.unique(folds):
-            b = folds == fold
+        scores = np.empty((len(folds), *targets.shape))
+        for t, b in rows:
             held_out = features[b]
             left = gram - held_out.T @ held_out + penalty * eye
-            scores[b] = held_out @ np.linalg.solve(left, moment - held_out.T @ targets[b])
+            scores[t, b] = held_out @ np.linalg.solve(left, moment - held_out.T @ targets[b])
         error = float(((scores - targets) ** 2).mean())
         if error < best[0]:
             best = (error, penalty, scores)

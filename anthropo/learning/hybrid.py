@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from anthropo.learning.splits import split
 from anthropo.measurement.registry import registry
 
 Random = np.random.RandomState
+T = TypeVar("T", bound=np.generic)
 
 
 class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: ignore[misc]
@@ -148,11 +149,13 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         counts = counts[rows] / counts[kept].mean()
         table, y_ = table.iloc[rows].reset_index(drop=True), labels[rows].astype(np.int64)
         names = [str(p) for p in patients[rows]]
-        folds = remembered(split, [str(c) for c in y_], names, self.folds, seed).index
+        words = [str(c) for c in y_]
+        times = _DEALINGS if len(rows) <= _FEW else 1
+        dealt = [remembered(split, words, names, self.folds, seed + at).index for at in range(times)]
         # what the cohort can show is limited by people, not by photos
         known = {(c, p) for c, p in zip(y_.tolist(), patients[rows].tolist(), strict=True)}
         people = np.bincount([c for c, _ in known], minlength=len(self.classes_)).astype(np.float64)
-        fitted = _Fitted(y_, folds, counts, natural * counts, people)
+        fitted = _Fitted(y_, np.stack(dealt), counts, natural * counts, people)
         probabilities = softmax(self._fit_halves(table, fitted, seed))
         self.shares_ = np.bincount(y_, fitted.natural) / fitted.natural.sum()
         self.stated_ = None
@@ -205,11 +208,12 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
                 # a sum of weighted numbers cannot tell what is expected from what is known
                 more = () if kind in _SUMS else (drawn,)
                 one, out = remembered(
-                    _FITS[kind], filled, of.y, weights / weights.mean(), of.folds, k, seed, favour, *more
+                    _FITS[kind], filled, of.y, weights / weights.mean(), of.folds[0], k, seed, favour, *more
                 )
                 if not margins or _clearly_better(out, margins[0], of):
                     self.measured_, margins = one, [out]
-        parts = scores + margins
+        # measurements have one dealing: each other one would cost as much as their training, and tell little
+        parts = scores + [np.tile(one, (len(of.folds), 1)) for one in margins]
         if not parts:
             raise ValueError(
                 "X holds nothing to learn from: 0 feature(s) with a value. Give columns of numbers."
@@ -218,7 +222,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         self.deep_ = Stack(joined.slopes[: len(scores)], np.zeros(k))
         ones = np.ones(min(1, len(scores)))
         self.stack_ = Stack(np.concatenate([ones, joined.slopes[len(scores) :]]), joined.bias)
-        return joined.margins(parts)
+        return joined.margins([part[: len(of.y)] for part in parts])
 
     def _kinds(self, of: _Fitted) -> tuple[str, ...]:
         """Classifiers to try, the simplest first."""
@@ -277,7 +281,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         return rows, np.asarray((counts / counts.max())[labels[rows]])
 
     def _fit_regions(self, table: Any, of: _Fitted, seed: int) -> list[Floats]:
-        """Fit the regions; the scaled out-of-fold scores (n, k) of each."""
+        """Fit the regions; the scaled out-of-fold scores (times · n, k) of each, dealing by dealing."""
         k = len(self.classes_)
         self.regions_ = {}
         targets = np.eye(k)[of.y]
@@ -288,7 +292,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
             self.regions_[region], out = remembered(
                 fit_region, embeddings, targets, of.folds, Random((seed, at)), of.counts
             )
-            scores.append(out)
+            scores.append(out.reshape(-1, k))
         self.score_spread_ = np.zeros((0, k))
         if scores:
             # a rare label's scores are small, since its share of the targets' variance is; those of a label
@@ -301,7 +305,7 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
 
 
 def _spread(scores: list[Floats], counts: Floats, target: Floats) -> Floats:
-    """What scores (n, k) are divided by (p, k) so that each counts as much: one unit for all together.
+    """What scores (times · n, k) are divided by (p, k) to count as much: one unit for all together.
 
     `target` (k,) is the SD of each label's membership.
     """
@@ -329,14 +333,15 @@ def _encoder_weights(
         own = [i for i, encoder in enumerate(encoders) if encoder == name]
         chosen = [scores[i] for i in own]
         parts = [*(np.asarray(chosen) / _spread(chosen, counts[own], target)[:, None])]
-        stack = fit_stack(parts, of.y, of.natural, of.people, len(parts))
-        lost[name] = log_loss(stack.margins(parts), of.y, of.natural)
+        stack = fit_stack(parts, of.dealt(of.y), of.dealt(of.natural), of.people, len(parts))
+        lost[name] = log_loss(stack.margins(parts), of.dealt(of.y), of.dealt(of.natural))
     least = min(lost.values())
     weights = [np.exp(-_TRUSTED * of.people.sum() * (lost[encoder] - least)) for encoder in encoders]
     return np.maximum(weights, _FAINT)
 
 
 _WHOLE, _LEADS = "face", 4.0  # so much does the whole face count, until people prove otherwise; others 1
+_DEALINGS, _FEW = 5, 1000  # ways to deal the folds, of so many photos or fewer: they agree on many
 _TRUSTED = 0.5  # of the logarithm of the ratio of two encoders' likelihoods
 _FAINT = 0.02  # of the best encoder's weight, that another one has at least
 _BESIDE = 8.0  # people's worth of doubt that measurements add to regions
@@ -355,25 +360,33 @@ class _Fitted:
     """The photos that a classifier is fitted to."""
 
     y: Ints  # (n,), index of the label
-    folds: Ints  # (n,)
+    folds: Ints  # (times, n), dealt as often
     counts: Floats  # (n,), how much each counts in training
     natural: Floats  # (n,), the same at the cohort's shares of labels
     people: Floats  # (k,), patients with each label
 
+    def dealt(self, values: NDArray[T]) -> NDArray[T]:
+        """Values (n,) of the photos once for each dealing."""
+        return np.tile(values, len(self.folds))
+
 
 def _joined(parts: list[Floats], regions: int, of: _Fitted) -> Stack:
-    """Weights of regions, and of the part behind them; each half has a tenth of its weight alone, or more."""
+    """Weights of regions, and of the part behind them; each half has a tenth of its weight alone, or more.
+
+    Scores of each part are of all dealings together: of few people, another one gives other weights.
+    """
+    y, natural = of.dealt(of.y), of.dealt(of.natural)
     halves = [half for half in (parts[:regions], parts[regions:]) if half]
     least: Floats | float = 0.0
     if len(halves) > 1:
         alone = [
-            fit_stack(half, of.y, of.natural, of.people, alike).slopes
+            fit_stack(half, y, natural, of.people, alike).slopes
             for half, alike in zip(halves, (regions, 0), strict=True)
         ]
         least = _LESSER * np.concatenate(alone)
     if len(halves) < 2:
-        return fit_stack(parts, of.y, of.natural, of.people, regions)
-    return fit_stack(parts, of.y, of.natural, of.people, regions, least, _BESIDE)
+        return fit_stack(parts, y, natural, of.people, regions)
+    return fit_stack(parts, y, natural, of.people, regions, least, _BESIDE)
 
 
 def _clearly_better(margins: Floats, than: Floats, of: _Fitted) -> bool:

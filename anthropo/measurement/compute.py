@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import parameter
+from anthropo.face.evaluations import beyond_border
 from anthropo.face.frame import Floats, face_axes, outer_canthal_distance, outer_canthal_distances
 from anthropo.face.gate import Check
-from anthropo.face.landmarker import Face, beyond_border
+from anthropo.face.landmarker import Face
 from anthropo.face.lens import pose_change
 from anthropo.face.pose import generic_face, rotation
 from anthropo.measurement import anatomy

@@ -19,9 +19,10 @@ import numpy as np
 
 from anthropo._version import __version__
 from anthropo.errors import InputError, parameter
+from anthropo.face.evaluations import beyond_border
 from anthropo.face.frame import Floats, face_axes, outer_canthal_distance
 from anthropo.face.gate import check_again, check_hidden
-from anthropo.face.landmarker import Face, beyond_border
+from anthropo.face.landmarker import Face
 from anthropo.face.pose import head_pose
 from anthropo.face.scheme import LANDMARKS, NAMES
 from anthropo.files import file_sha256, read_text, write_atomically

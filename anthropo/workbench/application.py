@@ -31,6 +31,7 @@ from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import SUFFIX
 from anthropo.measurement.registry import registry
 from anthropo.photo import read_photo
+from anthropo.plain import visible
 from anthropo.report.clinical import write_clinical
 from anthropo.report.measure import Page
 from anthropo.report.rendering import as_csv
@@ -82,7 +83,11 @@ class Bench:
             with self._lock:
                 if (known := self._open.get(key)) and known.is_current:
                     return known
-            made = Sitting(self.desk, self.listed(key), revision=known.revision + 1 if known else 0)
+            photo = self.listed(key)
+            try:
+                made = Sitting(self.desk, photo, revision=known.revision + 1 if known else 0)
+            except AnthropoError as error:  # the page knows it by its name
+                raise type(error)(str(error).replace(str(photo.path), visible(photo.name))) from None
             with self._lock:
                 self._open[key] = made
                 self._opening.pop(key, None)
@@ -116,9 +121,13 @@ class Bench:
         try:
             return views.document(self.sitting(self.desk.at(path).id))
         except AnthropoError as error:
+            names = str(path), self.desk.at(path).name
             if not _is_photo(path):
                 self.desk.remove(path)
-            raise type(error)(str(error).replace(str(path), name.rpartition("/")[2][:80])) from None
+            said = str(error)
+            for known in names:
+                said = said.replace(known, name.rpartition("/")[2][:80])
+            raise type(error)(said) from None
 
     async def measure_all(self, request: Request) -> Response:
         """Begin to measure the folder, or ask how far that is."""
@@ -234,7 +243,7 @@ class Bench:
                     sitting.renew(one)
                     sittings.append(sitting)
                 except AnthropoError as error:
-                    left_out.append(f"{one.name}: {str(error).removeprefix(f'{one.path}: ')}")
+                    left_out.append(f"{one.name}: {str(error).removeprefix(f'{one.name}: ')}")
             if (more := len(photos) - persons.MOST) > 0:
                 left_out.append(f"{more} more photos: {persons.MOST} are shown together.")
             return (
@@ -465,6 +474,12 @@ def _sentence(text: str, status: int) -> Response:
     return PlainTextResponse(text.encode("utf-8", "replace"), status)
 
 
+async def _nothing_there(request: Request, error: Exception) -> Response:
+    """For an address that the workbench does not have, in place of a server's two words."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return _sentence("The workbench has nothing at this address. Open the one that was printed.", status)
+
+
 def _answering(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     """An answer whose errors are one sentence."""
 
@@ -561,7 +576,7 @@ def application(
     routes += [
         Route("/" if name == "index.html" else f"/{name}", _file(name), methods=["GET"]) for name in PAGE
     ]
-    app = Starlette(routes=routes)
+    app = Starlette(routes=routes, exception_handlers={404: _nothing_there, 405: _nothing_there})
     return Guard(
         app, token=token or secrets.token_urlsafe(32), hosts=hosts, cookie=cookie, read_only=read_only
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import tempfile
 from collections.abc import Sequence
@@ -54,14 +55,22 @@ def together(photo: Listed, sittings: Sequence[Sitting], left_out: Sequence[str]
     for sitting in sittings:
         with sitting.lock:
             records[str(sitting.photo.path)] = [sitting.record]
-    who = _who(photo, sittings)
+    alike = _of_this_age(photo, sittings)
+    who = _who(photo, alike)
     pooled = pool_patient(who, records, Settings(face="largest"))
+    notes = [*pooled.notes]
+    if len(alike) < len(sittings):
+        notes.insert(
+            0,
+            f"Pooled are the photos of this age, {len(alike)} of {len(sittings)}; the others are of an age "
+            "at which a face has changed. “What changed” compares two of them.",
+        )
     each = [records[str(sitting.photo.path)][0].results for sitting in sittings]
     rows = []
     for name, of in pooled.results.items():
         values = [results[name].measured.value for results in each]
         if not all(math.isnan(value) for value in values):
-            rows.append(_row(name, of, values))
+            rows.append(_row(name, of, [results[name] for results in each]))
     return {
         "patient": photo.columns.get("patient", ""),
         "photos": [
@@ -70,8 +79,25 @@ def together(photo: Listed, sittings: Sequence[Sitting], left_out: Sequence[str]
         ],
         "left_out": list(left_out),
         "rows": rows,
-        "notes": list(pooled.notes),
+        "notes": notes,
+        "pooled": len(alike),
     }
+
+
+def _of_this_age(photo: Listed, sittings: Sequence[Sitting]) -> list[Sitting]:
+    """Those of a person's photos that may be pooled with one: all, unless ages tell them apart."""
+    try:
+        _who(photo, sittings)
+        return [*sittings]
+    except InputError:
+        of_one = [replace(one.photo.item, columns={**one.photo.columns, "age": ""}) for one in sittings]
+        one_person(photo.columns.get("patient", ""), of_one)  # what else they contradict each other about
+    alike: list[Sitting] = []
+    for sitting in sorted(sittings, key=lambda one: one.photo.id != photo.id):  # it first
+        with contextlib.suppress(InputError):
+            _who(photo, [*alike, sitting])
+            alike.append(sitting)
+    return alike
 
 
 def _who(photo: Listed, sittings: Sequence[Sitting]) -> Patient:
@@ -83,6 +109,7 @@ def clinical(photo: Listed, sittings: Sequence[Sitting]) -> bytes:
 
     A FaceError says that none of them is fit to be judged.
     """
+    sittings = _of_this_age(photo, sittings)
     who = _who(photo, sittings)
     once = {}  # what was entered beside one of the photos
     for name in ("observed", *MEASURES):
@@ -108,9 +135,13 @@ def clinical(photo: Listed, sittings: Sequence[Sitting]) -> bytes:
         return path.read_bytes()
 
 
-def _row(name: str, of: Result, values: Sequence[float]) -> Json:
-    entry, value = registry()[name], of.measured
+def _z(of: Result) -> str:
     score = next((z for z in of.scores if not math.isnan(z.z)), None)
+    return "" if score is None else signed(score.z, 1)
+
+
+def _row(name: str, of: Result, each: Sequence[Result]) -> Json:
+    entry, value = registry()[name], of.measured
     return {
         "id": name,
         "name": entry.name,
@@ -118,8 +149,8 @@ def _row(name: str, of: Result, values: Sequence[float]) -> Json:
         "unit": "" if value.unit == "1" else value.unit,
         "pooled": number(value.value, value.unit),
         "interval": views.interval(value),
-        "z": "" if score is None else signed(score.z, 1),
-        "values": [number(one, value.unit) for one in values],
+        "z": _z(of),
+        "values": [{"value": number(one.measured.value, value.unit), "z": _z(one)} for one in each],
     }
 
 

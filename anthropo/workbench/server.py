@@ -195,6 +195,7 @@ def serve(
 
 _WORDS = {
     "scale": "a scale, under “Person”",
+    "max_megapixels": "anthropo measure --max-megapixels, in a terminal",
 }
 
 

@@ -87,7 +87,7 @@ class Survey:
         try:
             self._measure(photos)
         except AnthropoError as error:
-            self._error = str(error)
+            self._error = str(error).replace("run the same command to continue", "use “Measure all” again")
         except OSError as error:
             self._error = f"The table cannot be written ({error.strerror or error})."
 

@@ -18,7 +18,7 @@ from yunet_graph import write_yunet
 import anthropo
 from anthropo.batch import Item, Record, measure_item
 from anthropo.errors import FaceError, WeightsError
-from anthropo.face import landmarker, yunet
+from anthropo.face import candidates, yunet
 from anthropo.face.detection import Candidate, _Place, five_points, in_colour
 from anthropo.face.frame import Floats
 from anthropo.face.landmarker import Face, read_face, read_faces
@@ -75,7 +75,7 @@ def test_a_doubtful_face_that_is_seen_at_once_is_looked_for_no_further(
         sides.append(max(image.shape))
         return detector(image)
 
-    monkeypatch.setattr(landmarker, "_DOUBTFUL", 0.0)
+    monkeypatch.setattr(candidates, "_DOUBTFUL", 0.0)
     monkeypatch.setattr(yunet, "second_detector", lambda path: watched)
     face = of(large, face="largest")
     assert set(sides) == {320, 128}
@@ -95,7 +95,7 @@ def test_somebody_beside_a_doubtful_face_is_still_seen(
     both = np.full((800, 1500, 3), 127, np.uint8)
     both[100:660, 50:610] = portrait
     both[: len(turned), 700 : 700 + turned.shape[1]] = turned[:800]
-    monkeypatch.setattr(landmarker, "_DOUBTFUL", 0.0)
+    monkeypatch.setattr(candidates, "_DOUBTFUL", 0.0)
     with pytest.raises(FaceError, match="2 faces found, 1 needed"):
         of(both)
 

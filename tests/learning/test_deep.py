@@ -30,7 +30,9 @@ def problem() -> Problem:
 
 
 def fitted(problem: Problem) -> tuple[RegionModel, Floats]:
-    return fit_region(*problem, np.random.RandomState(0))
+    embeddings, targets, folds = problem
+    model, (scores,) = fit_region(embeddings, targets, folds[None], np.random.RandomState(0))
+    return model, scores
 
 
 def features(model: RegionModel, embeddings: Floats) -> Floats:
@@ -74,6 +76,22 @@ def test_dual_and_primal_are_the_same_model(problem: Problem, monkeypatch: pytes
     primal, primal_scores = fitted(problem)
     np.testing.assert_allclose(primal.weights, dual.weights, atol=1e-9)
     np.testing.assert_allclose(primal_scores, dual_scores, atol=1e-9)
+
+
+@pytest.mark.parametrize("largest", [4096, 0], ids=["dual", "primal"])
+def test_each_way_to_deal_the_folds_has_its_own_scores(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch, largest: int
+) -> None:
+    monkeypatch.setattr(deep, "_DUAL", largest)
+    monkeypatch.setattr(deep, "_PENALTIES", (0.5,))
+    embeddings, targets, folds = problem
+    other = np.random.default_rng(1).permutation(folds)
+    model, scores = fit_region(embeddings, targets, np.stack([folds, other]), np.random.RandomState(0))
+    for at, dealt in enumerate((folds, other)):
+        alone, once = fitted((embeddings, targets, dealt))
+        np.testing.assert_allclose(scores[at], once, atol=1e-12)
+        np.testing.assert_allclose(model.weights, alone.weights, atol=1e-12)
+    assert np.abs(scores[0] - scores[1]).max() > 1e-3
 
 
 def test_scores_do_not_know_the_labels_of_their_own_fold(
@@ -156,7 +174,8 @@ def test_models_from_before_have_embeddings_on_a_sphere(problem: Problem) -> Non
 
 def test_equal_embeddings_give_the_shares() -> None:
     targets = np.eye(2)[np.arange(20) % 2]
-    model, scores = fit_region(np.ones((20, 4)), targets, np.arange(20) // 4, np.random.RandomState(0))
+    folds = np.arange(20)[None] // 4
+    model, scores = fit_region(np.ones((20, 4)), targets, folds, np.random.RandomState(0))
     np.testing.assert_allclose(scores, 0.5, atol=0.01)
     np.testing.assert_allclose(model.scores(np.ones((3, 4))), 0.5, atol=1e-6)
 
@@ -168,7 +187,7 @@ def test_weights_are_as_good_as_repetitions(dual: bool) -> None:
     folds, times = np.arange(30) // 6, random.integers(1, 4, 30)
     root, rows = np.sqrt(times)[:, None], np.repeat(np.arange(30), times)
     solve = deep._dual if dual else deep._primal
-    weighted, scores = solve(root * features, root * targets, folds)
-    repeated, again = solve(features[rows], targets[rows], folds[rows])
+    weighted, (scores,) = solve(root * features, root * targets, folds[None])
+    repeated, (again,) = solve(features[rows], targets[rows], folds[rows][None])
     np.testing.assert_allclose(weighted, repeated, atol=1e-8)
     np.testing.assert_allclose((scores / root)[rows], again, atol=1e-8)

@@ -24,6 +24,7 @@ from anthropo.encoder.cache import Store
 from anthropo.files import held
 from anthropo.learning.cohort import Case, Cohort
 from anthropo.parallel import Cluster, ClusterError, Lost, connection
+from anthropo.synthetic import make_cohort
 
 HERE = Path(__file__).parent
 ROOT = Path(anthropo.__file__).parents[1]
@@ -194,6 +195,24 @@ def test_features_are_the_same_to_the_last_bit(photos: Path, local: Cluster) -> 
         np.testing.assert_array_equal(getattr(here, name), getattr(there, name))
     for region, values in here.regions.items():
         np.testing.assert_array_equal(values, there.regions[region])
+
+
+def test_models_and_judgements_are_the_same_to_the_last_byte(
+    tmp_path: Path, running: Running, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole commands: what is read on the cluster, and judged and fitted here."""
+    table = make_cohort(tmp_path / "cohort", 4, ("control", "synthetic-A"))
+    options: tuple[object, ...] = ("--allow-duplicates", "--regions", "face", "--folds", 2, "--repeats", 1)
+    options += ("--classifier", "linear", "--cache", "none", *QUICK)  # each photo is looked at each time
+    made: dict[str, list[bytes]] = {}
+    for way in (("-j", 2), ("--cluster", running.address)):
+        if way[0] == "--cluster":
+            monkeypatch.setattr("anthropo.learning.features.observe", None)  # nothing is looked at here
+        monkeypatch.chdir(tmp_path)
+        for command, output in (("train", "m.anthropo"), ("evaluate", "judged.json")):
+            assert invoke(command, table, "-o", output, *options, *way).exit_code == 0
+            made.setdefault(way[0], []).append(Path(output).read_bytes())
+    assert made["-j"] == made["--cluster"]
 
 
 def test_of_sent_photos_the_cache_is_the_one_here(

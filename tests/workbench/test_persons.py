@@ -53,6 +53,28 @@ def test_values_are_pooled_beside_those_of_each_photo(client: Client, photos: di
     assert "mouth_width" not in rows  # voided in both
 
 
+def test_photos_of_other_ages_stand_beside_and_are_not_pooled(tmp_path: Path, astronaut: Pixels) -> None:
+    for i in range(3):
+        Image.fromarray(astronaut[: 512 - 10 * i]).save(tmp_path / f"{i}.png")
+    (tmp_path / "cohort.csv").write_text(
+        "photo,patient,sex,age,taken\n0.png,P,female,31,2020-01-05\n1.png,P,female,31,2020-01-06\n"
+        "2.png,P,female,41,2030-01-05\n"
+    )
+    with Workbench(tmp_path, port=0) as bench:
+        own = Client(bench)
+        ids = [photo["id"] for photo in own.ask("/api/photos").json["photos"]]
+        for key, pooled in zip(ids, (2, 2, 1), strict=True):
+            told = own.ask(f"/api/photos/{key}/together").json
+            assert (told["pooled"], len(told["photos"])) == (pooled, 3)
+            assert told["notes"][0].startswith(f"Pooled are the photos of this age, {pooled} of 3;")
+            assert all(one["z"] for one in told["rows"][0]["values"])
+        assert own.ask(f"/api/photos/{ids[2]}/together/clinical").status == 200
+        own.describe(own.ask(f"/api/photos/{ids[1]}").json, sex="male")  # which ages do not explain
+        answer = own.ask(f"/api/photos/{ids[0]}/together")
+        assert answer.status == 422
+        assert "Correct the column `sex`" in answer.text
+
+
 def test_the_clinical_report_is_of_all_photos_together(client: Client, photos: dict[str, str]) -> None:
     answer = client.ask(f"/api/photos/{photos['first.png']}/together/clinical")
     assert answer.status == 200

@@ -89,7 +89,7 @@ export class FaceView extends EventTarget {
       const text = element("text", { class: "name", "text-anchor": "middle" }, group);
       text.textContent = String(found.indexOf(one) + 1);
       Object.assign(group.dataset, { at: one.at, x: (x + x2) / 2, y: y2 });
-      group.addEventListener("keydown", (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); e.stopPropagation(); this.#pick(group); } });
+      group.addEventListener("keydown", (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); e.stopPropagation(); this.#pick(group); } else if (e.key === "Escape") { this.#svg.focus(); this.fit(); this.dispatchEvent(new CustomEvent("unmarked")); } });
     }
     this.#draw();
     return [...this.#layers.faces.children];
@@ -150,7 +150,7 @@ export class FaceView extends EventTarget {
   }
 
   #draw() {
-    if (!this.#view) return;
+    if (!this.#view || !this.#svg.clientWidth) return; // not shown; shown again it is drawn
     const k = this.#scale;
     for (const [code, { point, ring, dot }] of this.#points) {
       const chosen = code === this.#chosen;

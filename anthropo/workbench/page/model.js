@@ -90,10 +90,14 @@ export class ModelPanel extends EventTarget {
   }
 
   #draw(heat, at) {
-    const picture = make("img", { alt: "Heatmap: red speaks for the label, blue against it" });
-    heat.replaceChildren(make("p", { class: "soft" }, "Looking where in the face it comes from…"));
-    picture.addEventListener("load", () => heat.replaceChildren(picture, make("p", { class: "soft" }, "Red speaks for the label, blue against it. The page with everything says how far to trust it.")));
+    const before = [...heat.children], picture = make("img", { alt: "Heatmap: red speaks for the label, blue against it" });
+    const stop = make("button", { type: "button" }, "Stop waiting"), words = make("p", { class: "soft", role: "status" }, "Looking where in the face it comes from…");
+    const begun = performance.now(), clock = setInterval(() => { words.textContent = `Looking where in the face it comes from… ${Math.round((performance.now() - begun) / 1000)} s`; if (!words.isConnected) clearInterval(clock); }, 1000);
+    heat.replaceChildren(words, make("progress", { "aria-label": "Heatmap" }), stop);
+    stop.addEventListener("click", () => { picture.removeAttribute("src"); heat.replaceChildren(...before); before[0]?.focus(); });
+    picture.addEventListener("load", () => stop.isConnected && heat.replaceChildren(picture, make("p", { class: "soft" }, "Red speaks for the label, blue against it. The page with everything says how far to trust it.")));
     picture.addEventListener("error", async () => {
+      if (!stop.isConnected) return; // nobody waits
       heat.replaceChildren();
       try { await this.#ask(`${at}/heat`); } catch (error) { heat.replaceChildren(make("p", { class: "bad" }, error.message)); }
     });

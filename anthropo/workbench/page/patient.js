@@ -9,8 +9,11 @@ const named = (photo) => (photo.taken ? `${photo.name}, ${photo.taken}` : photo.
 export class PatientPanel extends EventTarget {
   #root; #ask; #open; #face; #asked = 0; #beside = null; #other = null;
 
-  constructor(root, ask, open, face) {
+  // `others` gives the photos of the folder, `join` says of some of them whose they are.
+  constructor(root, ask, open, face, others, join) {
     super();
+    this.others = others;
+    this.join = join;
     this.#root = root;
     this.#ask = ask;
     this.#open = open;
@@ -21,7 +24,7 @@ export class PatientPanel extends EventTarget {
   async ask(doc) {
     this.doc = doc;
     if (!doc.person.patient) {
-      this.#root.replaceChildren(make("p", {}, "Give all photos of one person the same code (“Person”, then “Patient”) to see them side by side, pooled, and what changed between them."));
+      this.#root.replaceChildren(this.#joining());
       return;
     }
     const asked = ++this.#asked;
@@ -35,23 +38,41 @@ export class PatientPanel extends EventTarget {
     if (asked === this.#asked) this.#root.removeAttribute("aria-busy");
   }
 
+  // Of a photo of which nobody has said whose it is.
+  #joining() {
+    const others = this.others().filter((photo) => photo.id !== this.doc.id);
+    const other = make("select", { id: "join-photo" }, ...others.map((photo) => make("option", { value: photo.id }, photo.patient ? `${photo.name} (${photo.patient})` : photo.name)));
+    const code = make("input", { id: "join-code", autocomplete: "off", maxLength: 200 }), button = make("button", { type: "button" }, "Put them together");
+    const known = () => { code.value = others.find((photo) => photo.id === other.value)?.patient ?? ""; };
+    other.addEventListener("change", known);
+    known();
+    button.addEventListener("click", () => { if (code.value.trim()) this.join([other.value, this.doc.id], code.value.trim()); else code.focus(); });
+    const form = make("div", { class: "known" }, make("label", { for: "join-photo" }, "Another photo of this person"), other, make("label", { for: "join-code" }, "Patient code"), code, button);
+    return make("div", {}, make("p", {}, "Photos of one person have the same patient code. They stand side by side here, pooled, with what changed between them."), others.length ? form : make("p", {}, "Add another photo of this person first."));
+  }
+
   #show(told) {
     const others = told.photos.filter((photo) => photo.id !== this.doc.id);
     const parts = [make("p", {}, `Patient ${told.patient}: ${told.photos.length} photos.`), ...told.left_out.map((words) => make("p", { class: "bad" }, words)), ...told.notes.map((words) => make("p", { class: "soft" }, words))];
     if (!others.length) { this.#root.replaceChildren(...parts, make("p", { class: "soft" }, "No other photo has this code.")); return; }
     const choice = make("select", { id: "beside-choice" }, ...others.map((photo) => make("option", { value: photo.id }, named(photo))));
     if (others.some((photo) => photo.id === this.#other)) choice.value = this.#other;
-    const stage = make("div", { class: "beside" }), changes = make("div", { "aria-live": "polite" });
+    const between = [], stage = make("div", { class: "beside" }), changes = make("div", { "aria-live": "polite" });
     const button = (words, work) => { const made = make("button", { type: "button" }, words); made.addEventListener("click", work); return made; };
-    choice.addEventListener("change", () => { this.#other = choice.value; changes.replaceChildren(); this.#draw(stage, choice.value); });
+    choice.addEventListener("change", () => { this.#other = choice.value; changes.replaceChildren(); between.forEach((name) => name()); this.#draw(stage, choice.value); });
     this.#root.replaceChildren(
       ...parts, make("label", { for: "beside-choice" }, "Beside it "), choice, " ", button("Open it", () => this.#open(choice.value)), stage,
       make("div", { class: "choices" },
-        button("What changed from it to this one", () => this.#compare(changes, choice.value, this.doc.id)),
-        button("What changed from this one to it", () => this.#compare(changes, this.doc.id, choice.value))),
-      changes, make("p", {}, make("a", { href: `/api/photos/${this.doc.id}/together/clinical`, target: "_blank", rel: "noopener" }, "Clinical report of all photos together"), " on one page of A4"), this.#table(told),
+        ...[false, true].map((back) => {
+          const pair = () => { const both = told.photos.filter((photo) => photo.id === choice.value || photo.id === this.doc.id); return back ? both.reverse() : both; }; // by their dates
+          const made = button("", () => this.#compare(changes, ...pair().map((photo) => photo.id)));
+          between.push(() => { made.textContent = `What changed from ${pair().map((photo) => photo.taken || photo.name).join(" to ")}`; });
+          return made;
+        })),
+      changes, make("p", {}, make("a", { href: `/api/photos/${this.doc.id}/together/clinical`, target: "_blank", rel: "noopener" }, told.pooled < told.photos.length ? "Clinical report of the photos of this age" : "Clinical report of all photos together"), " on one page of A4"), this.#table(told),
     );
     this.#other = choice.value;
+    between.forEach((name) => name());
     this.#draw(stage, choice.value);
   }
 
@@ -102,7 +123,7 @@ export class PatientPanel extends EventTarget {
 
   #table(told) {
     const head = make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "measurement"), make("th", { scope: "col", class: "n" }, "pooled"), ...told.photos.map((photo) => make("th", { scope: "col", class: "n" }, photo.name, photo.taken ? make("small", {}, photo.taken) : ""))));
-    const rows = told.rows.map((one) => this.#row(one, make("td", { class: "n" }, `${one.pooled} ${one.unit}`, make("small", {}, one.interval), one.z ? make("small", {}, `z ${one.z}`) : ""), ...one.values.map((value) => make("td", { class: "n" }, value))));
+    const rows = told.rows.map((one) => this.#row(one, make("td", { class: "n" }, `${one.pooled} ${one.unit}`, make("small", {}, one.interval), one.z ? make("small", {}, `z ${one.z}`) : ""), ...one.values.map(({ value, z }) => make("td", { class: "n" }, value, z ? make("small", {}, `z ${z}`) : ""))));
     return make("details", { open: true }, make("summary", {}, "All photos together"), make("div", { class: "rows", tabIndex: 0, role: "region", "aria-label": "Pooled measurements" }, make("table", { class: "pooled" }, head, make("tbody", {}, ...rows))));
   }
 }

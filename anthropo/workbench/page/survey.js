@@ -72,7 +72,7 @@ export class Survey {
       let told = item.querySelector(".stand");
       if (stand && !told) item.firstChild.append(told = make("span", { class: "stand" }));
       if (told) { told.textContent = stand ? (words ? `${stand.status === "ok" ? "gate: " : ""}${words}` : "✓") : ""; told.classList.toggle("bad", Boolean(words)); }
-      const fits = !which || (which === "failed" ? stand?.status === "failed" : which === "nothing to object to" ? stand?.status === "ok" && !words : stand?.gate.includes(which));
+      const fits = !which || Boolean(which === "failed" ? stand?.status === "failed" : which === "nothing to object to" ? stand?.status === "ok" && !words : stand?.gate.includes(which));
       item.hidden = !fits;
       shown += fits;
     }

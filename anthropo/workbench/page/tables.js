@@ -187,6 +187,13 @@ function trait(of, status, answer) {
     ...evidence.map((line) => make("small", {}, line)), of.reason ? make("small", {}, of.reason) : "", of.rule ? make("small", {}, `rule: ${of.rule.replaceAll("<=", "≤").replaceAll(">=", "≥")}`) : "");
 }
 
+// Leaves of many terms those that have the words.
+function finder(rows) {
+  const words = make("input", { type: "search", "aria-label": "Find a term", placeholder: "Find…" });
+  words.addEventListener("input", () => { for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(words.value.trim().toLowerCase()); });
+  return words;
+}
+
 export function traits(root, told, save, missing) {
   const seen = told.lists.flatMap(({ status, traits: of }) => of.filter((one) => one.by_eye).map((one) => [`${one.hpo_id}:${one.side}`, status === "present" ? "yes" : "no"]));
   const answer = (of, value) => {
@@ -197,12 +204,20 @@ export function traits(root, told, save, missing) {
   if (told.why) root.append(make("p", { class: "bad" }, told.why));
   if (missing.length) root.append(make("p", {}, `Most traits are called from z-scores, which need ${missing.join(" and ")}: enter ${missing.length > 1 ? "them" : "it"} under “Person”.`));
   for (const note of told.notes.filter((words) => !missing.some((name) => words.startsWith(`${name} is missing`)))) root.append(make("p", { class: "soft" }, note));
-  for (const { status, title, traits: of } of told.lists) {
+  const unseen = (one) => one.asked && !one.by_eye, eye = told.lists.find(({ status }) => status === "not assessed")?.traits.filter(unseen) ?? [];
+  const lists = told.lists.map((one) => (one.status === "not assessed" ? { ...one, traits: one.traits.filter((of) => !unseen(of)) } : one));
+  lists.splice(lists.findIndex(({ status }) => status === "inconclusive"), 0, { status: "eye", title: "To be judged by eye", traits: eye });
+  for (const { status, title, traits: of } of lists) {
     const open = ["present", "borderline", "look at"].includes(status);
-    if (open && !of.length && status === "look at") continue;
+    if (!of.length && (status === "look at" || status === "eye")) continue;
     const rows = of.length ? of.map((one) => trait(one, status, answer)) : [make("p", { class: "soft" }, "None.")];
-    root.append(make("details", { open }, make("summary", {}, `${title} (${of.length})`), ...rows));
+    root.append(make("details", { open }, make("summary", {}, `${title} (${of.length})`), status === "eye" ? finder(rows) : "", ...rows));
   }
+}
+
+export function hidden(doc) {
+  const points = doc.points.filter((point) => point.hidden).length;
+  return points ? `${points === 1 ? "One point is" : `${points} points are`} hidden by something (drawn dark); what is taken there is not measured.` : "";
 }
 
 export function gate(root, doc) {
@@ -211,7 +226,7 @@ export function gate(root, doc) {
   root.replaceChildren(
     make("h3", {}, failed.length ? "What the photo gate finds" : "The photo gate finds nothing to object to"), checks(failed),
     make("p", {}, `Yaw ${doc.pose.yaw}, pitch ${doc.pose.pitch}, roll ${doc.pose.roll}. ${doc.width} × ${doc.height} pixels. ${doc.distance}`),
-    ...doc.notes.map((note) => make("p", {}, note)),
+    ...[hidden(doc), ...doc.notes].filter(Boolean).map((note) => make("p", {}, note)),
     make("details", {}, make("summary", {}, `Checks that it passes (${doc.gate.length - failed.length})`), checks(doc.gate.filter((check) => check.ok))),
   );
 }
@@ -297,7 +312,7 @@ const KEPT = [
 ];
 
 export function keep(root, doc, save) {
-  root.replaceChildren(make("div", { class: "kept" }, ...KEPT.flatMap(([kind, name, what]) => {
+  root.replaceChildren(make("div", { class: "kept" }, ...KEPT.filter(([kind]) => kind !== "landmarks" || !doc.video).flatMap(([kind, name, what]) => {
     const button = make("button", { type: "button", "aria-label": `Keep in the folder: ${name}` }, "Keep in the folder");
     button.addEventListener("click", () => save(kind));
     return [make("p", {}, make("a", { href: `/api/photos/${doc.id}/results/${kind}`, target: "_blank", rel: "noopener" }, name), make("small", {}, what)), button];

@@ -3,11 +3,11 @@ import { FaceView } from "/face.js";
 import { ModelPanel } from "/model.js";
 import { PatientPanel } from "/patient.js";
 import { Survey } from "/survey.js";
-import { Measurements, gate, growth, keep, make, person, scaled, traits } from "/tables.js";
+import { Measurements, gate, growth, hidden, keep, make, person, scaled, traits } from "/tables.js";
 
 const $ = (id) => document.getElementById(id);
 const face = new FaceView($("face"), $("magnifier")), measurements = new Measurements($("measurements"));
-const patient = new PatientPanel($("patient"), ask, (id) => open(id), face);
+const patient = new PatientPanel($("patient"), ask, (id) => open(id), face, () => listed, join);
 const survey = new Survey(ask, say);
 const model = new ModelPanel($("model"), ask, say);
 let doc = null; // of the photo that is shown
@@ -71,8 +71,7 @@ function mark() {
 
 async function open(id) {
   say();
-  const told = await trying(() => ask(`/api/photos/${id}`));
-  if (told) show(told);
+  try { show(await ask(`/api/photos/${id}`)); } catch (error) { say(`${error.message}${doc ? ` ${doc.name} is still shown.` : ""}`); }
 }
 
 // The list is one stop of the tab key; arrows go through it.
@@ -191,6 +190,7 @@ function followed(ahead = null) {
   $("gate-line").textContent = [
     doc.faces.length > 1 && !doc.video ? `${doc.faces.length} faces were found; measured is ${doc.person.face_at ? "the one that was chosen" : "the largest"}. “Other face…” chooses another.` : "",
     doc.faces.length > 1 && doc.video ? "More than one face is in front; the largest is measured." : "",
+    hidden(doc),
     failed.length ? `The photo gate objects: ${failed.map((check) => `${check.name} ${check.value} (${check.advice})`).join("; ")}.` : "",
   ].join(" ");
   const { patient, sex, age, taken } = doc.person;
@@ -411,6 +411,18 @@ async function describe(cells) {
   say();
   const told = await trying(() => ask(at("/person"), { method: "PUT", told: { person: cells } }));
   if (told && told.id === doc.id) { doc = told; lines = new Map(); taken(); draw(); }
+}
+
+// Photos are of one person, who has this code from now on.
+async function join(ids, patient) {
+  const of = doc.id;
+  await trying(async () => {
+    for (const id of ids) {
+      const told = await ask(`/api/photos/${id}/person`, { method: "PUT", told: { person: { patient } } });
+      if (id === of && doc.id === of) { doc = told; forms(); taken(); }
+    }
+    await list();
+  });
 }
 
 // ---------------------------------------------------------------------------- photos come in
