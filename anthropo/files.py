@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import BinaryIO, Literal, TextIO
 
 from anthropo.errors import AnthropoError, InputError, parameter
@@ -94,9 +94,19 @@ _DEVICE = re.compile(
 
 
 def refuse_file_name(folder: Path) -> None:
-    """Refuse a file's name, such as out.png, for a folder that is to be made."""
+    """Refuse a file's name, such as out.png, or a device's for a folder that is to be made."""
+    refuse_device_name(folder)
     if folder.suffix.lower() in _OF_FILES and not folder.exists():
         raise InputError(f"{folder}: a file's name, and a folder is written. Name a folder, such as out/.")
+
+
+def refuse_device_name(path: str | os.PathLike[str], system: str = os.name) -> None:
+    """Refuse CON.html and the like on Windows, where such a name is a device in whatever folder it stands."""
+    if system != "nt":
+        return
+    device = next((part for part in PureWindowsPath(path).parts if is_device_name(part)), None)
+    if device is not None:
+        raise InputError(f"{os.fspath(path)}: Windows takes {device} for a device. Give another name.")
 
 
 def is_device_name(name: str) -> bool:

@@ -17,6 +17,7 @@ from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.detection import Which, parse_place
 from anthropo.face.fine import fine_sha256
+from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import DEFAULT_JITTER, checked_landmark_model
 from anthropo.face.lens import DistanceRequest, parse_distance
 from anthropo.face.weights import known_weights, second_detector_sha256
@@ -252,7 +253,7 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...], own: t
         settings.face, settings.jitter, shared,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
         settings.sex, settings.age, settings.gestation, settings.ancestry, settings.frames, COLOUR_VERSION,
-        known_weights("visibility").sha256, str(distance), *([[*map(asdict, own)]] if own else []),
+        known_weights("visibility").sha256, str(distance), CHECKS, *([[*map(asdict, own)]] if own else []),
         *([settings.place] if settings.place else []),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

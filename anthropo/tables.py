@@ -259,10 +259,10 @@ class Finder:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a path is written as `Path` would write it."""
-    return (
-        bool(name) and name[0] not in ". " and name[-1] not in "/ " and "//" not in name and "/." not in name
-    )
+    """Whether a path is written as `Path` would write it, and without a spreadsheet's apostrophe."""
+    if not name or name[0] in ".' " or name[-1] in "/ ":
+        return False
+    return "//" not in name and "/." not in name
 
 
 def composed(text: str) -> str:

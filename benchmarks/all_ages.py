@@ -1,10 +1,14 @@
 """Accuracy: the reference of all ages on people whom nothing was fitted to, and the traits it calls in them.
 
-    python benchmarks/all_ages.py TABLE.csv [MORE.csv...] [--studio FULL.csv SMALL.csv] [--list]
+    python benchmarks/all_ages.py TABLE.csv [MORE.csv...] --beyond BEYOND.csv [--studio FULL.csv SMALL.csv]
+        [--list]
 
 TABLE is what `anthropo measure` wrote of photographs of people of all ages, with the columns age, sex and
-race, as for `development/web_reference.py`. The curves are fitted five times to four fifths of the
-photographs, written, read, and used by `score` and `call_traits` on the last fifth. The youngest label of
+race, and BEYOND what `development/beyond.py` made of it, as for `development/web_reference.py`. Many of these
+photographs cut the chin: who has a value of a height that ends there has a shorter face than most, and a z
+below 0. So such measurements have a table of their own, in which the median z of everybody is found from
+values and limits together (Kaplan and Meier's estimate). The curves are fitted five times to four fifths of
+the photographs, written, read, and used by `score` and `call_traits` on the last fifth. The youngest label of
 such sets, 1, means the first two years and is scored in their middle. The shipped reference says which
 measurements.
 
@@ -23,14 +27,15 @@ import math
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from traits import RULES
+from scipy.stats import chi2
+from traits import RULES, share
 
 from anthropo.measurement.compute import Z95, Measurement
 from anthropo.measurement.registry import registry
@@ -42,7 +47,7 @@ from anthropo.reference.traits import NOT_ASSESSED, PRESENT, Trait, call_traits
 from anthropo.reference.zscore import ZScore, score
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "development"))
-from people_of_all_ages import GROUPS, YOUNGEST, Faces, read_faces
+from people_of_all_ages import GROUPS, YOUNGEST, Faces, median_with_limits, read_faces
 
 FOLDS = 5
 OLDEST = 80  # years
@@ -60,6 +65,7 @@ STUDIO_GROUPS = {"black": "black", "east_asian": "asian", "west_asian": "other",
 TRIMMED = 4.685  # SD beyond which nothing says which form is right
 
 Floats = NDArray[np.float64]
+Form = Callable[[Floats, Floats, float], Floats]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +77,7 @@ class Scored:
     given: Floats  # with the group named
     unknown: Floats  # with the groups mixed
     typed: Floats  # with the group named, the youngest at the age of their label
+    cut: Floats  # z of limits, with the group named
     traits: dict[bool, list[list[Trait]]]  # by whether the group is named, then for each of `faces`
 
     def cells(self) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
@@ -107,22 +114,24 @@ def reference_of(fits: dict[str, Fit], folder: Path) -> Reference:
     return load_reference(path)
 
 
-def scored(faces: Faces, names: Sequence[str], fold: NDArray[np.int64]) -> tuple[Scored, dict[str, Floats]]:
+def scored(
+    faces: Faces, names: Sequence[str], fold: NDArray[np.int64], forms: Mapping[str, Form]
+) -> tuple[Scored, dict[str, Floats]]:
     """Everybody under curves of the others; and by form, what its log-likelihood is of each measurement."""
     given = np.full((len(faces), len(names)), np.nan)
-    unknown, typed = given.copy(), given.copy()
+    unknown, typed, cut = given.copy(), given.copy(), given.copy()
     traits: dict[bool, list[list[Trait]]] = {
         named: [[] for _ in range(len(faces))] for named in (True, False)
     }
-    likely: dict[str, Floats] = {form: np.full((FOLDS, len(names)), np.nan) for form in FORMS}
+    likely: dict[str, Floats] = {form: np.full((FOLDS, len(names)), np.nan) for form in forms}
     with tempfile.TemporaryDirectory() as folder:
         for k in range(FOLDS):
             fits = {}
             for place, name in enumerate(names):
-                rows, people = faces.people(name)
-                out = fold[rows] == k
-                fits[name] = fit_curves(people.take(~out), len(GROUPS))
-                for form, value in likelihoods(fits[name], faces, name, ~out).items():
+                rows, people = faces.people(name, limits=True)
+                fits[name] = fit_curves(people.take(fold[rows] != k), len(GROUPS))
+                rows, _ = faces.people(name)
+                for form, value in likelihoods(fits[name], faces, name, fold[rows] != k, forms).items():
                     likely[form][k, place] = value
             reference = reference_of(fits, Path(folder))
             # by age: a curve remembers the ages that it was asked for last
@@ -135,16 +144,28 @@ def scored(faces: Faces, names: Sequence[str], fold: NDArray[np.int64]) -> tuple
                     one = scores_of(who, faces, int(i), middle, reference, named)
                     z[i] = z_of(one, names)
                     traits[named][i] = call_traits(who, one, RULES)
+                if limited := limits_of(faces, i):
+                    cut[i] = z_of(scores_of(limited, faces, int(i), middle, reference, True), names)
                 if middle != age:
                     typed[i] = z_of(scores_of(who, faces, int(i), age, reference, True), names)
             print(f"fold {k + 1} of {FOLDS}", file=sys.stderr, flush=True)
-    return Scored(faces=faces, names=names, given=given, unknown=unknown, typed=typed, traits=traits), likely
+    return Scored(
+        faces=faces, names=names, given=given, unknown=unknown, typed=typed, cut=cut, traits=traits
+    ), likely
 
 
 def person(faces: Faces, i: int) -> list[Measurement]:
     return measurements_of(
         {name: float(v[i]) for name, v in faces.values.items()},
         {name: float(e[i]) for name, e in faces.errors.items()},
+    )
+
+
+def limits_of(faces: Faces, i: int) -> list[Measurement]:
+    """Limits of what the border cuts, as measurements."""
+    at = {name: of[:, i] for name, of in faces.limits.items() if of[1, i] and np.isnan(faces.values[name][i])}
+    return measurements_of(
+        {name: float(of[0]) for name, of in at.items()}, {name: float(of[2]) for name, of in at.items()}
     )
 
 
@@ -157,7 +178,7 @@ def scores_of(
 
 def z_of(scores: Sequence[ZScore], names: Sequence[str]) -> list[float]:
     by_name = {s.id: s.z for s in scores}
-    return [by_name[name] for name in names]
+    return [by_name.get(name, math.nan) for name in names]
 
 
 # ----------------------------------------------------------------------------------------- z-scores
@@ -169,13 +190,28 @@ def numbers(z: Floats) -> tuple[float, float, float]:
     return (float(z.mean()), float(z.std()), float((np.abs(z) > 2).mean())) if len(z) else (math.nan,) * 3
 
 
+def by_chance(counts: NDArray[np.int64]) -> float:
+    """What the mean of abs(mean z) would be of curves without error, by so many people a measurement."""
+    of = counts[counts >= LEAST]
+    return float(np.sqrt(2 / (np.pi * of)).mean()) if len(of) else math.nan
+
+
+def beyond_interval(z: Floats) -> str:
+    """95 % interval of the share beyond ±2, over photographs: those of one face come together."""
+    far, known = (np.abs(z) > 2).sum(axis=1), np.isfinite(z).sum(axis=1)
+    drawn = np.random.default_rng(0).integers(0, len(z), (2000, len(z)))
+    shares = far[drawn].sum(axis=1) / np.maximum(known[drawn].sum(axis=1), 1)
+    low, high = np.percentile(shares, [2.5, 97.5])
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
 def print_cells(s: Scored) -> None:
     print("### z-scores, by age and group\n")
     print(
-        "| years | group | photos | measurements with a z, a photo | mean z | mean of abs(mean z) | SD "
-        "| beyond ±2 | unknown: mean z | SD | beyond ±2 |"
+        "| years | group | photos | measurements with a z, a photo | mean z | mean of abs(mean z) "
+        "| by chance alone | SD | beyond ±2 | 95 % interval | unknown: mean z | SD | beyond ±2 |"
     )
-    print("|---" * 11 + "|")
+    print("|---" * 13 + "|")
     for band, group, who in s.cells():
         z = s.given[who]
         counts = np.isfinite(z).sum(axis=0)
@@ -185,8 +221,8 @@ def print_cells(s: Scored) -> None:
         off, wide, far = numbers(s.unknown[who])
         print(
             f"| {band} | {group} | {len(z)} | {each} | {mean:+.2f} "
-            f"| {means.mean() if len(means) else math.nan:.2f} | {sd:.2f} | {100 * beyond:.1f} % "
-            f"| {off:+.2f} | {wide:.2f} | {100 * far:.1f} % |"
+            f"| {means.mean() if len(means) else math.nan:.2f} | {by_chance(counts):.2f} | {sd:.2f} "
+            f"| {100 * beyond:.1f} % | {beyond_interval(z)} | {off:+.2f} | {wide:.2f} | {100 * far:.1f} % |"
         )
     for what, z in (("group given", s.given), ("unknown", s.unknown)):
         mean, sd, beyond = numbers(z)
@@ -209,6 +245,30 @@ def print_cells(s: Scored) -> None:
         print(
             f"| {group} | {mean:+.2f} | {sd:.2f} | {100 * beyond:.1f} % "
             f"| {100 * of_each[top]:.0f} % {s.names[top]} |"
+        )
+
+
+# ------------------------------------------------------------------------------------------ the border
+
+
+def print_cut(s: Scored, least: float = 0.05) -> None:
+    """Measurements that the border cuts in so many photographs."""
+    print("\n### What the border of the photographs cuts\n")
+    print("| measurement | photographs with a value | cut | mean z of values | median z of all |")
+    print("|---" * 5 + "|")
+    for m, name in enumerate(s.names):
+        if name not in s.faces.limits:
+            continue
+        side = np.where(np.isfinite(s.cut[:, m]), s.faces.limits[name][1], 0)
+        known = np.isfinite(s.given[:, m])
+        way = 1 if (side > 0).sum() >= (side < 0).sum() else -1
+        cut = side == way
+        if cut.sum() < least * (known.sum() + cut.sum()):
+            continue
+        whole = median_with_limits(s.given[known, m], s.cut[cut, m], way)
+        print(
+            f"| {name} | {known.sum()} | {share(int(cut.sum()), int(known.sum() + cut.sum()))} "
+            f"| {s.given[known, m].mean():+.2f} | {whole:+.2f} |"
         )
 
 
@@ -295,7 +355,7 @@ def print_studio(full: Path, small: Path) -> None:
     print(f"\n### {len(photos)} adults of a studio, as taken and small\n")
     print("| measurement | people | mean z, as taken | small less it | SD, as taken | small | unknown: SD |")
     print("|---" * 7 + "|")
-    differences, spreads = [], []
+    differences, spreads, people = [], [], []
     for m, name in enumerate(names):
         both = np.isfinite(a[:, m]) & np.isfinite(b[:, m])
         if both.sum() < 2:
@@ -304,19 +364,28 @@ def print_studio(full: Path, small: Path) -> None:
         sds = float(np.nanstd(a[:, m], ddof=1)), float(np.nanstd(b[:, m], ddof=1))
         differences.append(moved)
         spreads.append(sds)
+        people.append(both.sum())
         print(
             f"| {name} | {both.sum()} | {np.nanmean(a[:, m]):+.2f} | {moved:+.2f} | {sds[0]:.2f} "
             f"| {sds[1]:.2f} | {np.nanstd(mixed[:, m], ddof=1):.2f} |"
         )
     both_sd = np.array(spreads)
+    by_sampling = float(np.mean([chance_within(int(n)) for n in people]))
     within = (both_sd >= 0.85) & (both_sd <= 1.15)
     pooled = np.sqrt((both_sd**2).mean(axis=0))
     apart = sum(abs(d) > 0.4 for d in differences)
     print(
         f"\nApart by more than 0.4: {apart} of {len(differences)} measurements. SD about each mean, pooled: "
         f"{pooled[0]:.2f} as taken, {pooled[1]:.2f} small; of single measurements "
-        f"{within[:, 0].sum()} and {within[:, 1].sum()} of {len(within)} within 0.85 to 1.15."
+        f"{within[:, 0].sum()} and {within[:, 1].sum()} of {len(within)} within 0.85 to 1.15, where sampling "
+        f"alone would leave {by_sampling * len(within):.0f}."
     )
+
+
+def chance_within(n: int) -> float:
+    """How often the SD of n normal values is within 0.85 to 1.15 of theirs."""
+    low, high = chi2.cdf((n - 1) * np.array([0.85, 1.15]) ** 2, n - 1)
+    return float(high - low)
 
 
 def studio_scores(row: dict[str, str], reference: Reference, named: bool) -> dict[str, float]:
@@ -355,14 +424,16 @@ def lms(z: Floats, sd: Floats, shape: float) -> Floats:
 FORMS = {"normal": normal, "LMS": lms, "sinh-arcsinh": sinh_arcsinh}
 
 
-def likelihoods(fit: Fit, faces: Faces, name: str, inside: NDArray[np.bool_]) -> dict[str, float]:
+def likelihoods(
+    fit: Fit, faces: Faces, name: str, inside: NDArray[np.bool_], forms: Mapping[str, Form]
+) -> dict[str, float]:
     """Mean log-likelihood of each form, of those who were left out; LMS only of what is above zero."""
     _, people = faces.people(name)
     z, sd = fit.residuals(people)
     median = people.values - z * sd
     known = np.abs(z) < TRIMMED
     found = {}
-    for form, density in FORMS.items():
+    for form, density in forms.items():
         if form == "LMS" and (min(people.values.min(), median.min()) <= 0):
             continue
 
@@ -405,19 +476,23 @@ def print_forms(names: Sequence[str], likely: dict[str, Floats]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tables", type=Path, nargs="+", metavar="TABLE")
+    parser.add_argument("--beyond", type=Path, required=True)
     parser.add_argument("--studio", type=Path, nargs=2, metavar=("FULL", "SMALL"))
+    parser.add_argument("--no-forms", action="store_true", help="without the last table")
     parser.add_argument("--list", action="store_true", help="the traits of each cell")
     arguments = parser.parse_args()
-    faces = read_faces(arguments.tables)
+    faces = read_faces(arguments.tables, arguments.beyond)
     names = load_reference(REFERENCE_OF_ALL_AGES).measurements
     fold = np.array([int(digest[:8], 16) % FOLDS for digest in faces.digests])
     print(f"{len(faces)} photographs, {len(names)} measurements\n")
-    s, likely = scored(faces, names, fold)
+    s, likely = scored(faces, names, fold, {} if arguments.no_forms else FORMS)
     print_cells(s)
+    print_cut(s)
     print_traits(s, arguments.list)
     if arguments.studio:
         print_studio(*arguments.studio)
-    print_forms(names, likely)
+    if likely:
+        print_forms(names, likely)
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def neutral(folder: Path, jobs: int, limit: int | None = None) -> tuple[list[Per
 
 
 #: What studios call groups that `web-all-ages` has under other names.
-_GROUPS = {"east_asian": "asian", "west_asian": "other"}
+OF_STUDIOS = {"east_asian": "asian", "west_asian": "other"}
 
 
 def by_default(folder: Path, jobs: int, limit: int | None) -> None:
@@ -151,7 +151,7 @@ def by_default(folder: Path, jobs: int, limit: int | None) -> None:
             healthy_, far = Counter[str](), Counter[str]()
             for person in of:
                 group = stated.get(person.subject.patient) if known else None
-                group = _GROUPS.get(group or "", group)
+                group = OF_STUDIOS.get(group or "", group)
                 traits = called(person, reference, ancestry=group)
                 with_trait += any(t.status == PRESENT for t in traits)
                 healthy_.update(t.status for t in traits)

@@ -56,7 +56,7 @@ GROUPS = {
         "landmarks": "Train a landmark model on annotated faces, or judge one.",
     },
     "Tools": {
-        "doctor": "Look whether the installation is whole, and say what mends it.",
+        "doctor": "Check the installation, and say how to mend it.",
         "models": "List the model weights with their places and licences.",
         "verify": "Make a run again from its manifest, and say what differs.",
         "completion": "Print the script that completes commands in your shell.",
@@ -147,9 +147,9 @@ def cli(ctx: click.Context) -> None:
       anthropo evaluate cohort.csv -o report.html   how good it is on people it has not seen
       anthropo demo                                 all of it on invented people
 
-    Everything runs on this machine; nothing is sent anywhere, unless you name a --cluster. Research
-    use only, not a medical device. Most weights exclude commercial use: `anthropo models`. Whether everything
-    is installed says `anthropo doctor`; on the Tab key your shell completes after `anthropo completion`.
+    Everything runs on this machine; nothing is sent anywhere, unless you name a --cluster. Research use only,
+    not a medical device. Most weights exclude commercial use: `anthropo models`. `anthropo doctor` checks the
+    installation. `anthropo completion` lets your shell complete commands with the Tab key.
     """
     from anthropo.definitions import only
     from anthropo.errors import parameters_spelled

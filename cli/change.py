@@ -27,16 +27,16 @@ from anthropo.workflows.change_cohort import CohortChange, change_cohort
 )
 @options.figures_option
 @options.raw_option
-@options.flag("--all", "Show what is within error, too.", parameter="everything")
+@options.flag("--all", "Also show differences that are within error.", parameter="everything")
 @click.option(
-    "--before", metavar="STATE", help="Of a cohort: the state that comes first, as in the column `state`."
+    "--before", metavar="STATE", help="For a cohort: the earlier state, as written in the column `state`."
 )
 @click.option(
-    "--after", metavar="STATE", help="The state that is compared with it; with two states the other one."
+    "--after", metavar="STATE", help="The later state. If there are only two, it need not be given."
 )
 @options.flag(
     "--appearance",
-    "Compare colours and texture, too: only for photos that were taken in one light, with one camera.",
+    "Compare colours and texture as well. Only for photos taken in the same light with the same camera.",
 )
 @options.sex_option()
 @options.age_option("on the photos of BEFORE, and of AFTER if --age-after is left out")
@@ -62,14 +62,15 @@ def command(
     `photo`, `patient`, and `state` (well, ill …) or `taken` (the date; the first day is compared with the
     last).
 
-    Two errors are kept apart. A measurement has changed if photos of one state would hardly differ so
-    much (repeatability, unwitting expression included). It has moved if photos of a face that keeps still
-    would not, although other photos of the same state may: take several of each state to tell.
-    Bones and canthi do not move, so they can only change. Everything that is compared counts as a
-    test: q is the false discovery rate, at most 0.05.
+    Two errors are kept apart. A measurement has changed if two photos of one state would hardly ever differ
+    so much (that error includes the small expressions nobody intends). It has moved if the difference is more
+    than a still face would show, but two photos of one state might differ as much; several photos of each
+    state settle it. Bones and canthi do not move, so they can only change. Every comparison counts as a test;
+    q is the false discovery rate, and at most 0.05 is accepted.
 
-    What the photo gate voids for a smile, an open mouth, or lids that are closed is compared: it may be the
-    change. A turned head widens the error. What is blurred, small, hidden or behind glasses is left out.
+    What the photo gate voids because of a smile, an open mouth or closed lids is compared all the same, since
+    that may be the change. A turned head widens the error. What is blurred, small, hidden or behind glasses
+    is left out.
 
     \b
     Exit code: 0 done, 2 wrong use or a photo that cannot be measured, 3 some photos or patients left out

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--heatmaps",
     metavar="FOLDER",
-    help="Of a network: draw where each answer comes from, a picture per person (.png).",
+    help="For a network: draw where each answer comes from, one picture per person (.png).",
 )
 @options.encoder_weights_option
 @options.reading_options
@@ -66,7 +66,7 @@ def command(
     PHOTO is a file, a folder (searched throughout), a pattern such as 'p*.jpg', or a table (.csv, .tsv,
     .xlsx) with a column `photo` (paths relative to the table). Photos that share a name in its column
     `patient` are of one person and give one answer; so do all photos with --patient. Metadata that the model
-    reads (such as age and sex) come from columns of these names; what is missing counts as missing.
+    reads (such as age and sex) are taken from columns of the same name. Missing values are allowed.
 
     The answer is a ranked list with calibrated probabilities; the set of labels that cannot be
     excluded at the model's error rate; the decision of least expected cost, which can be "none of these";
@@ -74,17 +74,18 @@ def command(
     unlike the others. Labels that are marked "matched" are compared with their nearest patient, because
     there were too few patients to train on.
 
-    A photo that the photo gate finds unfit is not answered on, with the reason, unless --force is given; of a
-    person with several photos the others are used.
+    A photo that the photo gate finds unfit gets a reason in place of an answer, unless --force is given. If a
+    person has several photos, the fit ones are used.
 
-    Probabilities hold where labels are as common as among the training photos, which the answer states.
-    Where they are not, say so with --prevalence: log-odds, probabilities and the decision follow.
+    Probabilities hold only where labels are as common as among the training photos; the answer states these
+    shares. If labels are rarer or more common among your patients, say so with --prevalence: log-odds,
+    probabilities and the decision change accordingly.
 
-    MODEL can also be a network that `anthropo finetune` wrote: its own probabilities are ranked, which are
-    not calibrated, without sets and without "none of these" (a model that is trained with --encoder
-    net.anthropo has all of these). A network of the recipe differential looks at all photos of a person.
+    MODEL can also be a network that `anthropo finetune` wrote. Its probabilities are not calibrated, and it
+    has neither sets nor "none of these"; a model that is trained with --encoder net.anthropo has all of
+    these. A network of the recipe differential looks at all photos of a person.
 
-    One person is shown as a table, several as a line each, and as CSV in a pipe.
+    One person is shown as a table, several people as one line each. In a pipe the output is CSV.
 
     \b
     Exit code: 0 all photos answered, 1 none, 2 wrong use, 3 some failed (each with its reason in

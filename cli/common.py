@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shlex
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from anthropo.errors import AnthropoError, InputError
+from anthropo.files import refuse_device_name
 from anthropo.plain import say
 
 if TYPE_CHECKING:
@@ -92,11 +94,7 @@ def in_one_sentence(interrupted: str) -> Iterator[None]:
 def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str | Path] = ()) -> Path:
     """The path of a file to write, refused before the work is done rather than after."""
     path = Path(name)
-    if os.name == "nt":
-        from anthropo.files import is_device_name
-
-        if is_device_name(path.name):
-            raise InputError(f"{name}: Windows takes this name for a device. Give another one.")
+    refuse_device_name(name)
     if suffixes and path.suffix.lower() not in suffixes:
         *others, last = filter(None, suffixes)
         choices = " or ".join(filter(None, (", ".join(others), last)))
@@ -117,6 +115,22 @@ def place_to_write(name: str, suffixes: Sequence[str] = (), inputs: Sequence[str
         if not is_written_here(path):
             raise foreign(path, "photos")
     return path
+
+
+def tell_passed_over(
+    ctx: click.Context, param: click.Parameter, value: str | tuple[str, ...] | None
+) -> str | tuple[str, ...] | None:
+    """Say which pictures of the folders that are named are of formats that are not read."""
+    if value and not ctx.resilient_parsing:  # which is completion of a line
+        for name in dict.fromkeys((value,) if isinstance(value, str) else value):
+            if name and os.path.isdir(name):
+                from anthropo.batch.inputs import passed_over_in
+
+                # a folder that cannot be searched is the command's own error, with its exit code
+                with contextlib.suppress(InputError):
+                    if sentence := passed_over_in(Path(name)):
+                        say(f"note: {sentence}", err=True)
+    return value
 
 
 def _read_by_command() -> Iterator[str]:

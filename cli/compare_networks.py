@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from anthropo.cli import options
-from anthropo.cli.common import command_line, in_one_sentence, place_to_write, progress
+from anthropo.cli.common import (
+    command_line,
+    draw_to,
+    figures_folder,
+    in_one_sentence,
+    place_to_write,
+    progress,
+)
 from anthropo.cli.decorators import passed_as
 from anthropo.cli.finetune import (
     RECIPES,
@@ -19,6 +26,7 @@ from anthropo.cli.sections import Sectioned
 from anthropo.plain import say
 from anthropo.report.bench import write_rows
 from anthropo.report.compare_networks import print_compared, write_compared
+from anthropo.report.figure_files import figures_of
 from anthropo.workflows.comparison import compare_networks, prepare_comparison
 from anthropo.workflows.finetuning import FinetuneRequest
 
@@ -41,6 +49,7 @@ from anthropo.workflows.finetuning import FinetuneRequest
     "Write a table: .csv, .json or .html. The networks are kept beside it, in FILE.networks/.",
     required=True,
 )
+@options.figures_option
 @options.raw_option
 @recipe_options
 @warm_start_option("NAME", "imagenet (timm's cache) or none.  [default: the recipe's]")
@@ -49,13 +58,19 @@ from anthropo.workflows.finetuning import FinetuneRequest
 @passed_as("request", FinetuneRequest)
 @click.pass_context
 def command(
-    ctx: click.Context, /, cohort: str, networks: tuple[str, ...], output: str, request: FinetuneRequest
+    ctx: click.Context,
+    /,
+    cohort: str,
+    networks: tuple[str, ...],
+    output: str,
+    figures: str | None,
+    request: FinetuneRequest,
 ) -> None:
-    """Train several networks on COHORT by one recipe, and compare them on the patients that were kept apart.
+    """Train several networks on COHORT by one recipe, and compare them on patients who were kept apart.
 
-    For each label recall and precision with 95 % intervals, for each network its number of weights, the size
-    of its file and the time that a photo takes. The same patients are used for training, for
-    early stopping and for judging in all networks.
+    The output has recall and precision of each label with 95 % intervals, and for each network its number of
+    weights, file size and time per photo. The same patients are used for training, for early stopping and for
+    judging in all networks.
 
     An interrupted comparison continues from its last finished epoch when the same command is given
     again.
@@ -73,6 +88,7 @@ def command(
     ):
         inputs = (cohort, str(request.parameters or ""))
         path = place_to_write(output, (".csv", ".json", ".html"), inputs)
+        drawn = figures_folder(figures)
 
         folder = path.with_name(f"{path.name}.networks")
         prepared = prepare_comparison(cohort, request, networks, progress=progress)
@@ -92,5 +108,6 @@ def command(
             write_compared(path, result.networks)
         else:
             write_rows(path, result.rows())
+        draw_to(drawn, lambda: figures_of(result))
         print_compared(result.networks)
         say(f"{path}: written; the networks are in {folder}.", err=True)

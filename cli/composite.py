@@ -38,19 +38,19 @@ from anthropo.workflows.composites import MIN_PATIENTS, CompositeRequest, compos
 @click.option("--size", type=click.IntRange(128, 2048), default=512, help="Height of a composite in pixels.")
 @options.flag(
     "--common-shape",
-    "All labels in one shape, the mean of theirs: what differs is not shape but colour and texture.",
+    "Give all labels the same shape, their mean, so that only colour and texture differ.",
 )
 @options.flag(
     "--sharp",
-    "Make detail, which averaging blurs, as strong as in single photos. Where wrinkles and hairs then "
-    "lie is chance.",
+    "Restore the detail that averaging blurs to the strength it has in single photos. Where single wrinkles "
+    "and hairs then lie is chance.",
 )
 @options.controls_option
 @click.option(
     "--min-patients",
     type=click.IntRange(min=2),
     default=MIN_PATIENTS,
-    help="Labels with fewer get no composite: a picture of few people shows a person.",
+    help="Labels with fewer patients get no composite, because a picture of few people shows a person.",
 )
 @options.flag("--overwrite", "Write to FOLDER although it is not empty.")
 @options.match_option
@@ -67,14 +67,14 @@ def command(
     has several photos, or a folder with one subfolder of photos per label.
 
     Faces are warped to the label's mean shape (Procrustes mean of the landmarks), triangle by triangle, and
-    averaged; everybody counts once. A map shows how far each landmark of the mean face lies from the
+    averaged; each person counts once. A map shows how far each landmark of the mean face lies from the
     controls', in outer-canthal distances, and which of them differ between people by more than chance
     (Hotelling's T², 5,000 permutations, all landmarks together). Faces are compared at equal size, so that a
     shorter chin makes the rest a little larger; heads that are turned show as a displaced outline.
 
-    FOLDER gets NAME.png and NAME-displacement.png of each label, contact-sheet.png, shapes.csv (mean
-    points and SD), displacement.csv and composites.json. A composite is no anonymous picture when few people
-    are in it: labels of fewer than five patients are left out.
+    FOLDER gets NAME.png and NAME-displacement.png of each label, contact-sheet.png, shapes.csv (mean points
+    and SD), displacement.csv and composites.json. A composite of few people is not anonymous: labels with
+    fewer than five patients are left out.
 
     \b
     Exit code: 0 all labels and photos done, 1 none, 2 wrong use, 3 some labels or photos left out (each

@@ -15,14 +15,14 @@ from anthropo.plain import minus, say
 
 @click.command(cls=Sectioned)
 @click.argument("folder", metavar="[FOLDER]", default="anthropo-demo")
-@click.option("--patients", type=click.IntRange(10, 1000), default=40, help="Of each label.")
+@click.option("--patients", type=click.IntRange(10, 1000), default=40, help="Patients of each label.")
 @options.names_option(
     "--labels",
     "LABEL,…",
     "Two or more of control, synthetic-A, synthetic-B, synthetic-C.",
     default="control,synthetic-A",
 )
-@click.option("--photos-only", is_flag=True, help="Make the pictures and their table, and stop there.")
+@click.option("--photos-only", is_flag=True, help="Only make the pictures and their table.")
 @options.jobs_option
 @options.permissive_option
 def command(folder: str, patients: int, labels: tuple[str, ...], photos_only: bool, jobs: int) -> None:

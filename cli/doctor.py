@@ -15,9 +15,9 @@ from anthropo.workflows.installation import doctor
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(as_json: bool) -> None:
-    """Look whether the installation is whole: versions, licences, weights, cache, extras, a photo.
+    """Check the installation: versions, licences, weights, cache, extras, and a photo.
 
-    What is broken or missing has the line below it that mends it. The example photo, which comes with
+    Below whatever is broken or missing stands the command that mends it. The example photo, which comes with
     scikit-image, is measured and compared with what it should give. Nothing is downloaded, changed or sent.
     Home folders are shortened to ~ and names of users left out, so that you can paste the output into a
     report of a problem.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,22 +43,27 @@ if TYPE_CHECKING:
 
     from anthropo.learning.cohort import Finding
     from anthropo.learning.model import Task
+    from anthropo.workflows.evaluate_result import EvaluateResult
 
 
 @click.command(cls=Sectioned)
 @options.cohort_argument
-@click.option("--model", metavar="MODEL", help="Judge this model on COHORT, whom it must not have seen.")
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="Judge this model on COHORT, whose people it must not have been trained on.",
+)
 @options.output_option("FILE", "Write .json (all figures) or .html (with pictures).")
 @click.option(
     "--predictions",
     metavar="FILE",
-    help="Write every answer that the figures are made of, out of fold, to .csv or .parquet: a row for each "
-    "model, dealing of the folds and photo.",
+    help="Write every out-of-fold answer behind the figures to .csv or .parquet: a row for each model, "
+    "repeat of the cross-validation and photo.",
 )
 @options.flag(
     "--names",
-    "Show photos and patients by name in --predictions. Left out: hashes, which only who has the photos can "
-    "trace back.",
+    "Name photos and patients in --predictions. Without it they are hashes, which can be traced back only by "
+    "somebody who has the photos.",
 )
 @options.figures_option
 @options.raw_option
@@ -66,8 +71,8 @@ if TYPE_CHECKING:
 @options.names_option(
     "--compare",
     "classifier,balance,encoder,adapt",
-    "Put all choices of these side by side in one table, on the same folds. With --multilabel also "
-    "attributes: each alone, in a chain and by one network, and how they belong together.",
+    "Compare all choices of these in one table, on the same folds. With --multilabel also attributes: each "
+    "learned alone, in a chain, and together by one network, and how they are related.",
 )
 @click.option(
     "--baselines/--no-baselines",
@@ -77,21 +82,21 @@ if TYPE_CHECKING:
 @click.option(
     "--leave-out",
     metavar="COLUMN",
-    help="In place of folds, judge each site (clinic, camera; any column) by models of the others, and say "
-    "how much the figures differ between sites.",
+    help="In place of folds, judge each site (clinic or camera; any column) by models trained on the others, "
+    "and show how much the figures differ between sites.",
 )
 @options.names_option(
     "--adjust",
     "age,sex,site",
-    "AUROC also of people who are alike in these columns (numbers in bins), so that what the columns say of "
-    "the labels does not count.",
+    "Also give the AUROC among people who are alike in these columns (numbers in bins), so that the columns "
+    "themselves cannot give the labels away.",
 )
 @click.option(
     "--permutations",
     type=click.IntRange(0, 10_000),
     default=0,
-    help="With --adjust: deal the labels anew so often among people who are alike, train on them, and give "
-    "the p-value. Each takes as long as one cross-validation of the hybrid.",
+    help="With --adjust: shuffle the labels this often among people who are alike, train again, and give the "
+    "p-value. Each shuffle takes as long as one cross-validation of the hybrid.",
 )
 @click.option(
     "--bootstrap",
@@ -121,23 +126,23 @@ def command(
     bootstrap: int,
     request: TrainRequest,
 ) -> None:
-    """Measure how good a model is on people it has not seen, with 95 % intervals.
+    """Measure how well a model does on people it has not seen, with 95 % intervals.
 
     COHORT is what `anthropo train` takes. Without --model, models are trained on parts of it and judged on
     the rest (cross-validation by patient), beside measurements only, regions only, metadata only and
-    background only. With --model that model is judged as it is; photos of labels that it does not know
-    are left out.
+    background only. With --model, that model is judged as it is; photos whose label it does not know are left
+    out.
 
-    If there is a positive label, figures are of this label; otherwise they are means over the labels. They
-    are given for subgroups of sex, age and every column of categories, such as ancestry, as well.
+    If there is a positive label, the figures are for this label; otherwise they are means over the labels.
+    They are also given for subgroups by sex, age and every column of categories, such as ancestry.
 
-    With --leave-out and --adapt (or --compare adapt) the other sites' photos are brought to those of the site
-    that is left out, of which no label is looked at. Beside the figures without it stands how far apart the
-    sites are, before and after (proxy A-distance: 0, nothing tells them apart, to 2), and whether adapting
-    helps or hurts.
+    With --leave-out and --adapt (or --compare adapt), photos of the other sites are made to resemble those of
+    the site that is left out; its labels are not used. The output shows the figures with and without
+    adapting, whether adapting helps or hurts, and how far apart the sites are before and after (proxy
+    A-distance, from 0, indistinguishable, to 2).
 
-    With --prevalence decisions are made, and PPV and NPV given, for labels as common as stated. AUROC, Brier
-    score, log loss and calibration are of the cohort's own shares in any case, where they can be judged.
+    With --prevalence, decisions, PPV and NPV are those for labels as common as you state. AUROC, Brier score,
+    log loss and calibration always refer to the cohort's own shares, because only there can they be checked.
 
     \b
     Exit code: 0 judged, 2 wrong use, or an error in the cohort, 130 interrupted (photos that are done
@@ -162,13 +167,7 @@ def command(
     ):
         if names and not predictions:
             raise InputError("--names is about --predictions. Pass both, or none of them.")
-        answers = None
-        if predictions:
-            answers = place_to_write(predictions, (".csv", ".parquet"), (cohort, model or ""))
-            if output and os.path.realpath(output) == os.path.realpath(answers):
-                raise InputError(
-                    f"{output}: named by both -o and --predictions. Give each a file of its own."
-                )
+        answers = _place_for_answers(predictions, output, (cohort, model or ""))
         folder = figures_folder(figures)
         if "attributes" in compare:
             if compare != ("attributes",) or model or leave_out or adjust or prevalence:
@@ -185,21 +184,7 @@ def command(
                 raise InputError("--compare trains models; --model gives one. Leave one of them out.")
             _refuse_training_options(ctx)
 
-            loaded = load_model(model)
-            if not isinstance(loaded, Model):
-                loaded.evaluate(cohort)  # which says who judges networks
-            _refuse_many_pages(path, loaded.trained.task, request)
-            result = loaded.evaluate(
-                cohort,
-                encoder_weights=request.encoder_weights,
-                reading=request.reading,
-                allow_duplicates=request.allow_duplicates,
-                same_person=request.same_person,
-                trained_on=request.trained_on,
-                positive=request.options.positive,
-                seed=request.options.seed,
-                **shared,
-            )
+            result = _judge_model(model, cohort, path, request, shared)
             _show_findings(result.findings, result.evaluations[0].left_out)
         else:
             _refuse_many_pages(path, request.task, request)
@@ -229,6 +214,35 @@ def command(
         show_gate(result.gate)
         if path:
             say(f"{path}: written.", err=True)
+
+
+def _place_for_answers(predictions: str | None, output: str | None, inputs: tuple[str, str]) -> Path | None:
+    if not predictions:
+        return None
+    answers = place_to_write(predictions, (".csv", ".parquet"), inputs)
+    if output and os.path.realpath(output) == os.path.realpath(answers):
+        raise InputError(f"{output}: named by both -o and --predictions. Give each a file of its own.")
+    return answers
+
+
+def _judge_model(
+    model: str, cohort: str, path: Path | None, request: TrainRequest, shared: Mapping[str, Any]
+) -> EvaluateResult:
+    loaded = load_model(model)
+    if not isinstance(loaded, Model):
+        loaded.evaluate(cohort)  # which says who judges networks
+    _refuse_many_pages(path, loaded.trained.task, request)
+    return loaded.evaluate(
+        cohort,
+        encoder_weights=request.encoder_weights,
+        reading=request.reading,
+        allow_duplicates=request.allow_duplicates,
+        same_person=request.same_person,
+        trained_on=request.trained_on,
+        positive=request.options.positive,
+        seed=request.options.seed,
+        **shared,
+    )
 
 
 def _write_predictions(path: Path, frame: pd.DataFrame) -> None:

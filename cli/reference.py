@@ -197,9 +197,10 @@ def build(controls: str, output: str, request: workflow.BuildRequest) -> None:
     Ages are years (8, 8.5), months (18m) or shorter (3w, 10d). A band's ends are included: 3-5 lasts
     until the sixth birthday. Mean and SD are robust: a few wrong photos do not move them.
 
-    With `--by age` there are curves in place of bands: of their own for what 200 people or more have, and
-    with fewer, down to 5, those of web-all-ages, shifted and scaled as far as your controls show it. A
-    column `ancestry` is told apart where its groups allow it.
+    With `--by age` the table has curves over age in place of bands. A measurement that 200 people or more
+    have gets its own curve. With 5 to 199 people, the curve of web-all-ages is shifted and scaled to fit your
+    controls, as far as so few can show. Groups of a column `ancestry` are kept apart if they are large
+    enough.
 
     \b
     Exit code: 0 all used, 1 no band has enough people (nothing is written), 2 wrong use, 3 some

@@ -22,7 +22,9 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 
 @click.command(cls=Sectioned)
 @options.cohort_argument
-@click.option("--label", metavar="LABEL", required=True, help="Whose people are compared with all others.")
+@click.option(
+    "--label", metavar="LABEL", required=True, help="The label whose people are compared with all others."
+)
 @options.output_option("FILE", "Write .html (a page), .png (the heatmaps) or .json (all figures).")
 @options.figures_option
 @click.option(
@@ -52,19 +54,19 @@ from anthropo.workflows.regions import RegionsRequest, distinguish
 def command(
     cohort: str, label: str, output: str | None, figures: str | None, request: RegionsRequest
 ) -> None:
-    """Find what distinguishes the people of LABEL in COHORT from all others, wherever it is.
+    """Find what distinguishes the people of LABEL in COHORT from all others, and where in the face.
 
     COHORT is a table (.csv, .tsv, .xlsx) with the columns `photo` and `label`, and `patient` where somebody
     has several photos, or a folder with one subfolder of photos per label.
 
     Three answers: heatmaps of where in the face the evidence lies, averaged over each group and compared
     place by place; what each region adds to the log-odds of people whom the model has not seen; and all
-    measurements by the size of their difference. Each has its significance, corrected for many
-    tests.
+    measurements by the size of their difference. Each is given with its significance, corrected for multiple
+    testing.
 
-    What distinguishes groups need not be the label: groups that differ in age, sex, ancestry or camera
-    differ in these, too. Columns in which they differ are named; --match compares people who are alike in
-    them.
+    What distinguishes two groups need not be due to the label: if they differ in age, sex, ancestry or
+    camera, their faces show that as well. Columns in which they differ are named; --match compares people who
+    are alike in them.
 
     \b
     Exit code: 0 done, also when photos were left out; 2 wrong use, or an error in the cohort; 130

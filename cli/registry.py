@@ -18,7 +18,7 @@ from anthropo.plain import say
     "FILE", "Write a page with a drawing of each (.html), or the table that is shown (.csv)."
 )
 @click.option(
-    "--find", metavar="TEXT", help="List those only that have this in their id, name or expression."
+    "--find", metavar="TEXT", help="List only measurements with this text in their id, name or expression."
 )
 @click.option("--photo", metavar="PHOTO", help="Try them on this photo.  [default: the example photo]")
 @options.permissive_option
@@ -26,13 +26,13 @@ def command(tables: tuple[str, ...], output: str | None, find: str | None, photo
     """List all measurements; or check, try and draw those of your own in TABLE.
 
     TABLE (.csv, .tsv, .xlsx) has a row for each measurement, and the columns id, name, kind, unit and
-    expression; docs/own-measurements.md has the others. Everything that the other commands would refuse is
-    refused here. Each is measured on a photo, with its interval, and the mean and spread of adults beside it
-    tell whether the expression is what was meant.
+    expression; docs/own-measurements.md has the others. Whatever the other commands would refuse is refused
+    here. Each measurement is tried on a photo and shown with its interval, beside the mean and spread in
+    adults, so that you can see whether the expression does what you meant.
 
-    What the table leaves out is derived, the checks of the photo gate that void a measurement from its
-    landmarks. Use the table with --registry TABLE of the other commands. A model that was trained with it
-    knows its measurements, and needs it no more.
+    What the table leaves out is filled in: for example, which checks of the photo gate void a measurement
+    follows from its landmarks. Pass the table to other commands with --registry TABLE. A model that was
+    trained with it contains these measurements and does not need the table again.
 
     \b
     Exit code: 0; 1 nothing found; 2 a row that cannot be used.

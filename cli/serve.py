@@ -17,27 +17,28 @@ from anthropo.plain import say
     "models",
     metavar="MODEL",
     multiple=True,
-    help="A model that the page can ask, beside those that lie in FOLDER; may be repeated.",
+    help="A model to use, besides those in FOLDER; may be repeated.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, help="0: any that is free.")
 @click.option(
     "--host",
     default="127.0.0.1",
     metavar="ADDRESS",
-    help="Another address to listen on lets other machines reach the page. They need its token, and what is "
-    "sent is not encrypted.",
+    help="Address to listen on. Any other than the default lets other machines reach the page: they need its "
+    "token, and the connection is not encrypted.",
 )
 @click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
-@options.flag("--read-only", "Show the folder and change nothing, as for a demonstration.")
+@options.flag("--read-only", "Show the folder without changing anything, for a demonstration.")
 @options.registry_option
 @options.permissive_option
 def command(
     folder: str | None, models: tuple[str, ...], port: int, host: str, browser: bool, read_only: bool
 ) -> None:
-    """Measure, correct and report on a page in the browser, which never leaves this machine.
+    """Measure, correct and report in the browser. Nothing leaves this machine.
 
     Drop photos on the page, drag landmarks, and watch every length, angle and z-score follow. Photos and
-    results lie in FOLDER (without it, in a folder of your account) as the files of the other commands:
+    results are kept in FOLDER (by default, a folder in your account), as files that the other commands can
+    read:
 
     \b
       cohort.csv           sex, age and other things that are known of each photo's person
@@ -45,8 +46,8 @@ def command(
       landmarks/           points that were moved by hand
       reports/             reports that were kept
 
-    The printed address has a random token, without which nobody gets in. Ctrl-C ends the page; the next
-    start goes on where it stopped, since every change is written at once.
+    The address that is printed contains a random token, without which nobody gets in. Ctrl-C stops the
+    server. Every change is saved at once, so the next start continues where you stopped.
 
     \b
     Exit code: 0 ended by Ctrl-C; 2 wrong use, or the port is in use.

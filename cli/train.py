@@ -41,8 +41,8 @@ _MOST_RELATIONS = 20
 @options.output_option("MODEL", "Write the model to this file, such as m.anthropo.")
 @options.flag(
     "--validate",
-    "Check everything, train nothing. With -o FILE.html also as a page, on which people who may be there "
-    "under several names stand side by side.",
+    "Check everything, train nothing. With -o FILE.html the result is also a page that shows side by side "
+    "the people who may be in the cohort under several names.",
 )
 @click.option(
     "--judge/--no-judge", default=True, help="Cross-validate, so that the model's card says how good it is."
@@ -57,23 +57,24 @@ def command(
     """Train a model on COHORT and write it to a file.
 
     COHORT is a table (.csv, .tsv, .xlsx) with the columns `photo` (relative to the table) and `label`, and
-    any of `patient`, `age`, `sex` and others; or a folder with one subfolder of photos per label. Photos of
-    one person share a name in the column `patient`: otherwise the figures come out too good.
+    any of `patient`, `age`, `sex` and others; or a folder with one subfolder of photos per label. Give all
+    photos of one person the same name in the column `patient`; otherwise the figures come out too good.
 
-    The model is measurements and deep regions (and metadata, if asked for) in one calibrated classifier.
-    Labels with few patients are matched to their nearest patients in place of being trained. Before it
-    is written it is judged on patients it has not seen, beside its halves, beside metadata alone
-    and beside the background alone, which tells whether the labels can be guessed without a face.
+    The model combines measurements and embeddings of face regions (and metadata, if you ask for them) in one
+    calibrated classifier. A label with few patients is not trained: a new face is compared with its nearest
+    patient instead. Before the model is written it is judged on patients it has not seen. Beside it stand
+    measurements alone, regions alone, metadata alone and the background alone; the last two show whether the
+    labels can be guessed without a face.
 
-    With --adapt photos of other clinics or cameras are brought to what those of --target are like, or those
-    of several sites to each other; a model that is so trained is for photos of the target.
+    With --adapt, photos of other clinics or cameras are made to resemble those of --target, or photos of
+    several sites to resemble each other. A model trained in this way is for photos of the target.
 
     People who are in COHORT under several names are found by the face, and count as one patient each
-    (--same-person). Photos without a usable face are listed and left out. With --no-face photos show
-    skin, or anything else: their middle square is what the model reads, copies of one photo are
-    found only where they show the same frame, and people under several names are not found. Nothing
-    leaves this machine. The model file holds no photo and no name, but numbers that describe faces
-    of its training: treat it as what it was made from.
+    (--same-person). Photos without a usable face are listed and left out. With --no-face the photos may show
+    skin, or anything else: the model reads the middle square of each. Copies of a photo are then found only
+    if they show the same frame, and people under several names are not found. Nothing leaves this machine.
+    The model file holds no photo and no name, but it does hold numbers that describe the faces it was trained
+    on: protect it as you protect the photos.
 
     \b
     Exit code: 0 the model is written (or with --validate: nothing speaks against training), also

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     "With -o FILE.html: a clinical report of each person on one page of A4, with the photo. What is unusual "
     "comes first, then growth, what could not be judged and why, and the methods in small print.",
 )
-@options.flag("--all", "Show what is absent and not assessed, too.", parameter="everything")
+@options.flag("--all", "Also list traits that are absent or not assessed.", parameter="everything")
 @options.references_option(" A trait on which they disagree is borderline.", default=options.AUTOMATIC_CHOICE)
 @click.option(
     "--rules",
@@ -113,12 +113,13 @@ def command(
     A trait whose HPO definition states a number is present if the whole 95 % interval (--confidence) of its
     z-score lies beyond the limit, and absent if none of it does. In between it is borderline if z itself is
     beyond the limit, and inconclusive if it is not. The interval holds the error of another photo and that of
-    a small reference. Right and left are called one by one. What the photo gate voids, or the reference does
-    not have, is not assessed; a measurement that repeats badly makes no trait by itself.
+    a small reference. Right and left are called separately. A trait whose measurement the photo gate voids,
+    or the reference lacks, is not assessed. A measurement with poor repeatability never makes a trait by
+    itself.
 
-    Ancestry moves noses, lips and eyes by up to 1 SD. Where it is not stated, a trait that groups of the
-    reference would answer differently is left open; frl-adults tells no groups apart. Traits that are
-    left to the eye are never called: where a measurement is unusual, they are listed to be looked at.
+    Noses, lips and eyes differ between groups of ancestry by up to 1 SD. If ancestry is not stated, a trait
+    that would be called in one group and not in another is left open (frl-adults has no groups). Terms that
+    HPO leaves to the eye are never called; they are listed for a closer look where a measurement is unusual.
 
     \b
     Exit code: 0 all photos done, 1 none, 2 wrong use, 3 some failed or something that was asked for

@@ -80,15 +80,16 @@ def train(
 ) -> None:
     """Train a translation of faces between the domains A and B (CycleGAN).
 
-    A and B are folders of photos, or tables with a column `photo`, best also `patient`. No photo of A needs
-    to have a counterpart in B.
+    A and B are folders of photos, or tables with a column `photo` and preferably `patient`. Photos of A need
+    no counterparts in B.
 
-    Translation changes light, colour, sharpness and backdrop, and is free to change the face as well: what
-    is measured is then no longer the person's. Landmarks are therefore held. A small network learns to place
-    anthropo's own landmarks in photos of both domains; it is frozen, and each translated face costs as much
-    as its landmarks have moved (option `landmarks`: the weight; 0: they are not held).
+    Translation changes light, colour, sharpness and backdrop, and nothing keeps it from changing the face as
+    well; what is measured would then no longer be the person's. Landmarks are therefore held in place. A
+    small network learns to place anthropo's own landmarks in photos of both domains; it is frozen, and each
+    translated face costs as much as its landmarks have moved (option `landmarks`: the weight; 0: they are not
+    held).
 
-    A fifth of the people of each domain is kept apart. On them is reported, for both directions: how far
+    A fifth of the people of each domain is kept apart. For them the report shows, in both directions: how far
     each landmark moves, by anthropo's own landmarks; which measurements change by more than two photos of one
     person differ; and whether translated pictures look to the face encoder like the other domain's (kernel
     inception distance). With --label also whether a classifier does better. Read these before you use a
@@ -96,10 +97,9 @@ def train(
 
     Every choice is an option (--show-parameters prints them all), to be changed by --parameters FILE or
     --set. The default sizes train on two cores of a CPU; the published ones, which need a GPU, are in its
-    comments.
-    A checkpoint is written after every epoch (AB.checkpoint/): after Ctrl-C or a crash the same command
-    continues from there and ends with the same file. Faces of training may be seen in what it makes: treat
-    the file as you treat the photos.
+    comments. A checkpoint is written after every epoch (AB.checkpoint/): after Ctrl-C or a crash the same
+    command continues from there and ends with the same file. Translated pictures may show faces it was
+    trained on: protect the file as you protect the photos.
 
     \b
     Exit code: 0 the translation is written; 2 wrong use, or an error in the domains; 130 interrupted.

@@ -1,8 +1,9 @@
 """Make docs/references.md and its pictures: the curves for all ages beside what they were made of.
 
-    python development/curves_page.py FACTS docs MEASURED.csv [MEASURED.csv ...]
+    python development/curves_page.py FACTS docs BEYOND.csv MEASURED.csv [MEASURED.csv ...]
 
-FACTS is the project's folder of published figures. Each MEASURED.csv is what `anthropo measure` wrote of the
+FACTS is the project's folder of published figures, BEYOND.csv what `development/beyond.py` made of
+MEASURED.csv. Each MEASURED.csv is what `anthropo measure` wrote of the
 photographs, with their columns age (whole years), sex and race. Each photograph counts once. The pictures
 show means of what was measured, as dots; no photograph is shown, and none can be made out.
 """
@@ -10,6 +11,7 @@ show means of what was measured, as dots; no photograph is shown, and none can b
 from __future__ import annotations
 
 import io
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ from anthropo.reference.zscore import signed
 from anthropo.report.rendering import png
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from people_of_all_ages import GROUPS, Faces, read_faces
+from people_of_all_ages import GROUPS, Faces, median_with_limits, read_faces
 
 Floats = NDArray[np.float64]
 
@@ -52,16 +54,31 @@ COLOURS = 128  # of a picture: lines and text need no more
 
 
 def dots(faces: Faces, measurement: str, sex: str) -> tuple[Floats, Floats]:
-    """Mean age, and mean value without a tenth on either side, of each bin of age."""
+    """Mean age, and mean value without a tenth on either side, of each bin of age.
+
+    Where the border cuts the measurement in more than a twentieth of the photographs, the median of values
+    and limits instead.
+    """
     values = faces.values[measurement]
+    limit, direction, _ = faces.limits.get(measurement, np.zeros((3, len(faces))))
+    way = 1 if direction.sum() >= 0 else -1
+    cut = np.isnan(values) & (direction == way)
+    often = cut.sum() > 0.05 * (cut.sum() + np.isfinite(values).sum())
     known = np.isfinite(values) & (faces.female == (sex == "female"))
     at, mean = [], []
     for lo, hi in pairwise(BINS):
-        chosen = known & (faces.age >= lo) & (faces.age < hi)
+        inside = (faces.age >= lo) & (faces.age < hi)
+        chosen = known & inside
         n = int(chosen.sum())
-        if n >= LEAST:
+        if n < LEAST:
+            continue
+        value = float(np.sort(values[chosen])[n // 10 : n - n // 10].mean())
+        if often:
+            limited = cut & inside & (faces.female == (sex == "female"))
+            value = median_with_limits(values[chosen], limit[limited], way)
+        if math.isfinite(value):
             at.append(float(faces.age[chosen].mean()) + 0.5)
-            mean.append(float(np.sort(values[chosen])[n // 10 : n - n // 10].mean()))
+            mean.append(value)
     return np.array(at), np.array(mean)
 
 
@@ -215,13 +232,13 @@ INDICES = (
         "find, and is not corrected. Half of the offset follows from 5 mm, which are more of a child's "
         "nose; the rest is in the width (nose_face_width_index) and not explained.",
     ),
-    Index("nose_face_height_index", ("nose_face_height_index",), "The same 5 mm explain it at all ages."),
-    Index("lower_face_height_index", ("lower_face_height_index",), "The same 5 mm explain it at all ages."),
+    Index("nose_face_height_index", ("nose_face_height_index",), "The same 5 mm explain two thirds of it."),
+    Index("lower_face_height_index", ("lower_face_height_index",), "The same 5 mm explain two thirds of it."),
     Index(
         "facial_index",
         ("facial_index",),
         "The same 5 mm explain a good half of it in adults; soldiers' index, from the sellion, which is "
-        "about as low, is nearly that of the curves. In children of four more than half is not explained. A"
+        "about as low, is that of the curves. In children of four more than half is not explained. A"
         " near camera works the other way, +2.4 at 1 m.",
     ),
     Index(
@@ -235,14 +252,13 @@ INDICES = (
     Index(
         "biocular_face_width_index",
         ("biocular_face_width_index",),
-        "None, although a camera at 1 m adds 1.3, since the cheeks' outline is farther away than the eyes.",
+        "Little, although a camera at 1 m adds 1.3, since the cheeks' outline is farther away than the eyes.",
     ),
     Index("intercanthal_face_width_index", ("intercanthal_face_width_index",), "That of canthal_index."),
     Index(
         "nose_face_width_index",
         ("nose_face_width_index",),
-        "The nose is nearer to the camera than the cheeks' outline: that adds 0.6 at 1 m, half of it. The "
-        "other half is not explained.",
+        "The nose is nearer to the camera than the cheeks' outline: that adds 0.6 at 1 m, most of it.",
     ),
     Index(
         "mouth_face_width_index",
@@ -404,8 +420,11 @@ portraits from the web (UTKFace; its labels of age, sex and group). Each was mea
 versions that the table names. A measurement has a median over the logarithm of age, a difference of the
 sexes and one of each group, an SD, all smooth as the data ask for, and one skewness. A label in whole years
 counts as its whole span. What is far off for its age and sex (a smile that went unnoticed, a wrong label)
-loses its weight. The SD is that of people: how far photographs of one person differ is taken out, and comes
-on top for the photograph that is scored. Left out are absolute colours, what fewer than 300 of the
+loses its weight. Many of these photographs end at the chin (half of adults') or at a cheek (a third), and
+long and broad faces are cut more often: where a point is beyond the border, the photograph counts as a limit
+(the face is at least so high) and not as a missing value, so that the curves are not those of short faces.
+The SD is that of people: how far photographs of one person differ is taken out, and comes on top for the
+photograph that is scored. Left out are absolute colours, what fewer than 300 of the
 photographs have, and what tells more of the photograph than of the person (less than 40 % of the variance is
 between people). The grade is B, and C for what is read from pixels. Only fitted numbers are in the table.
 
@@ -442,7 +461,7 @@ one year old.
 photographed and measured as your patients are. What 200 people or more have gets a curve of its own, fitted
 as above (grade A). What fewer have, down to 5, is adapted from web-all-ages (grade B): its curves are
 shifted and scaled, in SD of people, as far as your controls show it. Beforehand a studio's shift is believed
-to be 0 ± 0.69 SD and the logarithm of its scale 0 ± 0.28, which is how far two studios are from
+to be 0 ± 0.69 SD and the logarithm of its scale 0 ± 0.28, a little more than two studios are from
 web-all-ages; twelve controls move a curve by about six sevenths of what they differ. One control in twenty
 may be wrong without spoiling it. Adapted curves end a quarter of the logarithm of age beyond your youngest
 and oldest control (20 to 40 years become 15 to 52): that a studio's shift is the same at other ages has not
@@ -456,7 +475,8 @@ table is derived from web-all-ages and has its terms: non-commercial research.
 
 Thick lines: medians by sex, all groups mixed. Dashed: where z is −2 and +2. Thin lines: the five groups,
 mean of both sexes. Dots: means of what was measured, without a tenth on either side, where {dots} or more
-people are. Crosses: published means of people of European ancestry, of the next section. Ages are drawn on
+people are; of what the border often cuts, medians of values and limits (Kaplan and Meier's estimate).
+Crosses: published means of people of European ancestry, of the next section. Ages are drawn on
 the logarithm of age + 1, and are people's at the time of the photograph, as the sets state them.
 
 {pictures}
@@ -475,8 +495,8 @@ ANSUR II measured from sellion to menton.
 {offsets}"""
 
 
-def main(facts: str, docs: str, *measured: str) -> None:
-    faces = read_faces([Path(table) for table in measured])
+def main(facts: str, docs: str, beyond: str, *measured: str) -> None:
+    faces = read_faces([Path(table) for table in measured], Path(beyond))
     norms = published(Path(facts))
     norms = norms[norms.measurement.isin(reference().measurements)].reset_index(drop=True)
     folder = Path(docs) / "references"

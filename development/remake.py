@@ -95,9 +95,11 @@ def ages(faces: Path, work: Path, facts: Path) -> None:
     measure("-o", posed)
     script("development/snapshots.py", posed, "-o", snapshots)
     measure("-o", measured)
+    beyond = work / "beyond.csv"
+    script("development/beyond.py", measured, "-o", beyond)
     table = ROOT / "anthropo/reference/norms/web-all-ages.csv"
-    script("development/web_reference.py", measured, "-o", table)
-    script("development/curves_page.py", facts, "docs", measured)
+    script("development/web_reference.py", measured, "--beyond", beyond, "-o", table)
+    script("development/curves_page.py", facts, "docs", beyond, measured)
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
 """Make the shipped reference of all ages, anthropo/reference/norms/web-all-ages.csv.
 
-    python development/web_reference.py TABLE.csv [MORE.csv...] -o anthropo/reference/norms/web-all-ages.csv
+    python development/web_reference.py TABLE.csv [MORE.csv...] --beyond BEYOND.csv
+        -o anthropo/reference/norms/web-all-ages.csv
 
 TABLE is what `anthropo measure` wrote of photographs of people of all ages, with the columns age, sex and
-race (the shipped one: UTKFace, non-commercial research). Only fitted numbers are written. Left out is what
+race (the shipped one: UTKFace, non-commercial research); BEYOND is what `development/beyond.py` made of it,
+since many of these photographs cut chin or cheeks. Only fitted numbers are written. Left out is what
 such photographs do not carry: absolute colours, what half of the photographs and more have no value of, and
 what they tell more of themselves than of people.
 """
@@ -36,11 +38,14 @@ OLDEST = 80.0  # years
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tables", type=Path, nargs="+", metavar="TABLE")
+    parser.add_argument("--beyond", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    faces = read_faces(arguments.tables)
+    faces = read_faces(arguments.tables, arguments.beyond)
     instrument = instrument_name(__version__, landmark_model(None).sha256, fine_sha256())
-    fits = {name: fit_curves(faces.people(name)[1], len(GROUPS)) for name in often_measured(faces)}
+    fits = {
+        name: fit_curves(faces.people(name, limits=True)[1], len(GROUPS)) for name in often_measured(faces)
+    }
     told = with_both_sides([name for name, fit in fits.items() if is_carried(fit, registry()[name])])
     curves, left_out = [], []
     for name, fit in fits.items():

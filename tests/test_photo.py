@@ -114,10 +114,19 @@ def test_jpeg_variants(tmp_path: Path, astronaut: Pixels, options: dict[str, Any
 
 
 def test_other_formats_are_not_tried(tmp_path: Path, astronaut: Pixels) -> None:
-    for name in ("a.gif", "a.eps", "a.pdf", "a.ppm"):
+    names = {
+        "a.gif": "a GIF", "a.jp2": "a JPEG 2000 file", "a.j2k": "a JPEG 2000 file",
+        "a.eps": "a PostScript document", "a.pdf": "a PDF document",
+    }  # fmt: skip
+    for name, what in names.items():
         path = tmp_path / name
         Image.fromarray(astronaut).save(path)
-        assert error_of(path) == CANNOT.format(path)
+        assert error_of(path) == f"{path}: {what}, which is not read. Export the photo as JPEG or PNG."
+    path = tmp_path / "a.ppm"
+    Image.fromarray(astronaut).save(path)
+    assert error_of(path) == CANNOT.format(path)
+    (tmp_path / "scan.jpg").write_bytes(bytes(128) + b"DICM" + bytes(20))  # whatever its name says
+    assert "scan.jpg: a DICOM file, which" in error_of(tmp_path / "scan.jpg")
 
 
 # ------------------------------------------------------------------------------ pixel encodings

@@ -285,6 +285,9 @@ def test_names_of_files_are_written_as_a_path_writes_them(tmp_path: Path) -> Non
     ]
     finder = Finder(tmp_path)
     assert [finder.find(name) for name in names] == [str(tmp_path / name) for name in names]
+    for name in ("=a.jpg", "'=a.jpg"):  # the apostrophe is a spreadsheet's
+        (tmp_path / name).touch()
+    assert [finder.find(name) for name in ("=a.jpg", "'=a.jpg")] == [str(tmp_path / "=a.jpg")] * 2
 
 
 def test_a_folder_is_read_once_for_all_names_that_it_lacks(

@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path, PureWindowsPath
@@ -17,6 +17,8 @@ from anthropo.plain import cell_as_it_was
 from anthropo.reference.person import dated, parse_age, parse_ancestry, written_gestation
 from anthropo.reference.tables import parse_sex
 from anthropo.tables import Finder, given, is_table, iterate_rows, missing
+from anthropo.video import SUFFIXES as VIDEO_SUFFIXES
+from anthropo.video import is_video
 
 #: Columns of a cohort that mean something to anthropo.
 COHORT_COLUMNS = (
@@ -26,6 +28,14 @@ COHORT_COLUMNS = (
 #: Those that say who the person is.
 PERSON = ("sex", "age", "gestation", "ancestry")
 OVERLAY_SUFFIX = ".overlay.jpg"
+# pictures in formats that are not read: camera raw, and what `anthropo.decoding.kinds` names
+_NOT_READ = frozenset(
+    (
+        ".gif", ".jp2", ".j2k", ".jpx", ".jxl", ".psd", ".dcm", ".dng", ".cr2", ".cr3", ".crw", ".nef",
+        ".nrw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".x3f", ".mrw", ".iiq", ".3fr",
+        ".srw",
+    )
+)  # fmt: skip
 _OTHER_TABLES = frozenset(
     (
         ".xls", ".xlsm", ".xlsb", ".ods", ".numbers", ".parquet", ".feather", ".json", ".txt", ".tab", ".dat",
@@ -171,6 +181,40 @@ def photographs_in(folder: Path) -> list[str]:
     Linked folders are searched as well, each folder once, by its own name rather than a link's. An
     InputError names a folder that cannot be opened.
     """
+    return [path for path in _files_in(folder, SUFFIXES) if not path.endswith(OVERLAY_SUFFIX)]
+
+
+def passed_over_in(folder: Path) -> str:
+    """Which pictures and videos of a folder and its subfolders are not read, in a sentence; empty for none.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from anthropo.batch.inputs import passed_over_in
+    >>> Path("scans").mkdir()
+    >>> for name in ("a.jpg", "b.gif", "c.mov"):
+    ...     Path("scans", name).touch()
+    >>> passed_over_in(Path("scans"))
+    'scans: 2 files are passed over: b.gif (export it as JPEG or PNG), c.mov (a video: name it to use it).'
+    """
+    names = [os.path.relpath(path, folder) for path in _files_in(folder, _NOT_READ | VIDEO_SUFFIXES)]
+    if not names:
+        return ""
+    parts = []
+    for kind, (one, several) in {
+        False: ("export it as JPEG or PNG", "export them as JPEG or PNG"),
+        True: ("a video: name it to use it", "videos: name them to use them"),
+    }.items():
+        of = [name for name in names if is_video(name) is kind]
+        if of:
+            more = f" and {len(of) - 3} more" if len(of) > 3 else ""
+            parts.append(f"{', '.join(of[:3])}{more} ({one if len(of) == 1 else several})")
+    count = "1 file is" if len(names) == 1 else f"{len(names)} files are"
+    return f"{folder}: {count} passed over: {', '.join(parts)}."
+
+
+def _files_in(folder: Path, suffixes: Collection[str]) -> list[str]:
+    """The files of a folder and its subfolders that have one of these suffixes, by name."""
     seen: set[tuple[int, int]] = set()
     photos: list[str] = []
     linked: list[str] = []
@@ -190,8 +234,8 @@ def photographs_in(folder: Path) -> list[str]:
                         continue  # a link to what is gone, or to itself
                     if entry.is_dir():
                         (linked if entry.is_symlink() else todo).append(entry.path)
-                    elif Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file():
-                        photos += [] if entry.name.endswith(OVERLAY_SUFFIX) else [entry.path]
+                    elif Path(entry.name).suffix.lower() in suffixes and entry.is_file():
+                        photos.append(entry.path)
         except OSError as error:
             raise InputError(
                 f"{_short(here)}: this folder cannot be searched ({error.strerror}). Make it readable, or "
@@ -249,8 +293,10 @@ def read_photo_table(path: Path) -> PhotoTable:
                 "probably never closed: close it, or delete it."
             )
         photo = cells.pop("photo")
-        cells = {k: cell_as_it_was(v) for k, v in cells.items()}
-        cells = {k: given(v) if k in COHORT_COLUMNS else v.strip() for k, v in cells.items() if k}
+        # other columns are the user's: copied as they are, an apostrophe included
+        cells = {
+            k: given(cell_as_it_was(v)) if k in COHORT_COLUMNS else v.strip() for k, v in cells.items() if k
+        }
         cells = {k: same.setdefault(v, v) for k, v in cells.items()}
         if not missing(photo):
             items[number] = _aged(finder.find(photo), cells)

@@ -42,6 +42,19 @@ _RAW = (
     (8, b"MMMM", "Phase One IIQ"),
 )
 
+# other pictures that people have, in formats that are not read
+_OTHERS = (
+    (0, b"GIF8", "a GIF"),
+    (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 file"),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 file"),
+    (0, b"\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL file"),
+    (0, b"\xff\x0a", "a JPEG XL file"),
+    (0, b"8BPS", "a Photoshop file"),
+    (0, b"%PDF-", "a PDF document"),
+    (0, b"%!PS", "a PostScript document"),
+    (128, b"DICM", "a DICOM file"),
+)
+
 #: Pixels times scans that are decoded in this process: seconds, whatever the file holds.
 _QUICK = 600_000_000
 _MOST_CHUNKS = 100_000  # of a PNG
@@ -51,7 +64,7 @@ _LONGEST_EXIF = 1 << 16  # bytes
 def kind_of(data: bytes, where: str) -> str:
     """The kind of a picture file.
 
-    A PhotoError says that it is camera raw, or nothing that can be read.
+    A PhotoError says that it is camera raw, or another file that cannot be read.
     """
     raw = next((name for at, magic, name in _RAW if data.startswith(magic, at)), None)
     if raw:
@@ -60,6 +73,9 @@ def kind_of(data: bytes, where: str) -> str:
         if data.startswith(magic, at) and (kind != WEBP or data.startswith(b"RIFF")):
             # of the brands that both have, those that a file is compatible with tell
             return AVIF if kind == HEIC and b"avif" in data[16 : min(data[3], 64)] else kind
+    for at, magic, name in _OTHERS:
+        if data.startswith(magic, at):
+            raise PhotoError(f"{where}: {name}, which is not read. Export the photo as JPEG or PNG.")
     raise PhotoError(f"{where}: not a photo that can be read; JPEG, PNG, TIFF, WebP, BMP, HEIC and AVIF can.")
 
 

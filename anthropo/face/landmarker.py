@@ -278,6 +278,8 @@ def read_faces(
     >>> len(anthropo.read_faces(anthropo.example_photo()))
     1
     """
+    check_faces()
+    checked_landmark_model(landmark_model)  # `find_faces` takes models with other points beside the 68, too
     found = find_faces(
         photo,
         face=face,
@@ -312,7 +314,7 @@ def find_faces(
     if jitter < 1 or (jitter != 1 and jitter % 2):
         raise ValueError(f"jitter={jitter}: 1 or an even number is needed (half see the mirrored face)")
     check_faces()
-    model = checked_landmark_model(landmark_model)
+    model = checked_landmark_model(landmark_model, measured=False)
     if not isinstance(photo, Photo):
         photo = read_photo(photo, short_side=FIRST_DECODE, max_megapixels=max_megapixels)
     if at is not None and face != "all":
@@ -528,15 +530,20 @@ def _no_face(photo: Photo, detector_model: str | None) -> FaceError:
     )
 
 
-def checked_landmark_model(path: str | None) -> LandmarkModel:
-    """The landmark model, refused when it has other points than the 68 of iBUG."""
+def checked_landmark_model(path: str | None, *, measured: bool = True) -> LandmarkModel:
+    """The landmark model, refused when it has other points than the 68 of iBUG.
+
+    With `measured` false, one is enough that begins from a model of the 68 and has others beside them.
+    """
     model = landmark_model(path)
-    if path is not None and not model.scheme.ibug:  # the packaged one may still be on its way
+    beside = not measured and model.bundle is not None and model.bundle.start is not None
+    if path is not None and not beside and not model.scheme.ibug:  # the packaged one may still be on its way
         names = model.scheme.names
         more = " …" if len(names) > 3 else ""
         raise WeightsError(
             f"{path}: {len(names)} landmarks ({', '.join(names[:3])}{more}); anthropo's measurements need "
-            "the 68 points of the iBUG scheme. Give a landmark model of these; this one can only be judged."
+            "the 68 points of the iBUG scheme. Give a landmark model of these; the points of this one are "
+            "placed by `anthropo landmarks place`."
         )
     return model
 
@@ -576,7 +583,7 @@ def _landmarks(
         yaw=camera.yaw,
         pitch=camera.pitch,
         roll=camera.roll,
-        gate=check_photo(points, camera, inner, int(outside.sum()), unsteadiness),
+        gate=check_photo(points, camera, inner, int(outside.sum()), unsteadiness, photo),
         score=detection.score,
         size=photo.full_size,
         source=photo.source,

@@ -186,7 +186,7 @@ def mix(first: Placed, second: Placed, truth: Sequence[Floats]) -> tuple[Mixing,
     >>> first = Placed(IBUG, off, spread, people)
     >>> second = Placed(IBUG, off / 9 + (0.03, 0), spread, people)  # always to one side
     >>> by, mixed = mix(first, second, [fine_frame()] * 20)
-    >>> by.share.min(), np.allclose(by.offset.mean(0), (5.5, 0), atol=0.3), mixed.error < 0.01
+    >>> float(by.share.min()), np.allclose(by.offset.mean(0), (5.5, 0), atol=0.3), mixed.error < 0.01
     (1.0, True, True)
     """
     maps = np.array([_map(points, first.scheme.length(points)) for points in truth])

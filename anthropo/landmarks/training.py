@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
-from anthropo.face.adjustment import adjustment_arrays
+from anthropo.face.adjustment import Adjustment, adjustment_arrays
 from anthropo.face.fine import FineModel, fine_of_arrays
-from anthropo.face.scheme import Scheme
+from anthropo.face.frame import Floats
+from anthropo.face.scheme import IBUG, Scheme
 from anthropo.landmarks.annotations import Annotations
-from anthropo.landmarks.beginning import Beginning, learnt, placed_first
+from anthropo.landmarks.beginning import Beginning, learnt
 from anthropo.landmarks.fine_training import (
     EPOCHS,
     PARTS,
@@ -43,7 +44,8 @@ class Trained:
     forest : (N,) array of uint8
         The packed predictor, of all people.
     held_out : Placed
-        Faces of the people who were kept apart, by a predictor of the others.
+        Faces of the people who were kept apart, by a predictor of the others; of everybody in turn where a
+        model begins from another and has no networks of its own.
     undetected : int
         Annotated faces that the detector does not see; they are learned from, but not judged.
     fine : mapping of str to array
@@ -117,7 +119,8 @@ def train_forest(
         )
     apart = split([one.annotated.person for one in gathered], held_out, seed)
     if fine_epochs is None:
-        enough = scheme.ibug and len(set(annotations.people)) >= LEAST_FOR_FINE
+        # beside a good start they gain little, and take most of the time
+        enough = begins is None and scheme.ibug and len(set(annotations.people)) >= LEAST_FOR_FINE
         fine_epochs = EPOCHS if enough else 0
 
     def grown(chosen: Sequence[Gathered], what: str) -> NDArray[np.uint8]:
@@ -146,13 +149,20 @@ def train_forest(
         return fine | mixing_arrays(mixing), refined, shares
 
     if begins is not None:
-        first, arrays, as_it_was = _begun(begins, scheme, others, judged)
-        fine, refined, shares = dict[str, NDArray[Any]](), None, dict[str, float]()
-        if fine_epochs:
-            fine, refined, shares = second_stage(begins.predictor, first, arrays)
-        everybody, penalty = _adjusted(begins, scheme, gathered)
-        fine = {**arrays, **everybody, **fine}
-        return Trained(begins.block, first, undetected, fine, refined, shares, begins, as_it_was, penalty)
+        starts = _Starts.of(begins, scheme, [one for one in gathered if one.face is not None])
+        by, penalty = starts.learnt(np.ones(len(starts.faces), np.bool_))
+        arrays = starts.arrays | adjustment_arrays(by)
+        if not fine_epochs:
+            first, as_it_was = starts.in_turn(held_out, seed)
+            return Trained(begins.block, first, undetected, arrays, None, {}, begins, as_it_was, penalty)
+        away = np.array([one in judged for one in starts.faces])
+        by, _ = starts.learnt(~away)
+        first, as_it_was = starts.judged(away, by(starts.samples[away]))
+        begun = starts.arrays | adjustment_arrays(by)
+        fine, refined, shares = second_stage(begins.predictor, first, begun)
+        return Trained(
+            begins.block, first, undetected, arrays | fine, refined, shares, begins, as_it_was, penalty
+        )
     predictor = _engine.ShapePredictor(grown(others, "training without those kept apart"))
     first = judge(predictor, scheme, judged)
     forest = grown(gathered, "training on everybody")
@@ -161,29 +171,56 @@ def train_forest(
     return Trained(forest, first, undetected, *second_stage(predictor, first, {}))
 
 
-def _begun(
-    begins: Beginning, scheme: Scheme, others: Sequence[Gathered], judged: Sequence[Gathered]
-) -> tuple[Placed, dict[str, NDArray[Any]], Placed | None]:
-    """People kept apart by the adjusted model, its second stage's arrays, and the people by it as it was."""
-    arrays: dict[str, NDArray[Any]] = {"frame": fine_frame().astype(np.float32)}
-    arrays |= {f"before.{name}": array for name, array in begins.fine.items()}
-    as_it_was = judge(begins.predictor, scheme, judged, fine_of_arrays(begins.fine)) if scheme.ibug else None
-    arrays |= _adjusted(begins, scheme, others)[0]
-    return judge(begins.predictor, scheme, judged, fine_of_arrays(arrays)), arrays, as_it_was
+@dataclass(frozen=True, slots=True, eq=False)
+class _Starts:
+    """Faces as both stages of what a model begins from place them."""
 
+    scheme: Scheme
+    faces: Sequence[Gathered]
+    people: Sequence[str]
+    truth: Floats  # (N, P, 2)
+    samples: Floats  # (N, K, 68, 2)
+    arrays: dict[str, NDArray[Any]]  # of the second stage, without an adjustment
 
-def _adjusted(
-    begins: Beginning, scheme: Scheme, faces: Sequence[Gathered]
-) -> tuple[dict[str, NDArray[Any]], float]:
-    found = [one for one in faces if one.face is not None]
-    by, penalty = learnt(
-        placed_first(begins, found),
-        np.array([one.example.points for one in found]),
-        [one.annotated.person for one in found],
-        not scheme.ibug,
-        fine_frame(),
-    )
-    return adjustment_arrays(by), penalty
+    @classmethod
+    def of(cls, begins: Beginning, scheme: Scheme, faces: Sequence[Gathered]) -> _Starts:
+        arrays: dict[str, NDArray[Any]] = {"frame": fine_frame().astype(np.float32)}
+        arrays |= {f"before.{name}": array for name, array in begins.fine.items()}
+        fine = fine_of_arrays(begins.fine)
+        return cls(
+            scheme,
+            faces,
+            [one.annotated.person for one in faces],
+            np.array([one.example.points for one in faces]),
+            np.array([placed(begins.predictor, IBUG, one, fine) for one in faces]),
+            arrays,
+        )
+
+    def learnt(self, chosen: NDArray[np.bool_]) -> tuple[Adjustment, float]:
+        """The adjustment that these faces teach, and what held it back."""
+        people = [person for person, one in zip(self.people, chosen, strict=True) if one]
+        first = self.samples[chosen].mean(1)
+        return learnt(first, self.truth[chosen], people, not self.scheme.ibug, fine_frame())
+
+    def judged(self, chosen: NDArray[np.bool_], adjusted: Floats) -> tuple[Placed, Placed | None]:
+        """Faces by an adjusted model, and by its start as it was where that has the same points."""
+        people = [person for person, one in zip(self.people, chosen, strict=True) if one]
+
+        def beside(samples: Floats) -> Placed:
+            return residuals_of(list(samples), list(self.truth[chosen]), self.scheme, people)
+
+        return beside(adjusted), beside(self.samples[chosen]) if self.scheme.ibug else None
+
+    def in_turn(self, share: float, seed: int) -> tuple[Placed, Placed | None]:
+        """Every face by what the others tell, so many people at a time: an adjustment is quickly learnt."""
+        names = np.random.default_rng(seed).permutation(sorted(set(self.people)))
+        fold = np.arange(len(names)) % min(len(names), max(2, round(1 / share)))
+        of_face = np.array([fold[list(names).index(person)] for person in self.people])
+        adjusted = np.empty((*self.samples.shape[:2], len(self.scheme.names), 2))
+        for one in np.unique(fold):
+            by, _ = self.learnt(of_face != one)
+            adjusted[of_face == one] = by(self.samples[of_face == one])
+        return self.judged(np.ones(len(self.faces), np.bool_), adjusted)
 
 
 def judge(

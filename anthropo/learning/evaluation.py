@@ -297,17 +297,8 @@ class Evaluation:
             for name, other in (unadapted or {}).items()
             if name in models and other in models
         }
-        subgroups, unused = {}, []
-        for column, values in (columns or {}).items():
-            if sites is not None and column == sites[0]:
-                continue
-            groups = age_bands([_years(v) for v in values]) if column.lower() == "age" else values
-            if len({str(v) for v in groups}) > _MOST_SUBGROUPS:
-                unused.append(
-                    f"No subgroups of {column}: it has more than {_MOST_SUBGROUPS} different values."
-                )
-            else:
-                subgroups[column] = by_subgroup(judged, groups, positive, prevalence, **options)
+        compared = {c: v for c, v in (columns or {}).items() if sites is None or c != sites[0]}
+        groups, unused = _groups(compared)
         counts = {
             label: Count(photos=int(of.sum()), patients=len(set(judged.groups[of].tolist())))
             for label, of in ((label, judged.truth == c) for c, label in enumerate(judged.labels))
@@ -325,7 +316,9 @@ class Evaluation:
             models=figures,
             differences=differences,
             by_label={} if positive is not None else judge_labels(judged, decided_at, **options),
-            subgroups=subgroups,
+            subgroups={
+                c: by_subgroup(judged, of, positive, prevalence, **options) for c, of in groups.items()
+            },
             confusion=_confusion(judged),
             warnings=(
                 *_hurting(adapted),
@@ -418,6 +411,19 @@ def _whole(counts: NDArray[np.int64], times: int) -> tuple[int, ...]:
     floor, rest = np.divmod(counts, times)
     floor[np.argsort(-rest, kind="stable")[: rest.sum() // times]] += 1
     return tuple(floor.tolist())
+
+
+def _groups(columns: Mapping[str, Sequence[Any]]) -> tuple[dict[str, Sequence[Any]], list[str]]:
+    """The group of each photo, by column; and a sentence for each column that has too many of them."""
+    groups: dict[str, Sequence[Any]] = {}
+    unused = []
+    for column, values in columns.items():
+        of = age_bands([_years(v) for v in values]) if column.lower() == "age" else values
+        if len({str(v) for v in of}) > _MOST_SUBGROUPS:
+            unused.append(f"No subgroups of {column}: it has more than {_MOST_SUBGROUPS} different values.")
+        else:
+            groups[column] = of
+    return groups, unused
 
 
 def _years(value: Any) -> float | None:

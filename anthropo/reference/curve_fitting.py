@@ -19,6 +19,7 @@ _OLDEST = 100.0  # years; where the splines end
 _MEAN, _SPREAD = 14, 9  # pieces of the splines over the logarithm of age
 _WITHIN = 8  # ages within the span of an age in whole years that stand for it
 _ROUNDS = 6  # of fitting means, spread and weights in turn
+_ROUNDS_WITH_LIMITS = 30  # what is only a limit is filled in by what was fitted before
 _TUKEY = 4.685  # residuals beyond so many SD count for nothing (95 % efficient with normal ones)
 _NEAR, _FAR = 0.05, 3.0  # absolute residuals, in SD, beyond which the spread does not ask how far
 _LEAST_PEOPLE = 0.25  # share of the variance that is at least the people's own
@@ -38,6 +39,9 @@ class People:
         Index of the group of ancestry; all 0 without groups.
     error : (n,) array
         SD between photographs of the person, as known of this one.
+    limit : (n,) array of int, optional
+        1 where the person has at least the value, and it is not known how much more (the photograph is cut
+        there), -1 where at most; 0 for a value itself.
     """
 
     values: Floats
@@ -46,13 +50,20 @@ class People:
     female: NDArray[np.bool_]
     group: Ints
     error: Floats
+    limit: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.values)
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> People:
         """Some of the people."""
-        return People(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+        taken = {name: getattr(self, name)[rows] for name in self.__dataclass_fields__ if name != "limit"}
+        return People(**taken, limit=None if self.limit is None else self.limit[rows])
+
+    @property
+    def limits(self) -> Ints:
+        """`limit`, all 0 where it is left out."""
+        return np.zeros(len(self), np.int64) if self.limit is None else self.limit
 
 
 def scale_of_age(age: Floats) -> Floats:
@@ -160,12 +171,13 @@ class Fit:
         return x @ self._beta + self.shift * sd, people, sd**2 / np.maximum(variance, 1e-12 * sd**2)
 
     def scores(self, people: People) -> Floats:
-        """z (n,) of people, whose photographs have the error that is stated of each."""
+        """z (n,) of people, whose photographs have the error that is stated of each; NaN of limits."""
         median, sd, _ = self._of_people(people)
-        return standardise((people.values - median) / np.hypot(sd, people.error), self.skew)
+        known = np.where(people.limits == 0, people.values, math.nan)
+        return standardise((known - median) / np.hypot(sd, people.error), self.skew)
 
     def residuals(self, people: People) -> tuple[Floats, Floats]:
-        """How far people (n,) are from the median, in SD of photographs; and these SD."""
+        """How far values or limits (n,) are from the median, in SD of photographs; and these SD."""
         median, sd, _ = self._of_people(people)
         whole = np.hypot(sd, self.error)
         return (people.values - median) / whole, whole
@@ -221,6 +233,27 @@ def _log_normal() -> float:
     return float(np.sum(np.log(np.clip(z, _NEAR, _FAR)) * density) / density.sum())
 
 
+@lru_cache(maxsize=1)
+def _log_normal_beyond() -> tuple[Floats, Floats]:
+    """Limits, and the same mean of those standard normal z that lie above each."""
+    z = (np.arange(-80_000, 80_000) + 0.5) / 10_000
+    density = np.exp(-(z**2) / 2)
+    above = np.cumsum((np.log(np.clip(np.abs(z), _NEAR, _FAR)) * density)[::-1])[::-1]
+    of_them = above / np.cumsum(density[::-1])[::-1]
+    return z[20_000:-20_000:100], of_them[20_000:-20_000:100]
+
+
+def _beyond(limit: Floats) -> tuple[Floats, Floats]:
+    """Mean (n,) of the standard normal z above limits (n,), and what such a limit tells of the mean of all.
+
+    The latter is the Fisher information, of which a known z has 1.
+    """
+    from scipy.special import log_ndtr
+
+    mean = np.exp(-(limit**2) / 2 - math.log(2 * math.pi) / 2 - log_ndtr(-limit))
+    return mean, np.clip(mean * (mean - limit), 1e-12, 1.0)
+
+
 def fit_curves(people: People, groups: int = 1) -> Fit:
     """Fit one measurement of healthy people of many ages.
 
@@ -241,9 +274,11 @@ def fit_curves(people: People, groups: int = 1) -> Fit:
     group; how smooth each is follows from the data (generalised Fellner-Schall steps to the restricted
     likelihood [2]_). An age in whole years counts as its whole span. Residuals that are large for their age
     and sex lose their weight (Tukey's), so that a smile that went unnoticed or a wrong age does not move the
-    curves. The logarithm of the SD is a second spline, of sizes of residuals between 0.05 and 3 SD. The
-    distribution about the median is normal after one step of Jones and Pewsey's sinh-arcsinh family [3]_,
-    see `anthropo.reference.curves.standardise`.
+    curves. Of whom only a limit is known (`People.limit`), everything beyond it is as probable as the curves
+    have it (a Tobit model [4]_): that long faces are cut by the border more often does not make the curves
+    those of short ones. The logarithm of the SD is a second spline, of sizes of residuals between 0.05 and
+    3 SD. The distribution about the median is normal after one step of Jones and Pewsey's sinh-arcsinh family
+    [3]_, see `anthropo.reference.curves.standardise`.
 
     References
     ----------
@@ -252,6 +287,8 @@ def fit_curves(people: People, groups: int = 1) -> Fit:
     .. [2] S. N. Wood, M. Fasiolo, "A generalized Fellner-Schall method for smoothing parameter
        optimization", Biometrics 73 (2017) 1071-1081.
     .. [3] M. C. Jones, A. Pewsey, "Sinh-arcsinh distributions", Biometrika 96 (2009) 761-780.
+    .. [4] J. Tobin, "Estimation of relationships for limited dependent variables", Econometrica 26 (1958)
+       24-36.
 
     Examples
     --------
@@ -279,16 +316,26 @@ def fit_curves(people: People, groups: int = 1) -> Fit:
     sd = np.ones(len(y))
     beta, covariance = means.fit(x, y, _begin(y))
     gamma = np.zeros(s.shape[1])
-    for _ in range(_ROUNDS):
+    side = people.limits
+    cut = side != 0
+    for _ in range(_ROUNDS_WITH_LIMITS if cut.any() else _ROUNDS):
         z = (y - x @ beta) / sd
-        size = np.log(np.clip(np.abs(z), _NEAR, _FAR)) - _log_normal() + np.log(sd)
-        gamma, _ = spreads.fit(s, size, np.full(len(y), 1 / 0.9))
+        size = np.log(np.clip(np.abs(z), _NEAR, _FAR))
+        if cut.any():
+            size[cut] = np.interp(side[cut] * z[cut], *_log_normal_beyond())
+        gamma, _ = spreads.fit(s, size - _log_normal() + np.log(sd), np.full(len(y), 1 / 0.9))
         sd = np.exp(s @ gamma)
         z = (y - x @ beta) / sd
+        known, seen = y.copy(), np.ones(len(y))
+        if cut.any():
+            z[cut], seen[cut] = _beyond(side[cut] * z[cut])
+            # a step of Newton's: the score of a limit over what it tells
+            known[cut] = (x @ beta)[cut] + (sd * side * z / seen)[cut]
         weights = np.clip(1 - (z / _TUKEY) ** 2, 0, None) ** 2
-        beta, covariance = means.fit(x, y, weights / sd**2)
+        beta, covariance = means.fit(x, known, weights * seen / sd**2)
     z = (y - x @ beta) / sd
-    shift, scale, skew = _shape(z[np.abs(z) < _TUKEY])
+    near = np.where(cut, side * z, np.abs(z)) < _TUKEY
+    shift, scale, skew = _shape(z[near], side[near])
     gamma = gamma.copy()
     gamma[:-1] += math.log(unit)  # B-splines add up to 1
     error = float(np.sqrt(np.mean(people.error**2)))
@@ -307,14 +354,19 @@ def _begin(y: Floats) -> Floats:
     return np.asarray(1 / (1 + (z / 4) ** 2))
 
 
-def _shape(z: Floats) -> tuple[float, float, float]:
-    """Shift of the median, scale and skewness that make residuals (n,) most probable."""
+def _shape(z: Floats, side: Ints) -> tuple[float, float, float]:
+    """Shift of the median, scale and skewness that make residuals and limits (n,) most probable."""
     from scipy.optimize import minimize
+    from scipy.special import log_ndtr
+
+    known, cut = z[side == 0], z[side != 0]
 
     def surprise(at: Floats) -> float:
         shift, log_scale, skew = at
-        density = log_density((z - shift) / math.exp(log_scale), float(np.clip(skew, -1, 1)))
-        return float(len(z) * log_scale - density.sum())
+        skew, scale = float(np.clip(skew, -1, 1)), math.exp(log_scale)
+        density = log_density((known - shift) / scale, skew)
+        beyond = log_ndtr(-side[side != 0] * standardise((cut - shift) / scale, skew))
+        return float(len(known) * log_scale - density.sum() - beyond.sum())
 
     found = minimize(surprise, np.zeros(3), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-4})
     shift, log_scale, skew = found.x

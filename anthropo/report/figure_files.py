@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.attributes import ComparedAttributes
     from anthropo.workflows.change import ChangeResult
     from anthropo.workflows.change_cohort import CohortChange
+    from anthropo.workflows.comparison import ComparedNetworks
     from anthropo.workflows.composites import CompositeResult
     from anthropo.workflows.evaluate_result import EvaluateResult
     from anthropo.workflows.examining import Examination
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from anthropo.workflows.translation import TrainedTranslation
 
     Result: TypeAlias = (
-        EvaluateResult | Case | ChangeResult | CohortChange | ComparedAttributes | CompositeResult
+        EvaluateResult | Case | ChangeResult | CohortChange | ComparedAttributes | ComparedNetworks
+        | CompositeResult
         | Examination | Findings | Finetuned | LandmarkEvaluation | MapResult | PersonTraits | RegionsResult
         | TrainedTranslation
     )  # fmt: skip
@@ -252,6 +254,14 @@ def _finetuned(made: Finetuned) -> Figures:
     return {kind: as_figure(finetuned(made, kind)) for kind in ("loss", "metric")}
 
 
+def _compared(made: ComparedNetworks) -> Figures:
+    return {
+        f"{one.backbone}-{kind}": figure
+        for one in made.networks
+        for kind, figure in _finetuned(one.finetuned).items()
+    }
+
+
 def _landmarks(judged: LandmarkEvaluation) -> Figures:
     from anthropo.report.landmarks import error_figure
 
@@ -277,6 +287,7 @@ _DRAWN: Mapping[str, Callable[[Any], Figures]] = {
     "ChangeResult": _change,
     "CohortChange": _cohort_change,
     "ComparedAttributes": _attributes,
+    "ComparedNetworks": _compared,
     "CompositeResult": _composite,
     "Examination": _examination,
     "Findings": _findings,

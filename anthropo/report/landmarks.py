@@ -28,10 +28,9 @@ _FEW = 20  # points that are listed one by one on the terminal
 def print_trained(trained: LandmarkTraining) -> None:
     """The error on people kept apart, then what was trained on."""
     placed = trained.held_out
-    print(
-        f"On {len(placed.people)} faces of {len(set(placed.people))} people who were kept apart, in "
-        f"{placed.scheme.unit_name}:"
-    )
+    how = "each placed by what others teach" if trained.in_turn else "who were kept apart"
+    people = f"{len(placed.people)} faces of {len(set(placed.people))} people"
+    print(f"On {people} {how}, in {placed.scheme.unit_name}:")
     print_table(
         ("points", "error", "median", "95 %", "spread", "coverage"),
         _rows(placed.to_frame(), placed),

@@ -16,7 +16,7 @@ from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
 from anthropo.plain import minus, say
 from anthropo.reference.tables import lacks
-from anthropo.reference.zscore import ACCURACY, REPEATABILITY, ZScore, by_chance
+from anthropo.reference.zscore import ACCURACY, REPEATABILITY, ZScore, by_chance, signed
 from anthropo.report.rendering import print_table
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def z_text(scores: Sequence[ZScore], reference: str) -> str:
     """The z-score under a reference, with its interval; empty without one."""
     for z in scores:
         if z.reference == reference and not math.isnan(z.z):
-            between = "" if math.isnan(z.z_lo) else f" ({z.z_lo:+.1f} to {z.z_hi:+.1f})"
-            return minus(f"{z.z:+.1f}{between}")
+            between = "" if math.isnan(z.z_lo) else f" ({signed(z.z_lo)} to {signed(z.z_hi)})"
+            return signed(z.z) + between
     return ""
 
 

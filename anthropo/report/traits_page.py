@@ -126,6 +126,8 @@ def _name(measurement: str) -> str:
 def _with_name(reason: str) -> str:
     """A reason that begins with the id of a measurement, with its name instead."""
     name, colon, rest = reason.partition(": ")
+    if name in MEASURES and rest.startswith("not given"):
+        return f"{_name(name)} was not given"
     return f"{_name(name)}: {rest}" if colon and (name in MEASURES or name in registry()) else reason
 
 

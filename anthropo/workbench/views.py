@@ -106,7 +106,7 @@ def document(sitting: Sitting) -> Json:
             "distance": distance_words(record),
             "scale": _scale(seen),
             "measurements": [_measurement(name, of, by_hand) for name, of in record.results.items()],
-            "interval": interval_words(record),
+            "interval": " ".join(filter(None, (interval_words(record), _of_a_hand(by_hand)))),
             "compared": [f"{name} ({how})" if how else name for name, how in record.compared_with.items()],
             "person": {name: sitting.photo.columns.get(name, "") for name in PERSON},
             "notes": [note.removeprefix(f"{sitting.photo.path}: ") for note in notes],
@@ -126,6 +126,17 @@ def boxes(sitting: Sitting) -> list[Json]:
         }
         for box, far in zip(sitting.boxes, there, strict=True)
     ]
+
+
+def _of_a_hand(by_hand: Sequence[str]) -> str:
+    """What the intervals of points that a hand has placed are taken from, where there are any."""
+    if not by_hand:
+        return ""
+    return (
+        f"Where it says “by hand”, a point has the error of a hand: {anatomy.HAND} ex-ex (1 SD on each axis) "
+        "from what two people differ by in the width of a mouth on photographs (0.90 to 0.99 mm, Angle "
+        "Orthodontist 2016)."
+    )
 
 
 def _scale(seen: MeasuredFace) -> Json:

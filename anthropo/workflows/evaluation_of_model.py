@@ -28,6 +28,7 @@ from anthropo.workflows.known import known_people, without_known
 from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from anthropo.learning.nearest import Nearest
     from anthropo.learning.trained import Trained
     from anthropo.workflows.model import Model
 
@@ -49,8 +50,6 @@ def evaluate_model(
 ) -> EvaluateResult:
     """Judge a trained model as it is; see `anthropo.Model.evaluate`."""
     from anthropo.learning.judging import judge_trained
-    from anthropo.learning.model import LabelModel
-    from anthropo.learning.nearest import judge_gallery
 
     trained, path, reading = model.trained, model.path, reading or PhotoReading()
     several = trained.task == "attributes"
@@ -59,13 +58,7 @@ def evaluate_model(
     people = read_cohort(cohort, multilabel=several)
     settings = settings_for(reading, trained.manifest.settings, [case.photo for case in people.cases])
     encoder = model.encoder(settings, encoder_weights)
-    findings: list[Finding] = []
-    if Path(cohort).is_file() and file_sha256(cohort) == trained.manifest.cohort.sha256:
-        text = (
-            f"{os.fspath(cohort)} is the table that {path} was trained on: the figures come out much too "
-            f"good. Without {parameter('model')} they are those of people it has not seen."
-        )
-        findings.append(Finding("warning", "cohort", text))
+    findings = _own_cohort(model, cohort)
     # with the background, so that what was kept while training is used again
     features = read_features(
         people, reading, settings, encoder, trained.regions, background=True, progress=progress
@@ -91,12 +84,7 @@ def evaluate_model(
         raise CohortError(people.source, findings, features.left_out, "not judged")
     features = _known(trained, features)
     questions = judge_trained(trained, features, stated)
-    nearest = None
-    if isinstance(trained.model, LabelModel):
-        nearest = judge_gallery(
-            trained.model, trained.table(features), features.labels.tolist(), features.patients.tolist(),
-            trained.manifest.cohort.patients or 0,
-        )  # fmt: skip
+    nearest = _nearest(trained, features)
     if several:
         questions = of_attribute(questions, positive)
     evaluations = tuple(
@@ -121,6 +109,33 @@ def evaluate_model(
         notes=(),
         gate=features.gate_summary,
         salt=salt_of(features.digests.tolist()),
+    )
+
+
+def _own_cohort(model: Model, cohort: str | os.PathLike[str]) -> list[Finding]:
+    """A warning if the cohort is the very table that the model was trained on."""
+    if not Path(cohort).is_file() or file_sha256(cohort) != model.trained.manifest.cohort.sha256:
+        return []
+    text = (
+        f"{os.fspath(cohort)} is the table that {model.path} was trained on: the figures come out much too "
+        f"good. Without {parameter('model')} they are those of people it has not seen."
+    )
+    return [Finding("warning", "cohort", text)]
+
+
+def _nearest(trained: Trained, features: Features) -> Nearest | None:
+    """How often the labels that are matched to their nearest patients come out right."""
+    from anthropo.learning.model import LabelModel
+    from anthropo.learning.nearest import judge_gallery
+
+    if not isinstance(trained.model, LabelModel):
+        return None
+    return judge_gallery(
+        trained.model,
+        trained.table(features),
+        features.labels.tolist(),
+        features.patients.tolist(),
+        trained.manifest.cohort.patients or 0,
     )
 
 

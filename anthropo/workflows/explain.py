@@ -175,8 +175,6 @@ def explain(
     """
     from anthropo.explanation.changes import smallest_changes
     from anthropo.explanation.contributions import check_labels, explain_features
-    from anthropo.explanation.fitness import unfit
-    from anthropo.learning.model import LabelModel
 
     trained, reading = model.trained, reading or PhotoReading()
     if request.prevalence is not None:
@@ -184,11 +182,7 @@ def explain(
     items = _one_person(collect(as_names(photo)), request)
     labels = as_names(request.labels)
     check_labels(trained, labels)
-    if isinstance(trained.model, LabelModel) and not (trained.model.classifier.stack_.slopes > 0).any():
-        raise ModelError(
-            f"{model.path}: the model is not calibrated, so that its log-odds have no meaning. "
-            "Train it again."
-        )
+    _refuse_uncalibrated(model)
     cohort = People.of(items, kinds_of(trained), together=True).cohort
     paths = list(dict.fromkeys(item.path for item in items))
     settings = settings_for(reading, trained.manifest.settings, paths)
@@ -216,11 +210,7 @@ def explain(
     if not usable:
         raise UnusableError(notes)
     faces = {path: one for path in usable if isinstance(one := looked[path], Observation)}
-    reasons = {
-        path: unfit(trained, [check.name for check in one.face.gate if not check.ok], one.face.hidden)
-        for path, one in faces.items()
-        if not request.force
-    }
+    reasons = {} if request.force else _reasons(trained, faces)
     fit = [path for path in usable if not reasons.get(path)]
     left_out = [f"{path}: left out. {reason}" for path, reason in reasons.items() if reason] if fit else []
     used = fit or usable
@@ -249,6 +239,27 @@ def explain(
         return case
     site = "" if features.sites is None else str(features.sites[features.photos == shown][0])
     return _with_heat(case, encoder, features, site, reading.jobs)
+
+
+def _refuse_uncalibrated(model: Model) -> None:
+    from anthropo.learning.model import LabelModel
+
+    made = model.trained.model
+    if isinstance(made, LabelModel) and not (made.classifier.stack_.slopes > 0).any():
+        raise ModelError(
+            f"{model.path}: the model is not calibrated, so that its log-odds have no meaning. "
+            "Train it again."
+        )
+
+
+def _reasons(trained: Trained, faces: Mapping[str, Observation]) -> dict[str, str]:
+    """Why each photo is not fit to be judged, by path; empty for one that is."""
+    from anthropo.explanation.fitness import unfit
+
+    return {
+        path: unfit(trained, [check.name for check in one.face.gate if not check.ok], one.face.hidden)
+        for path, one in faces.items()
+    }
 
 
 def follow(case: Case, seen: Observation, record: Record) -> Case:

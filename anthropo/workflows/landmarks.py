@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from anthropo.batch.inputs import collect
 from anthropo.container import unfit_text
 from anthropo.decoding.limits import DEADLINE, MAX_MEGAPIXELS
 from anthropo.errors import InputError, parameter
@@ -26,10 +27,11 @@ from anthropo.landmarks.beginning import Beginning, beginning
 from anthropo.landmarks.forest import ForestOptions, Report
 from anthropo.landmarks.gathering import Limits, gather
 from anthropo.landmarks.judging import Placed
+from anthropo.landmarks.placing import OnPhoto, Placing, nowhere
 from anthropo.landmarks.scheme import mean_points, scheme_of
 from anthropo.landmarks.training import described, judge, train_forest
 from anthropo.licensing import check_faces
-from anthropo.parallel.runner import Runner, available_cores
+from anthropo.parallel.runner import Lost, Runner, available_cores, choose
 from anthropo.showing import draw, fielded, given, html
 from anthropo.workflows.progress import Progress, silent
 
@@ -63,8 +65,8 @@ class LandmarkTrainRequest:
     fine_epochs : int, optional
         Epochs of the second stage's networks, which place all points of the 68 again: those of the regions,
         and four times as many of the whole face's. When left out, 64 of the 68 points where there are 100
-        people or more, else none; none for a ``.dat`` file. 0: none, and the packaged ones refine what the
-        model finds.
+        people or more, else none; none for a ``.dat`` file or with `start`. 0: none, and the packaged ones
+        refine what the model finds.
     seed : int
     jobs : int
         Photos that are worked on at once, and threads; the forest does not depend on them.
@@ -118,6 +120,8 @@ class LandmarkTraining:
         By both stages, if the second was trained as well; each face mixed as the others suggest.
     held_out_start : Placed or None
         By the model that this one begins from, as it was; None where the points are others.
+    in_turn : bool
+        Whether those kept apart are everybody in turn: where it begins from another and trains no networks.
     licence : str
         Of the photographs, and of what it begins from.
     faces, people, undetected : int
@@ -131,6 +135,7 @@ class LandmarkTraining:
     held_out: Placed
     held_out_fine: Placed | None
     held_out_start: Placed | None
+    in_turn: bool
     licence: str
     faces: int
     people: int
@@ -321,6 +326,7 @@ def train_landmarks(
         held_out=trained.held_out,
         held_out_fine=trained.held_out_fine,
         held_out_start=trained.held_out_start,
+        in_turn=begins is not None and trained.held_out_fine is None,
         licence=terms(request.licence or NOT_STATED, None if begins is None else begins.about),
         faces=len(gathered),
         people=len(annotations.people),
@@ -464,3 +470,111 @@ def _agreed(source: str, annotated: Scheme, model: LandmarkModel, unit_given: bo
     if annotated.ibug or model.bundle is None:
         return annotated
     return Scheme(known.names, known.mirror, annotated.unit if unit_given else known.unit, known.ibug)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlacedLandmarks:
+    """The points of a landmark model on photos.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the points.
+    photos : tuple of OnPhoto
+        In their order, with a reason where no points could be placed.
+    """
+
+    names: tuple[str, ...]
+    photos: tuple[OnPhoto, ...]
+
+    __repr__ = fielded
+
+    def _repr_html_(self) -> str:
+        return html(self, "table_of")
+
+    @property
+    def failed(self) -> int:
+        """In how many photos no points could be placed."""
+        return sum(bool(one.reason) for one in self.photos)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each photo: photo, reason, and NAME_x, NAME_y and NAME_sd of each point, pixels.
+
+        `train_landmarks` reads such a table, so that points may be corrected in it and learnt from.
+        """
+        import pandas as pd
+
+        columns: dict[str, list[object]] = {
+            "photo": [one.photo for one in self.photos],
+            "reason": [one.reason for one in self.photos],
+        }
+        for i, name in enumerate(self.names):
+            columns[f"{name}_x"] = [one.points[i, 0] for one in self.photos]
+            columns[f"{name}_y"] = [one.points[i, 1] for one in self.photos]
+            columns[f"{name}_sd"] = [one.sd[i] for one in self.photos]
+        return pd.DataFrame(columns)
+
+
+def place_landmarks(
+    photos: Sequence[str],
+    model: str,
+    *,
+    face: Literal["one", "largest"] = "one",
+    jobs: int | None = None,
+    runner: Runner | None = None,
+    max_megapixels: float | None = MAX_MEGAPIXELS,
+    deadline: float | None = DEADLINE,
+    progress: Progress = silent,
+) -> PlacedLandmarks:
+    """Place the points of a landmark model, of whatever scheme, on photos.
+
+    Measurements and everything else need the 68 points (`landmark_model`); this is for the others.
+
+    Parameters
+    ----------
+    photos : sequence of path
+        Files, folders, patterns, and tables with a column `photo`.
+    model : path
+        Of `train_landmarks`, or a shape predictor of dlib.
+    face : {"one", "largest"}
+        What to do when there are several faces: refuse, or take the largest.
+    jobs, runner, max_megapixels, deadline, progress
+        As for `evaluate_landmarks`.
+
+    Returns
+    -------
+    PlacedLandmarks
+
+    Raises
+    ------
+    InputError
+        If there are no photos.
+    WeightsError
+        If the model cannot be used.
+
+    Examples
+    --------
+    >>> import anthropo
+    >>> from anthropo.landmarks import write_example
+    >>> from anthropo.workflows.landmarks import place_landmarks
+    >>> write_example("faces", people=4)
+    >>> made = anthropo.train_landmarks(
+    ...     "faces", "mine.anthropo", anthropo.LandmarkTrainRequest(start="landmarks-68", jobs=1)
+    ... )
+    >>> placed = place_landmarks(["faces"], "mine.anthropo", jobs=1)
+    >>> placed.to_frame().columns[:5].tolist(), placed.failed
+    (['photo', 'reason', 'p0_x', 'p0_y', 'p0_sd'], 0)
+    """
+    check_faces()
+    names = landmark_model(model).scheme.names  # a file that cannot be used is refused at once
+    paths = list(dict.fromkeys(item.path for item in collect([str(photo) for photo in photos])))
+    work = Placing(model, face, Limits(max_megapixels=max_megapixels, deadline=deadline))
+    chosen = choose(jobs or available_cores(), len(paths), runner)
+    placed = []
+    with progress(len(paths), "placing points") as advance:
+        for path, result in zip(paths, chosen.in_order(work, paths), strict=True):
+            placed.append(
+                nowhere(path, result.reason(path), len(names)) if isinstance(result, Lost) else result
+            )
+            advance()
+    return PlacedLandmarks(names=names, photos=tuple(placed))

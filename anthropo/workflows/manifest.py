@@ -10,9 +10,10 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from anthropo.licensing import notice, permissive
 from anthropo.parallel.runner import available_cores, choose, unless_lost
 from anthropo.showing import fielded, html
 from anthropo.tables import is_table
-from anthropo.workflows.encoders import encoder_files
+from anthropo.workflows.encoders import encoder_files, is_network_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,6 +183,7 @@ def record_run(
         outputs=_hashes(path),
         inputs={} if anonymous else _inputs(parameters),
         settings={} if anonymous else {name: _plain(value) for name, value in parameters.items()},
+        versions=_versions(behind_cache=_behind_cache(parameters)),
     )
     write(manifest_path(path), json.dumps(made.to_json(), ensure_ascii=False, indent=1) + "\n")
     return made
@@ -372,14 +374,29 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
-def _versions(wanted: Iterable[str] = ()) -> dict[str, str]:
-    """Versions of the libraries that have been imported, and of those that are wanted."""
+def _versions(wanted: Iterable[str] = (), *, behind_cache: Collection[str] = ()) -> dict[str, str]:
+    """Versions of the libraries that have been imported, of those that are wanted and behind the cache."""
     found = {"anthropo": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         module = importlib.import_module(name) if name in wanted else sys.modules.get(name)
         if module is not None:
             found[name] = str(getattr(module, "__version__", ""))
+        elif name in behind_cache:
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                found[name] = metadata.version(name)
     return found
+
+
+def _behind_cache(parameters: Mapping[str, Any]) -> set[str]:
+    """Libraries that embeddings rest on, although this run may have found them all in the cache.
+
+    Without them the manifest of a run would depend on what an earlier one left behind.
+    """
+    if not {"encoder", "model"}.intersection(parameters):  # a command without embeddings
+        return set()
+    names = str(parameters.get("encoder") or "")
+    of_torch = {"torch"} if "timm:" in names or is_network_file(names) else set()
+    return {"onnxruntime", *of_torch, *({"timm"} if "timm:" in names else ())}
 
 
 def _processor() -> dict[str, str]:

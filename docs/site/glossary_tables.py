@@ -61,6 +61,7 @@ CHECKS = {
     "roll": "tilt of the head in the picture",
     "eye_pixels": "distance between the pupils in the photo",
     "sharpness": "fine detail against contrast, inside the face",
+    "exposure": "how light the lightest 1 % of the face is, in grey levels of 255",
     "mouth_open": "gap between the lips",
     "smile": "how far the corners of the mouth lie above and beside the base of the nose",
     "eyes_closed": "height over length of the more closed eye",

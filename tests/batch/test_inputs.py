@@ -11,7 +11,7 @@ from batch_tables import Table, rows_of, table_writer
 from conftest import Copies, Invoke, sentence_of
 
 from anthropo import measure_table
-from anthropo.batch.inputs import Item, collect
+from anthropo.batch.inputs import Item, collect, passed_over_in
 from anthropo.batch.records import passed_through
 from anthropo.errors import InputError, WeightsError
 from anthropo.measurement.registry import registry
@@ -35,6 +35,20 @@ def test_folder_is_searched_throughout_without_hidden_files(tmp_path: Path, copi
     copies(tmp_path, ".hidden.png", ".thumbnails/e.png", "a.overlay.jpg", "notes.txt", "f.gif")
     (tmp_path / "folder.png").mkdir()
     assert [item.path for item in collect([str(tmp_path)])] == sorted(str(p) for p in wanted)
+
+
+def test_pictures_that_are_not_read_are_told(tmp_path: Path, copies: Copies) -> None:
+    copies(tmp_path, "a.png", "notes.txt")
+    assert passed_over_in(tmp_path) == ""
+    copies(tmp_path, "sub/IMG_1.NEF", ".hidden.gif")
+    assert passed_over_in(tmp_path) == (
+        f"{tmp_path}: 1 file is passed over: {Path('sub/IMG_1.NEF')} (export it as JPEG or PNG)."
+    )
+    copies(tmp_path, "b.gif", "c.gif", "d.jp2", "e.mov", "f.mts")
+    assert passed_over_in(tmp_path) == (
+        f"{tmp_path}: 6 files are passed over: b.gif, c.gif, d.jp2 and 1 more (export them as JPEG or PNG), "
+        "e.mov, f.mts (videos: name them to use them)."
+    )
 
 
 def test_links_that_lead_nowhere_are_passed_over(tmp_path: Path, copies: Copies) -> None:

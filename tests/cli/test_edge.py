@@ -163,8 +163,11 @@ def test_compare_networks_goes_on_after_an_interruption(
 
 def test_compare_networks_as_a_page(noise: Path, tmp_path: Path, invoke: Invoke) -> None:
     out = tmp_path / "c.html"
-    result = invoke("compare-networks", noise, *NOISE, "--networks", "deepgestalt", "-o", out)
+    where = ("-o", out, "--figures", tmp_path / "f")
+    result = invoke("compare-networks", noise, *NOISE, "--networks", "deepgestalt", *where)
     assert result.exit_code == 0
+    drawn = {f"deepgestalt-{kind}.{suffix}" for kind in ("loss", "metric") for suffix in ("svg", "pdf")}
+    assert {p.name for p in (tmp_path / "f").iterdir()} == drawn
     text = out.read_text(encoding="utf-8")
     for part in ("Networks compared: recipe skin-five", "recall, ill", "precision, well", "ms per photo"):
         assert part in text

@@ -131,6 +131,20 @@ def test_no_photo_named(invoke: Invoke) -> None:
     assert refused(invoke, "measure").splitlines()[-1] == "Error: Missing argument 'PHOTO...'."
 
 
+def test_pictures_of_a_folder_that_are_not_read_are_told(
+    tmp_path: Path, astronaut_png: Path, copies: Copies, invoke: Invoke
+) -> None:
+    copies(tmp_path / "photos", "a.png", "scan.gif", "IMG_7.CR2")
+    result = invoke("measure", tmp_path / "photos", "-o", tmp_path / "a.csv", "--jitter", 1)
+    assert result.exit_code == 0
+    note = f"note: {tmp_path / 'photos'}: 2 files are passed over: IMG_7.CR2, scan.gif (export them"
+    assert result.stderr.count(note) == 1
+    copies(tmp_path / "none", "scan.gif")
+    alone = invoke("measure", tmp_path / "none")
+    assert alone.exit_code == 2
+    assert "1 file is passed over: scan.gif (export it as JPEG or PNG)." in alone.stderr
+
+
 def test_folder_without_photos_is_wrong_use(tmp_path: Path, invoke: Invoke) -> None:
     sentence = f"Error: {tmp_path}: no photos in this folder ("
     assert refused(invoke, "measure", tmp_path, says=sentence).count("\n") == 1
@@ -405,7 +419,7 @@ def test_five_point_model_is_refused(
     assert refused(invoke, "measure", astronaut_png, "--landmark-model", path, *output) == (
         f"Error: {path}: 5 landmarks (p0, p1, p2 …); anthropo's measurements need "
         "the 68 points of the iBUG scheme. "
-        "Give a landmark model of these; this one can only be judged.\n"
+        "Give a landmark model of these; the points of this one are placed by `anthropo landmarks place`.\n"
     )
     assert not list(tmp_path.iterdir())
 

@@ -10,8 +10,18 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
+from skimage.draw import polygon
 
-from anthropo.face.gate import CHECKS, Check, bridge_line, check_photo, eye_openings, mouth_open, smile
+from anthropo.face.gate import (
+    CHECKS,
+    Check,
+    bridge_line,
+    check_photo,
+    exposure,
+    eye_openings,
+    mouth_open,
+    smile,
+)
 from anthropo.face.landmarker import read_face
 from anthropo.face.pose import POSE_POINTS, fit_camera, generic_face, head_pose
 from anthropo.face.scheme import MIRROR
@@ -88,8 +98,8 @@ def checks(pixels: Pixels) -> dict[str, Check]:
 def test_the_gate_reports_value_and_limit(astronaut: Pixels) -> None:
     gate = checks(astronaut)
     assert list(gate) == [
-        "yaw", "pitch", "roll", "eye_pixels", "sharpness", "mouth_open", "smile", "eyes_closed",
-        "glasses", "outside", "hidden", "landmark_spread", "perspective",
+        "yaw", "pitch", "roll", "eye_pixels", "sharpness", "exposure", "mouth_open", "smile",
+        "eyes_closed", "glasses", "outside", "hidden", "landmark_spread", "perspective",
     ]  # fmt: skip
     assert tuple(gate) == CHECKS
     assert gate["eye_pixels"].value == pytest.approx(43, abs=3)
@@ -113,6 +123,53 @@ def test_blur_shows_and_exposure_does_not(astronaut: Pixels) -> None:
     assert dark == pytest.approx(sharp, rel=0.1)
 
 
+def darkened(pixels: Pixels, stops: float) -> Pixels:
+    """With 2^stops times less light: levels of sRGB, by its power of 2.4 above the darkest."""
+    level = pixels / 255
+    light = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4) / 2**stops
+    level = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return (255 * level).round().astype(np.uint8)
+
+
+def test_a_photo_with_too_little_light_fails_the_exposure_and_nothing_else(astronaut: Pixels) -> None:
+    before = checks(astronaut)
+    assert before["exposure"].ok
+    assert before["exposure"].value > 200  # her teeth and the highlights of her skin
+    for stops in (1, 2, 3):
+        assert checks(darkened(astronaut, stops))["exposure"].ok
+    dark = checks(darkened(astronaut, 5.5))
+    assert not dark["exposure"].ok
+    assert dark["exposure"].value < dark["exposure"].limit == 40
+    assert dark["exposure"].advice == "take the photo in more light, or expose it longer"
+    assert {name for name, check in dark.items() if not check.ok} == {"exposure", "mouth_open", "smile"}
+
+
+def test_dark_skin_does_not_fail_the_exposure(astronaut: Pixels) -> None:
+    """Skin that reflects a sixth of the light: highlights and the white of the eyes remain."""
+    points = read_face(Photo.from_array(astronaut)).landmarks
+    skin = darkened(astronaut, np.log2(6))
+    for eye in (range(36, 42), range(42, 48)):
+        rows, columns = polygon(*points[list(eye)].T[::-1], astronaut.shape[:2])
+        skin[rows, columns] = astronaut[rows, columns]
+    made = checks(skin)["exposure"]
+    assert made.ok
+    assert made.value > 1.5 * made.limit
+
+
+def test_exposure_is_that_of_the_face_whatever_its_roll_and_background() -> None:
+    points = seen_from(0, 0, 0)
+    for turn in (0, 37, 180):
+        c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+        turned = (points - points.mean(0)) @ np.array([[c, s], [-s, c]]) + 300
+        picture = np.full((600, 600, 3), 250, np.uint8)
+        # brows to chin is about as high as wide: the corners lie 1.4 times as far out as the sides
+        rows, columns = np.mgrid[:600, :600]
+        far = 1.45 * np.linalg.norm(turned[17:] - 300, axis=1).max()
+        picture[np.hypot(rows - 300, columns - 300) < far] = 30
+        assert exposure(picture, turned) == pytest.approx(30, abs=1)
+    assert np.isnan(exposure(np.zeros((9, 9, 3), np.uint8), np.zeros((68, 2))))
+
+
 def test_pixels_between_the_eyes_follow_the_photos_size(astronaut: Pixels) -> None:
     large = np.asarray(Image.fromarray(astronaut).resize((1536, 1536), Image.Resampling.BICUBIC))
     small = checks(astronaut)["eye_pixels"].value
@@ -131,8 +188,8 @@ def test_mouth_and_smile_do_not_depend_on_where_the_face_is() -> None:
 
 
 def checked(points: NDArray) -> dict[str, Check]:
-    flat = np.full((208, 208), 128, np.uint8)
-    return {c.name: c for c in check_photo(points, head_pose(points), flat, 0, 0.005)}
+    flat, grey = np.full((208, 208), 128, np.uint8), Photo.from_array(np.full((9, 9, 3), 128, np.uint8))
+    return {c.name: c for c in check_photo(points, head_pose(points), flat, 0, 0.005, grey)}
 
 
 @pytest.mark.parametrize("eye", [(37, 38, 40, 41), (43, 44, 46, 47)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -164,6 +165,45 @@ def test_the_spread_of_people_is_that_without_the_error_of_photographs(error: fl
     # whatever photographs were fitted, sharp and blurred ones are scored right
     assert fit.scores(sharp).std() == pytest.approx(1, abs=0.08)
     assert fit.scores(blurred).std() == pytest.approx(1, abs=0.08)
+
+
+def cut(people: People, border: float | Floats, side: int) -> People:
+    """What lies beyond a border is known to be there, and no more."""
+    beyond = side * (people.values - border) > 0
+    values = np.where(beyond, border, people.values)
+    return dataclasses.replace(people, values=values, limit=np.where(beyond, side, 0))
+
+
+@pytest.mark.parametrize(("side", "skew"), [(1, 0.3), (-1, 0.0)])
+def test_who_is_cut_by_the_border_does_not_move_the_curves(side: int, skew: float) -> None:
+    whole = simulate(3000, error=0.01, skew=skew)
+    random = np.random.default_rng(3)
+    # faces fill their photographs about alike: half of them are cut, nowhere quite at one place
+    border = truth(whole.age_lo, whole.female, whole.group) + random.normal(0, 0.005, len(whole))
+    limited = cut(whole, border, side)
+    assert 0.4 < (limited.limits != 0).mean() < 0.6
+    best, fit, left = (fit_curves(p, 3) for p in (whole, limited, limited.take(limited.limits == 0)))
+    for female in (False, True):
+        a, b, c = best.at(ASKED, female, 1), fit.at(ASKED, female, 1), left.at(ASKED, female, 1)
+        assert np.abs(b[0] - a[0]).max() < 0.35 * SD
+        assert np.abs(b[1] / a[1] - 1).max() < 0.25
+        # without the limits it would be another curve
+        assert (side * (a[0] - c[0])).min() > 0.5 * SD
+        # a limit tells less than a value, and more than nothing
+        assert (b[2] < a[2]).all()
+    assert np.isnan(fit.scores(limited)).sum() == (limited.limits != 0).sum()
+
+
+def test_limits_that_are_none_change_nothing(people: People, fit: Fit) -> None:
+    same = fit_curves(dataclasses.replace(people, limit=np.zeros(len(people), np.int64)), 3)
+    assert (medians(same) == medians(fit)).all()
+    assert same.skew == fit.skew
+    # a limit that nobody could miss says nothing
+    low = np.zeros(len(people), np.int64)
+    low[::10] = 1
+    told = dataclasses.replace(people, values=np.where(low, -1.0, people.values), limit=low)
+    rest = fit_curves(people.take(low == 0), 3)
+    assert medians(fit_curves(told, 3)) == pytest.approx(medians(rest), abs=0.05 * SD)
 
 
 def test_a_mean_is_known_as_well_as_by_its_effective_n() -> None:

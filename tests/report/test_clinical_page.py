@@ -15,6 +15,7 @@ from conftest import WITHOUT_BROWSER, Copies, Invoke
 import anthropo
 from anthropo.reference.traits import PRESENT
 from anthropo.report import write_clinical
+from anthropo.report.traits_page import page
 from anthropo.workflows.trait_calling import Findings, PersonTraits, TraitsRequest, call, prepare
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -107,6 +108,24 @@ def test_who_could_not_be_judged_is_not_said_to_be_without_findings(tmp_path: Pa
     assert "No trait could be judged; the reasons are below." in told
     assert "No trait is present" not in told
     assert "the sex is missing" in told.partition("Could not be judged")[2]
+
+
+def test_what_nobody_measured_is_said_without_the_words_of_a_terminal(tmp_path: Path) -> None:
+    adult = anthropo.traits(anthropo.example_photo(), sex="female", age=31)
+    write_clinical(tmp_path / "case.html", adult)
+    told = words((tmp_path / "case.html").read_text("utf-8")).partition("Could not be judged")[2]
+    assert re.search(r"Short stature[^:]*: height was not given", told)
+    assert "--" not in told
+    assert "Height was not given" in words(page(Findings(people=(adult,), lost=(), remarks=())))
+
+
+def test_bold_is_what_lies_beyond_with_its_whole_interval(tmp_path: Path, girl: PersonTraits) -> None:
+    write_clinical(tmp_path / "case.html", girl)
+    text = (tmp_path / "case.html").read_text("utf-8")
+    assert "Bold: the whole interval lies beyond." in text
+    assert ".clinical tr:not(.certain) .beyond { font-weight: 400; }" in text
+    # beyond, and not for certain: in colour
+    assert re.search(r'<tr><th scope="row">[^<]+</th>(?:<td[^>]*>[^<]*</td>)*<td><span class="beyond">', text)
 
 
 def test_each_person_is_on_one_sheet_however_much_there_is_to_say(

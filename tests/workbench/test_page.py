@@ -108,6 +108,7 @@ def test_numbers_follow_a_dragged_point_and_come_back(page: Any) -> None:
     moved = changed(page, "intercanthal_width", before)
     assert float(moved) > float(before)
     assert "by hand" in page.inner_text("#m-intercanthal_width")
+    page.wait_for_selector("#measurements p:has-text('a point has the error of a hand: 0.0077 ex-ex')")
     page.wait_for_selector("#undo:enabled")
     page.keyboard.press("Control+z")
     assert changed(page, "intercanthal_width", moved) == before

@@ -192,6 +192,25 @@ def test_a_manifest_that_cannot_be_written_leaves_the_output(cohort: Path) -> No
     assert (cohort / "x.csv").stat().st_size > 1000
 
 
+def test_what_computed_cached_embeddings_is_named_although_it_is_not_loaded() -> None:
+    """Else the manifest of a run would differ by whether an earlier one had filled the cache."""
+    program = """
+import sys
+import anthropo.workflows.manifest as manifest
+assert "onnxruntime" not in manifest._versions(behind_cache=manifest._behind_cache({"jitter": 2}))
+assert "onnxruntime" in manifest._versions(behind_cache=manifest._behind_cache({"model": "m.anthropo"}))
+assert "onnxruntime" not in sys.modules
+print(*manifest._versions(behind_cache=manifest._behind_cache({"encoder": "timm:resnet18"})))
+import onnxruntime
+print(manifest._versions()["onnxruntime"], manifest._versions(behind_cache={"onnxruntime"})["onnxruntime"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    named, versions = done.stdout.splitlines()
+    assert {"onnxruntime", "torch"} <= set(named.split())
+    assert len(set(versions.split())) == 1
+
+
 def test_only_known_libraries_are_imported_for_their_versions(cohort: Path) -> None:
     path = cohort / "r.csv.run.json"
     document = json.loads(path.read_text())

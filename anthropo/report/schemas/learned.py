@@ -180,12 +180,9 @@ def _faithfulness() -> Fields:
     } | {"sanity_correlation": said(or_null(NUMBER), told["sanity_correlation"])}
 
 
-def explanation() -> Schema:
-    """What ``explain -o FILE.json`` writes of a model's answer."""
-    made = Schemas()
-    contribution = _contribution(made)
+def _explained(made: Schemas, contribution: Schema) -> Schema:
     told = meanings(Explained)
-    label = entries(
+    return entries(
         {
             "label": _LABEL,
             "probability": said(or_null(SHARE), told["probability"]),
@@ -198,6 +195,9 @@ def explanation() -> Schema:
             "contributions": said(listed(contribution), told["contributions"]),
         }
     )
+
+
+def _heat_of_model(made: Schemas) -> Schema:
     faithful = _faithfulness()
     told = meanings(Heatmap)
     heat = entries(
@@ -214,8 +214,20 @@ def explanation() -> Schema:
         },
         [*faithful, "faithful", "reason"],
     )
-    heat = made.define("Heatmap", heat, "Figures of a heatmap; the tests are there where the map was tested.")
-    trait = entries(
+    return made.define("Heatmap", heat, "Figures of a heatmap; the tests are there where the map was tested.")
+
+
+def _heatmaps(heat: Schema) -> Schema:
+    figures = {
+        "label": said(TEXT, "The label that the heatmaps are of."),
+        "regions": said(by_name(heat), "By region."),
+        "whole": said(heat, "All regions together."),
+    }
+    return said(or_null(entries(figures)), "Figures of the heatmaps; null: there are none.")
+
+
+def _trait() -> Schema:
+    return entries(
         {
             "id": said({**TEXT, "pattern": "^HP:[0-9]{7}$"}, "The HPO term."),
             "label": said(TEXT, "Its name."),
@@ -225,7 +237,10 @@ def explanation() -> Schema:
             "reason": said(or_null(TEXT), "Why it is not called, or what weakens it."),
         }
     )
-    changed = entries(
+
+
+def _change() -> Schema:
+    return entries(
         {
             "measurement": said(TEXT, "Id of the measurement."),
             "value": said(NUMBER, "The person's value."),
@@ -237,6 +252,14 @@ def explanation() -> Schema:
             "decision": said(TEXT, "The decision then."),
         }
     )
+
+
+def explanation() -> Schema:
+    """What ``explain -o FILE.json`` writes of a model's answer."""
+    made = Schemas()
+    contribution = _contribution(made)
+    label = _explained(made, contribution)
+    heat = _heat_of_model(made)
     ranked = made.record(
         Ranked,
         changed={"probability": _PROBABILITY, "label": _LABEL},
@@ -266,24 +289,13 @@ def explanation() -> Schema:
             listed(made.define("Label", label, "One label's sum.")), "The labels that are explained."
         ),
         "changes": said(
-            listed(made.define("Change", changed, "What would change the decision.")),
+            listed(made.define("Change", _change(), "What would change the decision.")),
             "Measurements that would change the decision by themselves.",
         ),
-        "heatmaps": said(
-            or_null(
-                entries(
-                    {
-                        "label": said(TEXT, "The label that the heatmaps are of."),
-                        "regions": said(by_name(heat), "By region."),
-                        "whole": said(heat, "All regions together."),
-                    }
-                )
-            ),
-            "Figures of the heatmaps; null: there are none.",
-        ),
+        "heatmaps": _heatmaps(heat),
         "heatmap_reason": said(or_null(TEXT), "Why there are none."),
         "traits": said(
-            listed(made.define("Trait", trait, "A trait of the person.")), "HPO terms of the person."
+            listed(made.define("Trait", _trait(), "A trait of the person.")), "HPO terms of the person."
         ),
         "matches": said(
             listed(made.define("Match", match, "A matched label.")), "Nearest patients of matched labels."
@@ -380,12 +392,7 @@ def network_explanation() -> Schema:
 # ----------------------------------------------------------------------------------------- evaluation
 
 
-def _one_evaluation(made: Schemas) -> Schema:
-    figures = made.figures()
-    made.record(Count, words={"photos": "Photos of the label.", "patients": "Patients of the label."})
-    by_metric = {"metrics": said(figures, "Figures by metric.")}
-    sizes = {"n_photos": "Photos of this part.", "n_patients": "Patients of this part."}
-    made.record(Subgroup, changed=by_metric, words=sizes)
+def _sites(made: Schemas) -> Schema:
     made.record(
         Pooled,
         missing=True,
@@ -395,7 +402,7 @@ def _one_evaluation(made: Schemas) -> Schema:
             "reason": "Why it cannot be computed; else empty.",
         },
     )
-    sites = made.record(
+    return made.record(
         Sites,
         words={
             "column": "The column that names the site.",
@@ -403,6 +410,9 @@ def _one_evaluation(made: Schemas) -> Schema:
             "pooled": "Over the sites, by metric.",
         },
     )
+
+
+def _matched(made: Schemas) -> Schema:
     words = {
         "column": "The column that groups are compared in.",
         "word": "The word in the column; empty for numbers.",
@@ -413,7 +423,7 @@ def _one_evaluation(made: Schemas) -> Schema:
         "matched_controls": "Of controls with a partner.",
     }
     made.record(Balance, words=words, missing=True)
-    matched = made.record(
+    return made.record(
         Matched,
         words={
             "columns": "Columns in which partners are alike.",
@@ -423,7 +433,10 @@ def _one_evaluation(made: Schemas) -> Schema:
             "controls": "Label of the controls.",
         },
     )
-    adjusted = made.record(
+
+
+def _adjusted(made: Schemas) -> Schema:
+    return made.record(
         Adjusted,
         words={
             "columns": "Columns in which people are alike.",
@@ -435,7 +448,10 @@ def _one_evaluation(made: Schemas) -> Schema:
             "p": "Of the main model's AUROC, by permutation within strata; null: not asked for.",
         },
     )
-    shift = made.record(
+
+
+def _shift(made: Schemas) -> Schema:
+    return made.record(
         Shift,
         words={
             "site": "The site, or target.",
@@ -444,6 +460,9 @@ def _one_evaluation(made: Schemas) -> Schema:
             "measurements": "The same by measurements.",
         },
     )
+
+
+def _nearest(made: Schemas) -> Schema:
     made.record(
         Ranks,
         words={
@@ -453,7 +472,7 @@ def _one_evaluation(made: Schemas) -> Schema:
             "chance": "The same if the order were drawn at random.",
         },
     )
-    nearest = made.record(
+    return made.record(
         Nearest,
         words={
             "asked": "Patients who were asked about.",
@@ -462,6 +481,16 @@ def _one_evaluation(made: Schemas) -> Schema:
             "by_model": "Whether the gallery is that of a trained model, and not the cohort's own patients.",
         },
     )
+
+
+def _one_evaluation(made: Schemas) -> Schema:
+    figures = made.figures()
+    made.record(Count, words={"photos": "Photos of the label.", "patients": "Patients of the label."})
+    by_metric = {"metrics": said(figures, "Figures by metric.")}
+    sizes = {"n_photos": "Photos of this part.", "n_patients": "Patients of this part."}
+    made.record(Subgroup, changed=by_metric, words=sizes)
+    sites, matched, adjusted = _sites(made), _matched(made), _adjusted(made)
+    shift, nearest = _shift(made), _nearest(made)
     changed: Fields = {
         name: said(by_name(figures), meanings(Evaluation)[name])
         for name in ("models", "differences", "by_label", "adapted")

@@ -215,13 +215,18 @@ export function traits(root, told, save, missing) {
   }
 }
 
+export function hidden(doc) {
+  const points = doc.points.filter((point) => point.hidden).length;
+  return points ? `${points === 1 ? "One point is" : `${points} points are`} hidden by something (drawn dark); what is taken there is not measured.` : "";
+}
+
 export function gate(root, doc) {
   const failed = doc.gate.filter((check) => !check.ok);
   const checks = (of) => make("ul", { class: "plain" }, ...of.map((check) => make("li", {}, make("span", { class: check.ok ? "" : "bad" }, `${check.ok ? "✓" : "✗"} ${check.name} ${check.value}`), ` (limit ${check.limit})`, check.ok ? "" : `: ${check.advice}`)));
   root.replaceChildren(
     make("h3", {}, failed.length ? "What the photo gate finds" : "The photo gate finds nothing to object to"), checks(failed),
     make("p", {}, `Yaw ${doc.pose.yaw}, pitch ${doc.pose.pitch}, roll ${doc.pose.roll}. ${doc.width} × ${doc.height} pixels. ${doc.distance}`),
-    ...doc.notes.map((note) => make("p", {}, note)),
+    ...[hidden(doc), ...doc.notes].filter(Boolean).map((note) => make("p", {}, note)),
     make("details", {}, make("summary", {}, `Checks that it passes (${doc.gate.length - failed.length})`), checks(doc.gate.filter((check) => check.ok))),
   );
 }

@@ -3,7 +3,7 @@ import { FaceView } from "/face.js";
 import { ModelPanel } from "/model.js";
 import { PatientPanel } from "/patient.js";
 import { Survey } from "/survey.js";
-import { Measurements, gate, growth, keep, make, person, scaled, traits } from "/tables.js";
+import { Measurements, gate, growth, hidden, keep, make, person, scaled, traits } from "/tables.js";
 
 const $ = (id) => document.getElementById(id);
 const face = new FaceView($("face"), $("magnifier")), measurements = new Measurements($("measurements"));
@@ -190,6 +190,7 @@ function followed(ahead = null) {
   $("gate-line").textContent = [
     doc.faces.length > 1 && !doc.video ? `${doc.faces.length} faces were found; measured is ${doc.person.face_at ? "the one that was chosen" : "the largest"}. “Other face…” chooses another.` : "",
     doc.faces.length > 1 && doc.video ? "More than one face is in front; the largest is measured." : "",
+    hidden(doc),
     failed.length ? `The photo gate objects: ${failed.map((check) => `${check.name} ${check.value} (${check.advice})`).join("; ")}.` : "",
   ].join(" ");
   const { patient, sex, age, taken } = doc.person;
