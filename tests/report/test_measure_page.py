@@ -20,9 +20,10 @@ from anthropo.batch.scores import diagnostics_of
 from anthropo.errors import InputError
 from anthropo.measurement.registry import registry
 from anthropo.reference import load_reference, score
+from anthropo.reference.zscore import ZScore
 from anthropo.report.figures import REGION_COLOURS, measured_lines
 from anthropo.report.measure import Page
-from anthropo.report.tables import number
+from anthropo.report.tables import number, z_text
 from anthropo.report.zscores import findings, nothing_beyond
 from anthropo.settings import Settings
 
@@ -244,3 +245,9 @@ def test_every_measured_line_has_a_colour() -> None:
 )
 def test_number(value: float | None, unit: str, text: str) -> None:
     assert number(value, unit) == text
+
+
+def test_a_z_that_rounds_to_nothing_has_no_sign_in_the_terminal() -> None:
+    z = ZScore("mouth_width", "frl-adults", "A", 0.02, -1.31, 0.04, 25, 0.5, 0.03, "", "ex-ex")
+    assert z_text([z], "frl-adults") == "0.0 (−1.3 to 0.0)"
+    assert z_text([z], "web-all-ages") == ""
