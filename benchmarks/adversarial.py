@@ -43,14 +43,10 @@ PLAIN = ("none", "none, rate falling")  # of each recipe
 VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "none": ("deep-coral", ("adaptation_weight=0",)),
     "deep-coral, answers": ("deep-coral", ()),
-    "deep-coral, answers, not bounded": ("deep-coral", ("adaptation_bounded=false",)),
-    "deep-coral, answers, weight 10": (
-        "deep-coral",
-        ("adaptation_weight=10", "adaptation_bounded=false"),
-    ),
+    "deep-coral, answers, weight 10": ("deep-coral", ("adaptation_weight=10",)),
     "deep-coral, embedding, weight 1e3": (
         "deep-coral",
-        ("adaptation_layer=embedding", "adaptation_weight=1e3", "adaptation_bounded=false"),
+        ("adaptation_layer=embedding", "adaptation_weight=1e3"),
     ),
     "none, rate falling": ("dann", ("adaptation_weight=0",)),
     "dann": ("dann", ()),

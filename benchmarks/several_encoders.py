@@ -7,7 +7,7 @@ known). A small network (recipe deepgestalt, 64 px) learns the sex of the first 
 FOLDER, and is written as ONNX; it takes the place of a network of one's own. Everything is judged on the
 rest of FOLDER, and on the other folders: small cohorts are drawn, `--times` times, trained on, and tested on
 the others (benchmarks/cohorts.py). A difference is that from face-resnet alone on the same draws, with the
-standard error of its mean.
+standard error of its mean. `--packaged` leaves the small network out: the packaged encoders alone.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ REGIONS = {
     "efficientnet-lite0": ("face",),
     "onnx:own.onnx": ("face",),
 }
+PACKAGED = ("face-resnet", "efficientnet-lite0")
 TOGETHER = (
     ("face-resnet",),
     ("efficientnet-lite0",),
@@ -78,7 +79,7 @@ def network(rows: dict[str, dict[str, str]], folder: Path, epochs: int) -> Path:
 
 def read(rows: dict[str, dict[str, str]], encoder: Encoders, cache: Path | None) -> Features:
     cases = tuple(Case(photo, "any", row.get("patient") or photo) for photo, row in rows.items())
-    regions = encoder.named(REGIONS)
+    regions = encoder.named({name: REGIONS[name] for name in encoder.name.split(",")})
     features = extract(
         Cohort(cases, "photos"), SETTINGS, encoder, regions=regions, store=Store(cache) if cache else None
     )
@@ -110,22 +111,20 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--tasks", nargs="+", help="only these")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the network of one's own")
+    parser.add_argument("--packaged", action="store_true", help="no network of one's own")
     parser.add_argument("--cache", type=Path)
     arguments = parser.parse_args()
     first = labelled(arguments.folder[0])
     names = sorted(first)
     order = [names[i] for i in np.random.default_rng(0).permutation(len(names))]
     with tempfile.TemporaryDirectory() as place:
-        start = time.perf_counter()
-        own = network(
-            {name: first[name] for name in order[: arguments.trained]}, Path(place), arguments.epochs
-        )
-        print(f"trained in {time.perf_counter() - start:.0f} s", flush=True)
-        encoder = Encoders(
-            each=(
-                load_encoder("face-resnet"), load_encoder("efficientnet-lite0"), load_encoder(f"onnx:{own}"),
-            )
-        )  # fmt: skip
+        names = [*PACKAGED]
+        if not arguments.packaged:
+            start = time.perf_counter()
+            learned = {name: first[name] for name in order[: arguments.trained]}
+            names.append(f"onnx:{network(learned, Path(place), arguments.epochs)}")
+            print(f"trained in {time.perf_counter() - start:.0f} s", flush=True)
+        encoder = Encoders(each=tuple(load_encoder(name) for name in names))
         for folder in arguments.folder:
             rows = labelled(folder)
             if folder == arguments.folder[0]:
@@ -152,7 +151,8 @@ def table(
     print(f"| encoders | numbers | {' | '.join(asked)} | mean |")
     print("|---|---|" + "---|" * (len(asked) + 1))
     scores: dict[tuple[str, ...], list[np.ndarray]] = {}
-    for which in TOGETHER:
+    there = set(encoder.name.split(","))
+    for which in (which for which in TOGETHER if there.issuperset(which)):
         regions = encoder.named({one: REGIONS[one] for one in which})
         numbers = sum(features.regions[region].shape[1] for region in regions)
         scores[which] = []

@@ -1,6 +1,6 @@
 """Translation between a studio and the web, with landmarks held and not held, for the same number of steps.
 
-    python benchmarks/translation.py FRL UTKFACE OUT [--weights 0 15] [--seeds 0 1] [--judged 100]
+    python benchmarks/translation.py FRL UTKFACE OUT [--weights 0 30] [--seeds 0 1] [--judged 100]
         [--set OPTION=VALUE …] [--device cuda] [--jobs 2] [--photos 30]
 
 FRL and UTKFACE are folders with labels.csv: photo, patient, sex; and photo or image, age, sex. Of the second
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("frl", type=Path)
     parser.add_argument("utkface", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--weights", type=float, nargs="+", default=[0.0, 15.0])
+    parser.add_argument("--weights", type=float, nargs="+", default=[0.0, 30.0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--judged", type=int, default=1000, help="photos of each folder, at most")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE")

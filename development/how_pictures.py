@@ -23,6 +23,7 @@ from anthropo.face.frame import face_axes
 from anthropo.face.lens import REFERENCE, aim, brought, depths, face_size
 from anthropo.face.pose import generic_face
 from anthropo.face.scheme import LANDMARKS
+from anthropo.learning.calibration import smoothed
 from anthropo.measurement.anatomy import BETWEEN, instrument, place
 from anthropo.reference.curves import half_width
 from anthropo.reference.tables import load_reference
@@ -402,12 +403,16 @@ def traits() -> Any:
 def odds() -> Any:
     """The odds of a typical one of so many people who are all told apart."""
     people = np.arange(10, 161)
+    first = np.zeros(1, dtype=np.int64)
+    shares = np.array([smoothed(first, np.array([n, n], dtype=np.float64))[0] for n in people])
+    typical = shares[:, 0] / shares[:, 1]
     made, axes = figure(2.9, 1, 1)
     axis = axes[0, 0]
-    axis.plot(people, 2 * people + 1, color=BLUE)
+    axis.plot(people, typical, color=BLUE)
     for n in (20, 40, 80):
-        axis.plot(n, 2 * n + 1, "o", color=ORANGE)
-        axis.annotate(f"{n} people: {2 * n + 1} to 1, log-odds {np.log(2 * n + 1):.1f}", (n, 2 * n + 1),
+        at = float(typical[people == n][0])
+        axis.plot(n, at, "o", color=ORANGE)
+        axis.annotate(f"{n} people: {at:.0f} to 1, log-odds {np.log(at):.1f}", (n, at),
                       xytext=(8, -10), textcoords="offset points", fontsize=8)  # fmt: skip
     axis.set_xlabel("people with the label, all told apart without an error", fontsize=9)
     axis.set_ylabel("odds of a typical one, about", fontsize=9)

@@ -87,20 +87,6 @@ def _covariance(x: Tensor) -> Tensor:
     return centred.T @ centred / max(1, len(x) - 1)
 
 
-def bound(loss: Tensor, apart: Tensor) -> Tensor:
-    """What `apart` is multiplied by so that it is no larger than the loss on labels: 1 at most, a constant.
-
-    Sun & Saenko choose the weight such that both are about equal at the end of a training, which nobody knows
-    before it.
-
-    Examples
-    --------
-    >>> float(bound(torch.tensor(0.5), torch.tensor(2.0))), float(bound(torch.tensor(2.0), torch.tensor(0.5)))
-    (0.25, 1.0)
-    """
-    return (loss / apart.clamp_min(1e-12)).detach().clamp_max(1)
-
-
 def domain_head(parameters: Parameters) -> nn.Module:
     """The layers that tell target from source, on an embedding; thrown away after training."""
     d, hidden = BACKBONES[parameters.backbone].dimension, parameters.adaptation_hidden
@@ -158,12 +144,7 @@ class AdaptingObjective(Objective):
         weight = options.adaptation_weight * schedule(batch.progress, options.adaptation_gamma)
         if options.adaptation == "coral":
             x = (features if options.adaptation_layer == "embedding" else outputs).float()
-            apart = weight * coral(x[:n], x[n:])
-            if options.adaptation_bounded:
-                # answers that labels have made large are far apart in squares: unbounded, what is left of the
-                # loss on labels is soon a small part of what is learned from
-                apart = bound(loss, apart) * apart
-            return loss + apart
+            return loss + weight * coral(x[:n], x[n:])
         # the domain's layers learn at full rate; only what reaches the embedding is weighted
         told = module.domains(reversed_gradient(features, weight)).float()[:, 0]  # type: ignore[operator]
         foreign = torch.arange(len(told), device=told.device) >= n

@@ -87,7 +87,6 @@ class Parameters:
     adaptation: str = "none"
     adaptation_weight: float = 1.0
     adaptation_gamma: float = 10.0
-    adaptation_bounded: bool = False
     adaptation_layer: str = "embedding"
     adaptation_hidden: int = 256
     targets: tuple[str, ...] = ()
@@ -272,8 +271,6 @@ def _check_adaptation(recipe: Recipe) -> None:
     options = recipe.parameters
     if options.adaptation != "none" and recipe.task != "labels":
         raise InputError(f"adaptation: not for the recipe {recipe.name}. Choose none.")
-    if options.adaptation_bounded and options.adaptation != "coral":
-        raise InputError("adaptation_bounded: only coral is. Set it to false, or adaptation to coral.")
     if options.targets and options.adaptation == "none":
         raise InputError(f"targets: the recipe {recipe.name} adapts to nothing. Choose dann or deep-coral.")
     if options.keep == "last" and options.patience:

@@ -22,7 +22,7 @@ from anthropo.networks.adaptation import AdaptingObjective, coral, reversed_grad
 from anthropo.networks.architectures import build
 from anthropo.networks.finetuning import Finetuned, finetune
 from anthropo.networks.network import flat
-from anthropo.networks.recipes import Recipe, load_recipe
+from anthropo.networks.recipes import Recipe
 from anthropo.networks.sources import require_sites, split_by_site
 from anthropo.networks.training_loop import extended, spec_of, without_extensions
 from anthropo.networks.training_set import TrainingSet, training_set
@@ -107,43 +107,11 @@ def test_the_body_is_pushed_away_from_what_tells_the_domain(table: Path) -> None
     assert len(flat(module)) == len(flat(build(spec_of(recipe, 2))))
 
 
-def test_coral_counts_at_most_as_much_as_the_labels(table: Path) -> None:
-    """With a weight that is far too large, losses are equal; with a small one nothing changes."""
-    recipe = small("deep-coral", *FAST, "dropout=0")
-    assert recipe.parameters.adaptation_bounded
-    material = material_of(table, recipe)
-    torch.manual_seed(0)
-    module = build(spec_of(recipe, 2)).train()
-    with torch.no_grad():  # answers as large as after a long training
-        for parameter in module.head.parameters():
-            parameter *= 50
-    assert material.target is not None
-    losses = {}
-    for weight in (0.0, 1.0, 1e-6):
-        for bounded in (False, True):
-            options = replace(recipe.parameters, adaptation_weight=weight, adaptation_bounded=bounded)
-            objective = AdaptingObjective(
-                options, "image", material.photos.pictures, material.units, CPU, target=material.target
-            )
-            loss = objective.loss(module, next(iter(objective.batches(0))))
-            losses[weight, bounded] = loss.item()
-    labels = losses[0.0, False]
-    assert losses[1.0, False] > 2.2 * labels  # as it would be without
-    assert losses[1.0, True] == pytest.approx(2 * labels)
-    assert losses[1e-6, True] == losses[1e-6, False] > labels
-
-
-def test_only_coral_is_bounded() -> None:
-    with pytest.raises(InputError, match="adaptation_bounded: only coral is"):
-        load_recipe("dann", None, ("adaptation_bounded=true",))
-
-
 def test_coral_brings_the_embeddings_together(table: Path, tmp_path: Path) -> None:
     apart = {}
     for weight in (0, 100_000):
         recipe = small(
-            *("deep-coral", *FAST, "epochs=3", "adaptation_layer=embedding"),
-            *(f"adaptation_weight={weight}", "adaptation_bounded=false"),
+            "deep-coral", *FAST, "epochs=3", "adaptation_layer=embedding", f"adaptation_weight={weight}"
         )
         material = material_of(table, recipe)
         assert material.target is not None
