@@ -21,7 +21,8 @@ from anthropo.batch.scores import (
 from anthropo.decoding.kinds import unreadable
 from anthropo.decoding.provenance import synthetic_sentence
 from anthropo.errors import AnthropoError, FaceError, InputError, parameter
-from anthropo.face.landmarker import NO_FACE, Face
+from anthropo.face.candidates import NO_FACE
+from anthropo.face.landmarker import Face
 from anthropo.face.lens import Distance
 from anthropo.measurement.compute import Measurement, measure_face
 from anthropo.measurement.pooling import pool

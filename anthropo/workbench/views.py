@@ -134,7 +134,7 @@ def _of_a_hand(by_hand: Sequence[str]) -> str:
         return ""
     return (
         f"Where it says “by hand”, a point has the error of a hand: {anatomy.HAND} ex-ex (1 SD on each axis) "
-        "from what two people differ by in the width of a mouth on photographs (0.90 to 0.99 mm, Angle "
+        "from what two people differ by in the width of a mouth on photos (0.90 to 0.99 mm, Angle "
         "Orthodontist 2016)."
     )
 
