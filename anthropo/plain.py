@@ -106,10 +106,10 @@ def together(sentences: Sequence[str], least: int = 4) -> list[str]:
     for sentence in sentences:
         photo, _, what = sentence.partition(": ")
         photos.setdefault(what, []).extend(photo.split(", "))
-    said = []
+    shortened = []
     for what, names in photos.items():
         if what and len(names) >= least:
-            said.append(f"{len(names)} photos ({names[0]}, {names[1]}, …): {what}")
+            shortened.append(f"{len(names)} photos ({names[0]}, {names[1]}, …): {what}")
         else:
-            said += [one for one in sentences if one.partition(": ")[2] == what]
-    return said
+            shortened += [one for one in sentences if one.partition(": ")[2] == what]
+    return shortened

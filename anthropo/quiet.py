@@ -64,11 +64,11 @@ def _own_stderr() -> Iterator[None]:
     theirs = sys.stderr
     try:
         theirs.flush()
-        own = os.dup(_STDERR)
+        descriptor = os.dup(_STDERR)
     except (AttributeError, OSError, ValueError):  # there is none, or it is closed
         yield
         return
-    stream = open(own, "w", encoding=theirs.encoding, errors="replace", buffering=1)  # noqa: SIM115
+    stream = open(descriptor, "w", encoding=theirs.encoding, errors="replace", buffering=1)  # noqa: SIM115
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, _STDERR)
     os.close(nowhere)
@@ -79,5 +79,5 @@ def _own_stderr() -> Iterator[None]:
         sys.stderr = theirs
         with contextlib.suppress(OSError):
             stream.flush()
-            os.dup2(own, _STDERR)
+            os.dup2(descriptor, _STDERR)
         stream.close()

@@ -164,8 +164,8 @@ def show_trained(result: TrainResult) -> None:
     _show_figures(result.evaluations)
     show_gate(result.gate)
     _show_decision(result)
-    if said := stability(result.trained.manifest):
-        say(f"Stability of explanations: {said}.")
+    if sentence := stability(result.trained.manifest):
+        say(f"Stability of explanations: {sentence}.")
     model = result.trained.model
     if isinstance(model, LabelModel) and model.novelty is not None and model.alarm > 0:
         known = len(model.novelty.rank.scores)

@@ -62,10 +62,10 @@ def standardise(batches: Sequence[Floats], reference: int | None = None) -> Scal
     out: Scales = []
     for at in range(len(batches)):
         scale, offset = _nothing(of)
-        own = np.sqrt(of.squares[at] / np.maximum(of.known[at], 1))
-        rows = of.rows(at) & (own > 0)
+        spread = np.sqrt(of.squares[at] / np.maximum(of.known[at], 1))
+        rows = of.rows(at) & (spread > 0)
         if at != reference:
-            scale[rows] = of.spread[rows] / own[rows]
+            scale[rows] = of.spread[rows] / spread[rows]
             offset[rows] = of.mean[rows] - scale[rows] * of.means[at][rows]
         out.append((scale, offset))
     return out

@@ -126,9 +126,9 @@ def _distinct(items: Sequence[Item]) -> list[Item]:
     last = {(item.path, *item.columns.items()): item for item in items if times[item.path] > 1}
     distinct = []
     for item in items:
-        said = last.pop((item.path, *item.columns.items()), None) if times[item.path] > 1 else item
-        if said is not None:
-            distinct.append(said)
+        kept = last.pop((item.path, *item.columns.items()), None) if times[item.path] > 1 else item
+        if kept is not None:
+            distinct.append(kept)
     return distinct
 
 

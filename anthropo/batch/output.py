@@ -214,8 +214,8 @@ class Output:
         current = {item.path for item in items}
         for photo in dict.fromkeys([*self._earlier, *self._new]):  # also what a killed run has finished
             if photo not in current:
-                own = self._new_rows(photo, []) if photo in self._new else self._earlier_rows(photo)
-                for row in own:
+                rows = self._new_rows(photo, []) if photo in self._new else self._earlier_rows(photo)
+                for row in rows:
                     yield photo, row
 
     def _earlier_rows(self, photo: str) -> list[Row]:

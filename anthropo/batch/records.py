@@ -219,8 +219,8 @@ class MeasuredRecord:
         words = {}
         for name, grades in self.grades.items():
             group = self.groups.get(name)
-            said = (f"grade {grades}" if grades else "", f"ancestry {group}" if group else "")
-            words[name] = ", ".join(filter(None, said))
+            parts = (f"grade {grades}" if grades else "", f"ancestry {group}" if group else "")
+            words[name] = ", ".join(filter(None, parts))
         return words
 
     def to_row(self) -> Row:

@@ -164,8 +164,8 @@ def scores_of(item: Item, values: Sequence[Measurement], settings: Settings, *, 
             _without_scores(table, scores, scaled=bool(declared_scale(item, settings))) for table in tables
         ]
     notes += [_other_instrument(table, settings) for table in tables]
-    said = tuple(f"{item.path}: {note}" for note in notes if note)
-    return Scores(scores=scores, notes=said, age_basis=basis)
+    of_photo = tuple(f"{item.path}: {note}" for note in notes if note)
+    return Scores(scores=scores, notes=of_photo, age_basis=basis)
 
 
 def _these(item: Item) -> str:

@@ -27,19 +27,19 @@ class Summary:
     settings: tuple[str, ...]  # the different ones of its rows
     stated: tuple[str, str, str]  # person, declared distance, landmarks
     gate: tuple[tuple[str, ...], ...]  # the failed checks of each measured face
-    said: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]] = ((), (), ())  # see the properties
+    texts: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]] = ((), (), ())  # see the properties
 
     def reasons(self, photo: str) -> Iterator[str]:
         """Why faces failed."""
-        return _whole(photo, self.said[0])
+        return _whole(photo, self.texts[0])
 
     def notes(self, photo: str) -> Iterator[str]:
         """What was asked for and could not be provided."""
-        return _whole(photo, self.said[1])
+        return _whole(photo, self.texts[1])
 
     def remarks(self, photo: str) -> Iterator[str]:
         """Remarks on the colours of a photo."""
-        return (f"{photo}: {remark}" for remark in _whole(photo, self.said[2]))
+        return (f"{photo}: {remark}" for remark in _whole(photo, self.texts[2]))
 
 
 def _whole(photo: str, sentences: tuple[str, ...]) -> Iterator[str]:
@@ -49,19 +49,19 @@ def _whole(photo: str, sentences: tuple[str, ...]) -> Iterator[str]:
 def summary_of(records: Sequence[Record]) -> Summary:
     """The summary of one photo's records."""
     photo, first = records[0].photo, records[0].diagnostics
-    said = (
+    texts = (
         [record.reason for record in records if not record.ok],
         [note for record in records for note in record.notes],
         [record.remark for record in records if record.remark],
     )
-    reasons, notes, remarks = (tuple(one.replace(photo, _PATH) for one in sentences) for sentences in said)
+    reasons, notes, remarks = (tuple(one.replace(photo, _PATH) for one in sentences) for sentences in texts)
     return Summary(
         ok=all(record.ok for record in records),
         noted=bool(notes),
         settings=tuple(dict.fromkeys(record.diagnostics.settings for record in records)),
         stated=(first.person or "", first.declared or "", first.landmarks or ""),
         gate=tuple(tuple(record.gate_failed) for record in records if record.ok),
-        said=(reasons, notes, remarks),
+        texts=(reasons, notes, remarks),
     )
 
 

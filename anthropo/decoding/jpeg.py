@@ -28,7 +28,7 @@ class Frame(NamedTuple):
     scans: int  # that a decoder reads; at most a few are counted too many
 
     @property
-    def usual(self) -> bool:
+    def common(self) -> bool:
         """Whether it is of the kinds that cameras and programs write: 8 bits, grey or colour."""
         return self.kind <= 0xC2 and self.bits == 8 and self.components in (1, 3) and self.height > 0
 

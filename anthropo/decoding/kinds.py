@@ -99,7 +99,7 @@ def is_quick(data: bytes, kind: str, where: str) -> bool:
     """
     if kind == JPEG:
         frame = read_frame(data, where)
-        return bool(frame and frame.usual and frame.width * frame.height * frame.scans <= _QUICK)
+        return bool(frame and frame.common and frame.width * frame.height * frame.scans <= _QUICK)
     if kind == PNG:
         return _is_plain_png(data)
     return False

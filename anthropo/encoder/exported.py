@@ -42,7 +42,7 @@ _MOST_METADATA = 1 << 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
+class _Stated:
     """What an exported file says of itself."""
 
     view: View
@@ -61,14 +61,14 @@ class ExportedBackend(Backend):
     differentiable = False
     mean, scale = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
-    def __init__(self, data: bytes, file: OnnxFile, said: _Said, regions: Sequence[str] = ()) -> None:
-        self._data, self._file, self._said = data, file, said
-        self._places = [said.view.names.index(region) for region in regions or said.view.names]
+    def __init__(self, data: bytes, file: OnnxFile, stated: _Stated, regions: Sequence[str] = ()) -> None:
+        self._data, self._file, self._stated = data, file, stated
+        self._places = [stated.view.names.index(region) for region in regions or stated.view.names]
         self._session = LateSession(data)
 
     def of(self, regions: Sequence[str]) -> ExportedBackend:
         """The same for chips of these regions."""
-        return ExportedBackend(self._data, self._file, self._said, regions)
+        return ExportedBackend(self._data, self._file, self._stated, regions)
 
     @property
     def network(self) -> Any:
@@ -77,27 +77,27 @@ class ExportedBackend(Backend):
 
     def randomised(self, seed: int) -> ExportedBackend:
         """See `Backend.randomised`."""
-        made = ExportedBackend(shuffled_weights(self._data, self._file, seed), self._file, self._said)
+        made = ExportedBackend(shuffled_weights(self._data, self._file, seed), self._file, self._stated)
         made._places = self._places
         return made
 
     def feeds(self, pictures: Pixels) -> dict[str, NDArray[Any]]:
         """The file's inputs: pictures (n, views, size, size, 3), and metadata that are all missing."""
         given: dict[str, NDArray[Any]] = {PICTURES: pictures}
-        if self._said.metadata:
-            given[METADATA] = np.zeros((len(pictures), self._said.metadata), np.float32)
+        if self._stated.metadata:
+            given[METADATA] = np.zeros((len(pictures), self._stated.metadata), np.float32)
             given[METADATA][:, 1::2] = 1
         return given
 
     def embed(self, chips: Chips) -> Floats:
         """See `Backend.embed`; the chips are of the regions in their order, any number of times over."""
-        said, r = self._said, len(self._places)
+        stated, r = self._stated, len(self._places)
         pictures = np.clip(np.rint(chips), 0, 255).astype(np.uint8)
-        depth, size = 1 if said.cases else len(said.view.names), said.view.size
+        depth, size = 1 if stated.cases else len(stated.view.names), stated.view.size
         faces = np.zeros((len(chips) // r, depth, size, size, 3), np.uint8)
         faces[:, self._places] = pictures.reshape(-1, r, size, size, 3)
-        out = self._run(faces).reshape(len(faces), depth, said.dimension)[:, self._places]
-        return np.ascontiguousarray(out).reshape(len(chips), said.dimension)
+        out = self._run(faces).reshape(len(faces), depth, stated.dimension)[:, self._places]
+        return np.ascontiguousarray(out).reshape(len(chips), stated.dimension)
 
     def _run(self, faces: Pixels) -> Floats:
         return cast("Floats", self._session.run([EMBEDDING], self.feeds(faces))[0])
@@ -190,28 +190,28 @@ def load_onnx(path: str | os.PathLike[str], *, tried: bool = False) -> OnnxEncod
     if pictures is None or "anthropo" not in file.metadata:
         return with_sidecar(path, data, file, tried=tried)
     try:
-        said = _said(file)
+        stated = _stated_in(file)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise WeightsError(
             f"{where}: says that anthropo export wrote it, and what it says of its pictures cannot be "
             f"({' '.join(str(error).split())[:100]}). Export the network again."
         ) from None
-    if is_permissive_run() and not said.permissive:
-        terms = visible(f"{said.licence}; trained on {said.data}")
+    if is_permissive_run() and not stated.permissive:
+        terms = visible(f"{stated.licence}; trained on {stated.data}")
         raise LicenceError(f"A permissive run cannot use {where}: {terms}.")
     backend, depth, size = (
-        ExportedBackend(data, file, said),
-        1 if said.cases else len(said.view.names),
-        said.view.size,
+        ExportedBackend(data, file, stated),
+        1 if stated.cases else len(stated.view.names),
+        stated.view.size,
     )
     if not tried:
         noise = np.random.default_rng(0).integers(0, 256, (2, depth, size, size, 3), dtype=np.uint8)
         noise[0] = 128
         shape = try_out(data, backend.feeds(noise), EMBEDDING, where)
-        if shape != (2, depth * said.dimension):
+        if shape != (2, depth * stated.dimension):
             raise WeightsError(
-                f"{where}: says that an embedding of its {depth} views has {depth * said.dimension} numbers, "
-                f"and gives {shape[1:]}. Export the network again."
+                f"{where}: says that an embedding of its {depth} views has {depth * stated.dimension} "
+                f"numbers, and gives {shape[1:]}. Export the network again."
             )
     sha256 = hashlib.sha256(data).hexdigest()
     described = {"version": _VERSION, "weights": sha256, "geometry": geometry_digest()}
@@ -219,21 +219,21 @@ def load_onnx(path: str | os.PathLike[str], *, tried: bool = False) -> OnnxEncod
         name=f"{ONNX}{path.name}",
         digest=digest_of(described),
         size=size,
-        dimension=said.dimension,
+        dimension=stated.dimension,
         parameters=file.parameters,
-        licence=said.licence,
-        commercial_use=said.commercial_use,
-        data=said.data,
-        permissive=said.permissive,
+        licence=stated.licence,
+        commercial_use=stated.commercial_use,
+        data=stated.data,
+        permissive=stated.permissive,
         weights=sha256,
-        views=said.view.names,
+        views=stated.view.names,
         backend=backend,
         file=os.path.abspath(path),
-        view=said.view,
+        view=stated.view,
     )
 
 
-def _said(file: OnnxFile) -> _Said:
+def _stated_in(file: OnnxFile) -> _Stated:
     """What a file says of itself, each entry checked; one of several errors where it cannot be."""
     text = file.metadata
     views, size, dimension = (json.loads(text[name]) for name in ("views", "size", "dimension"))
@@ -257,17 +257,17 @@ def _said(file: OnnxFile) -> _Said:
     weights = json.loads(text.get("weights", "[]"))
     if not isinstance(weights, list) or not all(isinstance(one, Mapping) for one in weights):
         raise ValueError("weights")
-    said = {
+    stated = {
         name: list(dict.fromkeys(str(one[name])[:500] for one in weights if one.get(name)))
         for name in ("licence", "data")
     }
-    return _Said(
+    return _Stated(
         view=View(tuple(views), size, alignment, crops),
         cases=text.get("task") == "cases",
         dimension=dimension,
         metadata=metadata,
-        licence="; ".join(said["licence"]) or UNKNOWN_LICENCE,
-        data="; ".join([*said["data"], "that of its training photographs"]),
+        licence="; ".join(stated["licence"]) or UNKNOWN_LICENCE,
+        data="; ".join([*stated["data"], "that of its training photographs"]),
         commercial_use=all(one.get("commercial_use") is True for one in weights),
         permissive=views == [IMAGE] and all(_allowed(one) for one in weights),
     )

@@ -274,19 +274,19 @@ def _of_labels(model: LabelModel, table: Any, groups: Sequence[str]) -> _One:
                 _sorted(Contribution("region", name, v) for name, v in by_region.items()), "matched", against,
                 shift=shift,
             )  # fmt: skip
-        own = summed(at, label, probability, of_trained, constant, against)
+        trained = summed(at, label, probability, of_trained, constant, against)
         # the matched labels' part, which rests on single patients, is as it is in all refits
         terms = [
             replace(c, log_odds=c.log_odds + by_region[c.name],
                     refits=tuple(value + by_region[c.name] for value in c.refits))
             if c.kind == "region" else c
-            for c in own.contributions
+            for c in trained.contributions
         ]  # fmt: skip
         gained = bias + sum(by_region.values())
         return replace(
-            own,
-            log_odds=own.log_odds + gained,
-            bias=own.bias + bias,
+            trained,
+            log_odds=trained.log_odds + gained,
+            bias=trained.bias + bias,
             contributions=_sorted(terms),
             shift=shift,
         )

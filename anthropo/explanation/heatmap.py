@@ -163,12 +163,12 @@ def _brought(heat: FaceHeat, face: Face, align: str) -> FaceHeat:
     size = heat.whole.values.shape[0]
     left, top, side = FACE_WINDOW
     places = (np.stack(np.meshgrid(*[np.arange(size) + 0.5] * 2), -1) / size) * side + (left, top)
-    common, own = frame_to(face.landmarks), frame_of(face, align)
+    common, aligned = frame_to(face.landmarks), frame_of(face, align)
     in_photo = places @ common[:, :2].T + common[:, 2]
-    in_own = (in_photo - own[:, 2]) @ np.linalg.inv(own[:, :2]).T
+    in_own = (in_photo - aligned[:, 2]) @ np.linalg.inv(aligned[:, :2]).T
     at = (in_own - (left, top)) / side * size - 0.5
     # a pixel of the common square covers so much of the chip, and so much of its log-odds
-    share = float(np.linalg.det(common[:, :2]) / np.linalg.det(own[:, :2]))
+    share = float(np.linalg.det(common[:, :2]) / np.linalg.det(aligned[:, :2]))
 
     def brought(one: Heatmap) -> Heatmap:
         return replace(one, values=share * map_coordinates(one.values, (at[..., 1], at[..., 0]), order=1))

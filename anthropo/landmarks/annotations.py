@@ -383,14 +383,14 @@ def _stem(path: Path) -> str:
 
 def _same_points(faces: Sequence[AnnotatedFace]) -> None:
     counts = Counter(len(face.points) for face in faces)
-    usual, n = counts.most_common(1)[0]
-    if not 2 <= usual <= MOST_POINTS:
-        raise InputError(f"{faces[0].where}: {usual} points; 2 to {MOST_POINTS} are possible.")
+    most_common, n = counts.most_common(1)[0]
+    if not 2 <= most_common <= MOST_POINTS:
+        raise InputError(f"{faces[0].where}: {most_common} points; 2 to {MOST_POINTS} are possible.")
     for face in faces:
-        if len(face.points) != usual:
+        if len(face.points) != most_common:
             raise InputError(
                 f"{face.where}: {len(face.points)} points where {n} other{'s have' if n > 1 else ' has'} "
-                f"{usual}. Complete it, or leave it out."
+                f"{most_common}. Complete it, or leave it out."
             )
         if np.isfinite(face.points).all(1).sum() < 2:
             raise InputError(f"{face.where}: fewer than two of its points have a place. Leave it out.")

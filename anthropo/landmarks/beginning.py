@@ -128,14 +128,14 @@ def learnt(
     shape = (laid - frame).reshape(len(laid), -1)
     carried = _carried(wanted, frame) if beside else np.eye(136)
     left = wanted.reshape(len(wanted), -1) - shape @ carried
-    usual = np.zeros(left.shape[1]) if beside else frame.ravel()
+    expected = np.zeros(left.shape[1]) if beside else frame.ravel()
     names = sorted(set(people))
     fold = np.array([names.index(person) % _FOLDS for person in people])
     penalty = np.inf
     if len(names) >= 2 * _FOLDS:
-        errors = [_error(shape, left, fold, usual, beside, one) for one in _PENALTIES]
+        errors = [_error(shape, left, fold, expected, beside, one) for one in _PENALTIES]
         penalty = _PENALTIES[int(np.argmin(errors))]
-    places, moved = _solved(shape, left, usual, beside, penalty)
+    places, moved = _solved(shape, left, expected, beside, penalty)
     return Adjustment(frame, places.reshape(-1, 2), carried + moved, beside), penalty
 
 
@@ -149,12 +149,12 @@ def _carried(wanted: Floats, frame: Floats) -> Floats:
 
 
 def _solved(
-    shape: Floats, left: Floats, usual: Floats, beside: bool, penalty: float
+    shape: Floats, left: Floats, expected: Floats, beside: bool, penalty: float
 ) -> tuple[Floats, Floats]:
     """Places (2 P,) and weights (136, 2 P) of what is left, by ridge regression on the face's shape."""
     count = np.maximum((~np.isnan(left)).sum(0), 1)
     mean = np.nansum(left, 0) / count
-    off = mean - usual
+    off = mean - expected
     if not beside:  # an offset that may be chance is held back
         error = np.nansum((left - mean) ** 2, 0) / np.maximum(count - 1, 1) / count
         off = off * np.maximum(0, 1 - error / np.maximum(off**2, 1e-12))
@@ -164,16 +164,16 @@ def _solved(
         a = shape - middle
         gram = a @ a.T + penalty * a.var(0).mean() * np.eye(len(a))
         moved = a.T @ np.linalg.solve(gram, np.nan_to_num(left - mean))
-    return usual + off - middle @ moved, moved
+    return expected + off - middle @ moved, moved
 
 
 def _error(
-    shape: Floats, left: Floats, fold: NDArray[np.intp], usual: Floats, beside: bool, penalty: float
+    shape: Floats, left: Floats, fold: NDArray[np.intp], expected: Floats, beside: bool, penalty: float
 ) -> float:
     """The mean distance on people left out, pixels of the upright face."""
     away = np.empty_like(left)
     for one in range(_FOLDS):
         out = fold == one
-        places, moved = _solved(shape[~out], left[~out], usual, beside, penalty)
+        places, moved = _solved(shape[~out], left[~out], expected, beside, penalty)
         away[out] = left[out] - places - shape[out] @ moved
     return float(np.nanmean(np.hypot(*np.moveaxis(away.reshape(len(away), -1, 2), -1, 0))))

@@ -226,9 +226,9 @@ def permuted(labels: Sequence[str], patients: Sequence[str], strata: Ints, seed:
     """Labels (n,) dealt anew among the patients of each stratum; those of no stratum keep theirs."""
     random = np.random.default_rng(seed)
     _, first, of = np.unique(np.asarray(patients), return_index=True, return_inverse=True)
-    own = np.asarray(labels)[first].copy()
+    dealt = np.asarray(labels)[first].copy()
     where = strata[first]
     for stratum in np.unique(where[where >= 0]):
         (members,) = np.nonzero(where == stratum)
-        own[members] = own[random.permutation(members)]
-    return np.asarray(own[of])
+        dealt[members] = dealt[random.permutation(members)]
+    return np.asarray(dealt[of])

@@ -177,8 +177,8 @@ class AttributeModel:
         arrays: Arrays = {}
         for at, (label, meta) in enumerate(zip(refit.labels, refit.meta["classifiers"], strict=True)):
             of = self.classifiers[self.labels.index(label)]
-            own, numbers = shared(meta, part(refit.arrays, f"{at}/"), of)
-            made["classifiers"].append(own)
+            entries, numbers = shared(meta, part(refit.arrays, f"{at}/"), of)
+            made["classifiers"].append(entries)
             arrays |= prefixed(numbers, f"{at}/")
         return made, arrays
 
@@ -215,8 +215,8 @@ class AttributeModel:
             arrays |= {f"{at}/sets/{c}": scores for c, scores in enumerate(sets.scores)}
         for at, refit in enumerate(self.refits):
             if (again := refit.kept()) is not None:
-                own, numbers = self._shared(again)
-                made.setdefault("refits", []).append(own)
+                entries, numbers = self._shared(again)
+                made.setdefault("refits", []).append(entries)
                 arrays |= prefixed(numbers, f"refits/{at}/")
         return made, arrays
 

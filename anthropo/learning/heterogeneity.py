@@ -102,8 +102,8 @@ def random_effects(effects: Floats, variances: Floats) -> tuple[float, float, fl
         tau2 = 0.0
     weights, mean = fit(tau2)
     scale = max(1.0, float(weights @ (effects - mean) ** 2) / (k - 1))
-    own = 1 / variances
-    typical = (k - 1) * own.sum() / (own.sum() ** 2 - (own**2).sum())
+    precision = 1 / variances
+    typical = (k - 1) * precision.sum() / (precision.sum() ** 2 - (precision**2).sum())
     return mean, math.sqrt(scale / weights.sum()), tau2, float(tau2 / (tau2 + typical))
 
 

@@ -330,9 +330,9 @@ def _encoder_weights(
         return np.ones(len(regions))
     lost = {}
     for name in names:
-        own = [i for i, encoder in enumerate(encoders) if encoder == name]
-        chosen = [scores[i] for i in own]
-        parts = [*(np.asarray(chosen) / _spread(chosen, counts[own], target)[:, None])]
+        chosen_at = [i for i, encoder in enumerate(encoders) if encoder == name]
+        chosen = [scores[i] for i in chosen_at]
+        parts = [*(np.asarray(chosen) / _spread(chosen, counts[chosen_at], target)[:, None])]
         stack = fit_stack(parts, of.dealt(of.y), of.dealt(of.natural), of.people, len(parts))
         lost[name] = log_loss(stack.margins(parts), of.dealt(of.y), of.dealt(of.natural))
     least = min(lost.values())

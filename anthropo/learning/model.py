@@ -343,8 +343,8 @@ class LabelModel:
             }
         for at, refit in enumerate(self.refits):
             if (of := keep(refit)) is not None:
-                own, numbers = shared(*of, self.classifier)
-                made.setdefault("refits", []).append(own)
+                entries, numbers = shared(*of, self.classifier)
+                made.setdefault("refits", []).append(entries)
                 out |= prefixed(numbers, f"refits/{at}/")
         return made, out
 

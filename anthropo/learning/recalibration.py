@@ -274,16 +274,16 @@ def _common_slope(judged: Judged) -> Interval:
 
     logs = np.log(np.clip(judged.proba, _LEAST, 1))
     logs -= logs.max(1, keepdims=True)
-    own = logs[np.arange(len(logs)), judged.truth]
+    true = logs[np.arange(len(logs)), judged.truth]
     spread = -float(logs.min())
     if spread < _ALIKE:
         return unknown("all probabilities are nearly the same")
 
     def likelihood(b: float) -> float:
-        return float((b * own - np.log(np.exp(b * logs).sum(1))).sum())
+        return float((b * true - np.log(np.exp(b * logs).sum(1))).sum())
 
     shares = np.exp(logs) / np.exp(logs).sum(1, keepdims=True)
-    worth = _worth(own - (shares * logs).sum(1), judged.groups)
+    worth = _worth(true - (shares * logs).sum(1), judged.groups)
     most = _STEEPEST / spread
     value = float(minimize_scalar(lambda b: -likelihood(b), bounds=(-most, most), method="bounded").x)
     greatest = likelihood(value)
@@ -292,7 +292,7 @@ def _common_slope(judged: Judged) -> Interval:
         return unknown(
             f"the most probable label is always the true one, so that the slope is at least {number(lo)}"
         )
-    return Interval(value, lo, hi, len(own))
+    return Interval(value, lo, hi, len(true))
 
 
 def _worth(scores: Floats, groups: NDArray[Any]) -> float:

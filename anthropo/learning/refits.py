@@ -62,8 +62,8 @@ def keep(one: FittedHybrid) -> tuple[dict[str, Any], Arrays] | None:
     centres = np.stack([m.centre for m in regions]) if weights else np.zeros((0, 1))
     out["centres"] = centres.astype(np.float32)
     out["scale"] = np.array([m.scale * np.linalg.norm(m.frequencies) for m in regions])
-    own = {name: meta[name] for name in ("measured", "origin", "category")}
-    return own, out | prefixed(part(arrays, "trees/"), "trees/")
+    described = {name: meta[name] for name in ("measured", "origin", "category")}
+    return described, out | prefixed(part(arrays, "trees/"), "trees/")
 
 
 def _halved(values: Floats) -> Floats:
@@ -74,9 +74,9 @@ def _halved(values: Floats) -> Floats:
 def shared(meta: dict[str, Any], arrays: Arrays, of: FittedHybrid) -> tuple[dict[str, Any], Arrays]:
     """What `keep` made, without what is the same in the model: as a file has it."""
     known = {"origin": list(of.scaler_.origin), "category": list(of.scaler_.category)}
-    own = {name: entry for name, entry in meta.items() if known.get(name) != entry}
+    differing = {name: entry for name, entry in meta.items() if known.get(name) != entry}
     norms = np.array([np.linalg.norm(m.frequencies) for m in of.regions_.values()])
-    return own, {**arrays, "scale": (arrays["scale"] / norms).astype(np.float32)}
+    return differing, {**arrays, "scale": (arrays["scale"] / norms).astype(np.float32)}
 
 
 def restored(

@@ -51,17 +51,17 @@ class FaceRelation:
     @property
     def meaning(self) -> str:
         """In words, what the three figures say together."""
-        said = []
+        words = []
         if self.sure:
-            said.append("together" if self.labels.odds_ratio > 1 else "avoid each other")
+            words.append("together" if self.labels.odds_ratio > 1 else "avoid each other")
             if self.given_face.known:
                 beyond = self.given_face.lo > 1 or self.given_face.hi < 1
-                said.append(
+                words.append(
                     "one tells of the other beyond the face" if beyond else "as far as the face shows"
                 )
         if self.look.known and self.look_q <= SURE:
-            said.append("seen by the same features" if self.look.value > 0 else "seen by opposite features")
-        return "; ".join(said) or "no relation found"
+            words.append("seen by the same features" if self.look.value > 0 else "seen by opposite features")
+        return "; ".join(words) or "no relation found"
 
 
 def relate(judged: Mapping[str, Judged]) -> tuple[FaceRelation, ...]:

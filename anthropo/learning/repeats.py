@@ -44,8 +44,8 @@ def over_dealings(
     each = max(min(bootstrap, _FEWEST), bootstrap // len(dealt))
     made = [figures_of(at, each, seed + at) for at in range(len(dealt))]
     folds = folds_of(dealt)
-    own = {name: limits or _LIMITS.get(name, (0.0, 1.0)) for name in made[0]}
-    return {name: joined([of[name] for of in made], folds, own[name]) for name in made[0]}
+    within = {name: limits or _LIMITS.get(name, (0.0, 1.0)) for name in made[0]}
+    return {name: joined([of[name] for of in made], folds, within[name]) for name in made[0]}
 
 
 def joined(figures: Sequence[Interval], folds: int, limits: tuple[float, float]) -> Interval:

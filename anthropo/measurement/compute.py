@@ -442,8 +442,8 @@ def _geometry_values(
         shared += (scale_error * value) ** 2
         known = np.array([repeat.get(e.known_as, math.nan) for e in entries]) * by
         of_own = _OWN if posed else _OWN_SNAPSHOT
-        usual = np.array([of_own if e.own and not e.same_as else _REPEATED for e in entries])
-        photo = np.where(np.isnan(known), usual**2 * landmark, known**2)
+        factor = np.array([of_own if e.own and not e.same_as else _REPEATED for e in entries])
+        photo = np.where(np.isnan(known), factor**2 * landmark, known**2)
         turned = (further * (within[-2:] - within[-3])) ** 2
         accuracy, repeated = landmark + pose + shared, photo + turned.sum(0) + shared
         return _numbers(entries, value, Z95 * np.sqrt(accuracy), np.sqrt(repeated))

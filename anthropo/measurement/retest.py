@@ -139,7 +139,7 @@ def pose_variance(
     """
     whole, more = np.zeros(len(entries)), np.zeros(len(entries))
     middle = np.mean([before, after], axis=0)
-    for axis, usual in enumerate((YAW, PITCH)):
+    for axis, spread in enumerate((YAW, PITCH)):
         apart = after[axis] - before[axis]
         step = np.eye(2)[axis] * max(abs(apart), 1.0) / 2
         turns = (middle - step, middle + step)
@@ -147,5 +147,5 @@ def pose_variance(
         low, high = evaluate(heads, entries)
         slope = np.nan_to_num((high - low) / (2 * step[axis]))
         whole += slope**2 * (apart**2 + _POSE_ERROR**2)
-        more += slope**2 * max(0.0, apart**2 - 2 * usual**2)
+        more += slope**2 * max(0.0, apart**2 - 2 * spread**2)
     return whole, more

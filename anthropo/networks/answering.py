@@ -69,17 +69,17 @@ def answer(network: Network, photos: CohortPictures) -> Told:
     )
     probabilities = _probabilities(network, photos, units)
     if not cases:
-        probabilities = np.array([probabilities[list(own)].mean(0) for own in people])
+        probabilities = np.array([probabilities[list(photos_of)].mean(0) for photos_of in people])
     names = features.photos.tolist()
     predictions = tuple(
-        predicted(network, p, tuple(names[i] for i in own), patient)
-        for (patient, own), p in zip(by_patient.items(), probabilities, strict=True)
+        predicted(network, p, tuple(names[i] for i in photos_of), patient)
+        for (patient, photos_of), p in zip(by_patient.items(), probabilities, strict=True)
     )
     most = network.about.parameters.images
     return Told(
         predictions=predictions,
         metadata=metadata,
-        unseen=sum(len(own) > most for own in people) if cases else 0,
+        unseen=sum(len(photos_of) > most for photos_of in people) if cases else 0,
     )
 
 

@@ -267,9 +267,9 @@ class _Pool(Generic[T, R]):
     def _set_up(self, link: Link) -> None:
         """Send the work, and wait until it is there."""
         lock = self._lock.fileno() if self._lock else None
-        own = definitions()
-        context = Context(errors.spelling(), memory.most // (self._jobs + 1), lock, own)
-        setup = sendable(context) or pickle.dumps(Context(errors.in_python, context.memory, lock, own))
+        added = definitions()
+        context = Context(errors.spelling(), memory.most // (self._jobs + 1), lock, added)
+        setup = sendable(context) or pickle.dumps(Context(errors.in_python, context.memory, lock, added))
         try:
             link.send(setup)
             link.send(self._work)

@@ -77,7 +77,7 @@ class SlurmJobs:
             self.cluster.sync(self._hand_in)
         except (OSError, RuntimeError, ValueError) as error:
             self.close()
-            raise ClusterError(f"SLURM does not take the jobs ({_said(error)}).") from None
+            raise ClusterError(f"SLURM does not take the jobs ({_message(error)}).") from None
 
     async def _hand_in(self) -> None:
         """Hand in as many jobs as are lacking; what `scale` and `adapt` do, but they only log what fails."""
@@ -156,7 +156,7 @@ def _queued() -> set[str] | None:
     return set(listed.stdout.split())
 
 
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     """What sbatch printed, in one line."""
     printed = str(error).partition("stderr:")[2] or str(error)
     return " ".join(printed.split()) or type(error).__name__

@@ -67,8 +67,8 @@ def tabulated(
         median, sd, n = fit.at(ages, female)
         columns = [n, median, sd, np.full(len(ages), fit.skew)]
         for g in range(len(groups)):
-            own, _, of_group = fit.at(ages, female, g)
-            columns += [own - median, of_group]
+            of_median, _, of_group = fit.at(ages, female, g)
+            columns += [of_median - median, of_group]
         written = [
             ",".join(_digits(column, float(v)) for column, v in enumerate(row))
             for row in zip(*columns, strict=True)

@@ -193,8 +193,8 @@ def _columns(basis: Floats, female: NDArray[np.bool_], group: Ints, groups: int)
     sex = np.where(female, 0.5, -0.5)[:, None]
     parts = [basis, sex, sex * basis]
     if groups > 1:
-        own = np.eye(groups)[group]
-        parts += [own, (own[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)]
+        member = np.eye(groups)[group]
+        parts += [member, (member[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)]
     return np.hstack(parts)
 
 

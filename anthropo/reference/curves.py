@@ -315,19 +315,19 @@ def _parsed(
     rests: list[str] = []
     first = ("", "", "", "")
     start = 2
-    said = ("", "")
+    origin = ("", "")
     for number, line in chain(lines, [(0, "")]):
         head = line.split(",", _HEAD)
         key = (head[0], head[1], head[2], head[3]) if line else first
         if not line or key != first:
             if ages:
-                curve = Curve(*first, *said, tuple(ages), tuple(rests), groups)
+                curve = Curve(*first, *origin, tuple(ages), tuple(rests), groups)
                 _keep(curve, made, f"{path}, line {start}")
             if not line:
                 break
             first, start, ages, rests = key, number, [], []
         if not line.endswith(",,"):  # said once, and meant for all rows that follow
-            said = _said(line)
+            origin = _origin(line)
         ages.append(float(head[_HEAD - 1]))
         rests.append(head[_HEAD])
     if not made:
@@ -361,7 +361,7 @@ _NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
 }
 
 
-def _said(line: str) -> tuple[str, str]:
+def _origin(line: str) -> tuple[str, str]:
     """Source and instrument at the end of a line."""
     *_, source, instrument = next(csv.reader([line]))
     return source, instrument
@@ -398,8 +398,8 @@ def as_csv(curves: Iterable[Curve], groups: Sequence[str]) -> str:
     for curve in written:
         more = (own.get(curve.measurement, ""),) if own else ()
         for age, line in zip(curve.ages, curve.lines, strict=True):
-            said = (curve.source, curve.instrument)
-            shown, before = ("", "") if said == before else said, said
+            origin = (curve.source, curve.instrument)
+            shown, before = ("", "") if origin == before else origin, origin
             first = (curve.measurement, curve.unit, curve.sex, curve.grade, f"{age:g}")
             writer.writerow((*first, *line.split(",")[: 4 + 2 * len(groups)], *shown, *more))
     return text.getvalue()

@@ -234,8 +234,8 @@ def _against(
     lo, hi = min(z), max(z)
     assumption = age_basis(*age, gestation) or chosen.assumptions.get(measure, "")
     numbers = (middle, lo, hi, low, high)
-    said = "", chosen.peers, assumption, sex, (youngest, oldest)
-    return Growth(measure, value, about.unit, chosen.edition, *numbers, *said)
+    basis = "", chosen.peers, assumption, sex, (youngest, oldest)
+    return Growth(measure, value, about.unit, chosen.edition, *numbers, *basis)
 
 
 def _instead(chart: str, measure: str, sex: str, age: float) -> str:

@@ -208,10 +208,10 @@ def _people(photos: Sequence[MeasuredPhoto], notes: list[str]) -> list[_Person]:
 def _averaged(photos: Sequence[MeasuredPhoto]) -> _Person:
     values, errors = {}, {}
     for name in dict.fromkeys(name for photo in photos for name in photo.values):
-        own = [(p.values[name], p.errors[name]) for p in photos if name in p.values and name in p.errors]
-        if own:
-            values[name] = sum(value for value, _ in own) / len(own)
-            errors[name] = math.hypot(*(error for _, error in own)) / len(own)
+        known = [(p.values[name], p.errors[name]) for p in photos if name in p.values and name in p.errors]
+        if known:
+            values[name] = sum(value for value, _ in known) / len(known)
+            errors[name] = math.hypot(*(error for _, error in known)) / len(known)
     subjects = [photo.subject for photo in photos]
     age = sum(s.age for s in subjects) / len(subjects)
     oldest = sum(max(s.age, s.oldest or 0.0) for s in subjects) / len(subjects)

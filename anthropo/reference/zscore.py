@@ -50,11 +50,11 @@ class ZScore:
     @property
     def how(self) -> str:
         """Grade and group of what it was compared with: ``"grade B, ancestry unknown"``; empty without."""
-        said = (
+        words = (
             f"grade {self.grade}" if self.grade else "",
             f"ancestry {self.ancestry}" if self.ancestry else "",
         )
-        return ", ".join(filter(None, said))
+        return ", ".join(filter(None, words))
 
     @property
     def whole(self) -> tuple[float, float]:

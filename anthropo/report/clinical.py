@@ -410,13 +410,13 @@ def _counted(lines: Sequence[str], most: int, what: str = "") -> list[str]:
     return [*lines] if more <= 0 else [*lines[:most], f"and {more} more{what}"]
 
 
-def _first(person: PersonTraits, said: Sequence[str], room: _Room) -> list[str]:
+def _first(person: PersonTraits, elsewhere: Sequence[str], room: _Room) -> list[str]:
     """The first remarks on the person, without what is said elsewhere on the page."""
     names = [person.item.path, *(photo.photo for photo in person.photos)]
     short = []
     for note in dict.fromkeys([*person.notes, *person.record.disagreements]):
         for name in names:
             note = note.removeprefix(f"{name}: ")
-        if not note.endswith(tuple(said) or ("\0",)):
+        if not note.endswith(tuple(elsewhere) or ("\0",)):
             short.append(_short(note, room.note))
     return _counted(short, room.notes, " remarks")

@@ -83,8 +83,10 @@ def is_written_here(path: str | os.PathLike[str]) -> bool:
     for column in dictionary():
         if "{" not in column.column:  # one that every such table has, or nearly
             of.setdefault(column.table, []).append(column.column)
-    own = (sum(name in header for name in names) >= max(_FEW, _SHARE * len(names)) for names in of.values())
-    return not start.strip() or any(own)
+    tables = (
+        sum(name in header for name in names) >= max(_FEW, _SHARE * len(names)) for names in of.values()
+    )
+    return not start.strip() or any(tables)
 
 
 def markdown() -> str:

@@ -215,7 +215,7 @@ def adjusted_sentences(made: Evaluation) -> list[str]:
     adjusted = made.adjusted
     assert adjusted is not None
     one_sided = adjusted.strata - adjusted.used
-    said = [
+    sentences = [
         f"{adjusted.patients} patients in {adjusted.used} strata of {', '.join(adjusted.columns)} are "
         "compared with others of their stratum and fold"
         + (f"; {one_sided} strata have one side only and do not count" if one_sided else "")
@@ -223,13 +223,15 @@ def adjusted_sentences(made: Evaluation) -> list[str]:
         + "."
     ]
     if adjusted.p is not None:
-        said.append(f"Labels dealt anew within strata, and learned: p = {adjusted.p:.3g} (permutation test).")
+        sentences.append(
+            f"Labels dealt anew within strata, and learned: p = {adjusted.p:.3g} (permutation test)."
+        )
     if "metadata" in made.differences:
-        said.append(
+        sentences.append(
             f"{model_name(made.main).capitalize()} less {model_name('metadata')}: AUROC "
             f"{made.differences['metadata']['auroc']}."
         )
-    return said
+    return sentences
 
 
 def _print_sites(sites: Sites) -> None:
@@ -260,18 +262,18 @@ def nearest_rows(nearest: Nearest) -> list[tuple[str, ...]]:
 
 def site_sentences(sites: Sites) -> list[str]:
     """What the figures over all sites are, and how much they differ between sites."""
-    said = []
+    sentences = []
     for metric, over in sites.pooled.items():
         name = METRIC_NAMES[metric][0].upper() + METRIC_NAMES[metric][1:]
         if math.isnan(over.value):
-            said.append(f"{name}: {over.reason}.")
+            sentences.append(f"{name}: {over.reason}.")
             continue
         new = f"another such site may show {over.new.bounds}" if over.new.bounds else "two sites say little"
-        said.append(
+        sentences.append(
             f"{name} over {over.sites} sites {over.mean}; {new}; between sites I² {100 * over.i2:.0f} %, "
             f"τ {over.tau:.2f} (log-odds)."
         )
-    return said
+    return sentences
 
 
 def print_adaptation(made: Evaluation) -> None:
@@ -289,16 +291,16 @@ def print_adaptation(made: Evaluation) -> None:
 
 def adaptation_sentences(made: Evaluation) -> list[str]:
     """What each adaptation does to the AUROC; that it hurts is among the warnings as well."""
-    said = []
+    sentences = []
     for name, difference in made.adapted.items():
         auroc = difference["auroc"]
         what = model_name(name) if name != made.main else str(made.settings.get("adapted", name))
         if not auroc.known:
-            said.append(f"Adapted ({what}): {auroc.reason}.")
+            sentences.append(f"Adapted ({what}): {auroc.reason}.")
             continue
         verdict = "helps" if auroc.lo > 0 else "hurts" if auroc.hi < 0 else "no sure difference"
-        said.append(f"Adapted ({what}): {verdict}; AUROC changes by {auroc}.")
-    return said
+        sentences.append(f"Adapted ({what}): {verdict}; AUROC changes by {auroc}.")
+    return sentences
 
 
 def shift_rows(made: Evaluation) -> list[tuple[str, ...]]:

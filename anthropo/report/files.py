@@ -186,8 +186,8 @@ def _objects(kind: type[Any], seen: set[type[Any]] | None = None) -> Iterator[st
         if one in seen:
             continue
         seen.add(one)
-        said = (inspect.getdoc(one) or "").split("\n", 1)[0]
-        yield f"\n### {one.__name__}\n\n{said}\n"
+        summary = (inspect.getdoc(one) or "").split("\n", 1)[0]
+        yield f"\n### {one.__name__}\n\n{summary}\n"
         yield "| entry | type | limits | default | meaning |\n|---|---|---|---|---|"
         for row in _rows(one):
             yield "| " + " | ".join(cell.replace("|", "or") for cell in row) + " |"
@@ -209,7 +209,7 @@ def _dataclasses(hint: Any) -> Iterator[type[Any]]:
 
 
 def _rows(kind: type[Any]) -> Iterator[tuple[str, ...]]:
-    said = meanings(kind)
+    meaning = meanings(kind)
     hints = get_type_hints(kind, include_extras=True)
     for one in fields(kind):
         type_, limits = _shown(hints[one.name])
@@ -220,7 +220,7 @@ def _rows(kind: type[Any]) -> Iterator[tuple[str, ...]]:
         # a number without limits may be missing, and is then NaN, which no limit lets pass
         needed = needed and (hints[one.name] is not float or limits != "")
         default = "needed" if needed else _default(one.default)
-        yield f"`{one.name}`", type_, limits, default, said.get(one.name, "")
+        yield f"`{one.name}`", type_, limits, default, meaning.get(one.name, "")
 
 
 def _default(value: Any) -> str:
@@ -235,8 +235,8 @@ def _shown(hint: Any) -> tuple[str, str]:
     inner = get_args(hint)
     if get_origin(hint) is Annotated:
         type_, limits = _shown(inner[0])
-        own = [f"among {limit}" if isinstance(limit, Among) else str(limit) for limit in inner[1:]]
-        return type_, "; ".join([*own, *([limits] if limits else [])])
+        stated = [f"among {limit}" if isinstance(limit, Among) else str(limit) for limit in inner[1:]]
+        return type_, "; ".join([*stated, *([limits] if limits else [])])
     if NoneType in inner:
         type_, limits = _shown(next(one for one in inner if one is not NoneType))
         return f"{type_} or null", limits

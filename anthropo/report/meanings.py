@@ -12,10 +12,10 @@ _COMMENTED = re.compile(r"^    (\w+): [^#]*?#(.*)$")
 
 def meanings(kind: type[Any]) -> dict[str, str]:
     """What is said of each field, in the class or those that it inherits from."""
-    said: dict[str, str] = {}
+    of_fields: dict[str, str] = {}
     for one in reversed(kind.__mro__):
-        said |= _in_class(one) if is_dataclass(one) else {}
-    return said
+        of_fields |= _in_class(one) if is_dataclass(one) else {}
+    return of_fields
 
 
 def _in_class(kind: type[Any]) -> dict[str, str]:

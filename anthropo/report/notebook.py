@@ -443,9 +443,9 @@ def cohort(of: Cohort) -> str:
     patients = count(len({one.patient for one in of.cases}), "patient")
     facts = [count(len(of.cases), "photo"), patients]
     facts += [f"columns: {', '.join(of.metadata)}" if of.metadata else ""]
-    said = [f"{f.level}: {f.category}" for f in of.findings]
+    findings = [f"{f.level}: {f.category}" for f in of.findings]
     return Shown(
-        "Cohort", facts, tables=[Table(("label", "photos", "patients"), rows, (1, 2))], notes=said
+        "Cohort", facts, tables=[Table(("label", "photos", "patients"), rows, (1, 2))], notes=findings
     ).html()
 
 

@@ -88,9 +88,9 @@ def _weave(c: Canvas) -> Plane:
     return np.asarray(c.wave(length, angle) + c.wave(length, angle + np.pi / 2) - 1, dtype=np.float32)
 
 
-def _skin(c: Canvas, own: float = 0.6) -> Plane:
+def _skin(c: Canvas, of_face: float = 0.6) -> Plane:
     """Skin: of the face's own colour, or of another, in its light or darker."""
-    colour = np.array(c.skin() if c.chance(own) else c.one_of(_SKINS)) * c.uniform(0.7, 1.2)
+    colour = np.array(c.skin() if c.chance(of_face) else c.one_of(_SKINS)) * c.uniform(0.7, 1.2)
     colour = np.clip(colour + c.random.normal(0, 6, 3), 0, 250)
     base = c.plain(tuple(colour.tolist()), shading=c.uniform(0.04, 0.2), grain=c.uniform(0.5, 4))
     return np.asarray(base * (1 + 0.03 * c.noise(c.uniform(0.03, 0.12))[..., None]), dtype=np.float32)

@@ -124,10 +124,10 @@ class Bench:
             names = str(path), self.desk.at(path).name
             if not _is_photo(path):
                 self.desk.remove(path)
-            said = str(error)
+            message = str(error)
             for known in names:
-                said = said.replace(known, name.rpartition("/")[2][:80])
-            raise type(error)(said) from None
+                message = message.replace(known, name.rpartition("/")[2][:80])
+            raise type(error)(message) from None
 
     async def measure_all(self, request: Request) -> Response:
         """Begin to measure the folder, or ask how far that is."""

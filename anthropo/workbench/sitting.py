@@ -286,7 +286,7 @@ class Sitting:
         """Take over what the table says of the photo by now, whoever has written it."""
         with self.lock:
             before, self.photo = self.photo, photo
-            if _said(before) == _said(photo):
+            if _statements(before) == _statements(photo):
                 return
             self.revision += 1
             # what counts before points are measured: an age says how large a head is that a lens saw
@@ -339,7 +339,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_size
 
 
-def _said(photo: Listed) -> dict[str, str]:
+def _statements(photo: Listed) -> dict[str, str]:
     """What the table says of a photo; an empty cell says nothing."""
     return {name: cell for name, cell in photo.columns.items() if cell}
 

@@ -108,8 +108,8 @@ class StatePhoto:
 
     def __repr__(self) -> str:
         failed = [check.name for check in self.gate if not check.ok]
-        said = "not measured" if self.reason else f"gate: {' '.join(failed)}" if failed else "gate passed"
-        return brief(self, said)
+        state = "not measured" if self.reason else f"gate: {' '.join(failed)}" if failed else "gate passed"
+        return brief(self, state)
 
     @property
     def failed(self) -> list[Check]:

@@ -185,7 +185,7 @@ def _of_several(
     """What one of several encoders sees of the wanted regions; of those that name no encoder what it can."""
     names = [each.name for each in encoders.each]
     sees = one.views
-    own = []
+    visible_regions = []
     for region in wanted:
         plain, at, name = region.partition(AT)
         if at and name not in names:
@@ -196,13 +196,13 @@ def _of_several(
                 f"{', '.join(sees)}."
             )
         if name == one.name or (not at and (not sees or plain in sees)):
-            own.append(plain)
-    if wanted and not own:
+            visible_regions.append(plain)
+    if wanted and not visible_regions:
         raise InputError(
             f"{parameter('regions')}: {one.name} sees none of {', '.join(wanted)}. Its regions are "
             f"{', '.join(sees or HYBRID_REGIONS)}; leave the encoder out, or name one of them."
         )
-    return tuple(dict.fromkeys(own)) or sees or tuple(otherwise)
+    return tuple(dict.fromkeys(visible_regions)) or sees or tuple(otherwise)
 
 
 # ------------------------------------------------------------------------------------- those of a model
@@ -219,27 +219,27 @@ def encoder_for(trained: Trained, path: str, weights: str | None, settings: Sett
     InputError, ModelError, WeightsError
         If one is missing, or another than in training.
     """
-    said = trained.manifest.encoders
-    if not said[0].name:
+    encoders = trained.manifest.encoders
+    if not encoders[0].name:
         raise ModelError(f"{path}: the model does not say which encoder it needs. Train it again.")
     given = _split(weights) if weights else []
     each = []
-    for one in said:
-        encoder = _again(one, path, given, alone=len(said) == 1)
+    for one in encoders:
+        encoder = _again(one, path, given, alone=len(encoders) == 1)
         each.append(replace(encoder, align=one.align, grey=one.grey))
-    if given and len(said) > 1:
+    if given and len(encoders) > 1:
         raise InputError(
             f"{parameter('encoder_weights', given[0])}: not the name of an encoder of {path}, which are "
-            f"{', '.join(Path(str(one.name).removeprefix(ONNX)).name for one in said)}."
+            f"{', '.join(Path(str(one.name).removeprefix(ONNX)).name for one in encoders)}."
         )
     together: AnyEncoder = each[0] if len(each) == 1 else Encoders(each=tuple(each))
     trained.check_instrument(together, settings, path)
     return together
 
 
-def _again(said: EncoderWeights, path: str, given: list[str], *, alone: bool) -> Encoder:
+def _again(of: EncoderWeights, path: str, given: list[str], *, alone: bool) -> Encoder:
     """One encoder of a model; of the files that are `given` it takes its own out."""
-    name = str(said.name)
+    name = str(of.name)
     if not _is_file(name):
         if alone:
             return load_encoder(name, weights=given[0] if given else None)

@@ -461,8 +461,8 @@ def _compared(
                 notes.append(f"left out of the comparison: {error}")
     choices = {name: COMPARED[name] or tuple(materials) for name in varied}
     if "adapt" in choices:
-        choices["adapt"], said = comparable(material.target is not None or sites is not None)
-        notes += said
+        choices["adapt"], left_out_notes = comparable(material.target is not None or sites is not None)
+        notes += left_out_notes
     models: dict[str | None, dict[str, Judged]] = {}
     for combination in itertools.product(*choices.values()):
         changes = dict(zip(choices, combination, strict=True))

@@ -436,7 +436,7 @@ def evaluate_landmarks(
         raise InputError(f"{annotated}: no face is found in any of its photos.")
     bundle = known.bundle
     begun = fine_model(model).begun if bundle is not None and bundle.start is not None else None
-    own = judge(known.predictor, scheme, found, begun)
+    judged = judge(known.predictor, scheme, found, begun)
     packaged = both = packaged_both = None
     if scheme.ibug:
         both = judge(known.predictor, scheme, found, fine_model(model))
@@ -444,10 +444,10 @@ def evaluate_landmarks(
         packaged_both = judge(landmark_model().predictor, scheme, found, fine_model())
         packaged = packaged_both if begun else judge(landmark_model().predictor, scheme, found)
     mean = mean_points([one.annotated.points for one in found])
-    factors = own.factors() if bundle is None else bundle.spread
+    factors = judged.factors() if bundle is None else bundle.spread
     stated = both is not None and bundle is not None and bool(bundle.fine)
     return LandmarkEvaluation(
-        own=own,
+        judged=judged,
         factors=factors,
         packaged=packaged,
         both=both,

@@ -103,14 +103,14 @@ def check_registry(
         derived = left_out(tables)
         made = []
         for entry in entries:
-            usual = ordinary(entry)
+            people = ordinary(entry)
             made.append(
                 CheckedMeasurement(
                     entry=entry,
                     derived=derived[entry.id],
                     measured=values[entry.id],
-                    mean=float(np.mean(usual)),
-                    people_sd=float(np.std(usual)),
+                    mean=float(np.mean(people)),
+                    people_sd=float(np.std(people)),
                 )
             )
     return CheckedRegistry(measurements=tuple(made), photo="" if photo is None else os.fspath(photo))

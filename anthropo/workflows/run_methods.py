@@ -153,14 +153,14 @@ def _rows(made: RunManifest, output: Path) -> Iterator[Mapping[str, Any]]:
             yield row
             continue
         record = Record.from_json(row)
-        said = (f"{name} ({how})" if how else name for name, how in record.compared_with.items())
+        references = (f"{name} ({how})" if how else name for name, how in record.compared_with.items())
         yield {
             "photo": record.photo,
             "face": record.index,
             "patient": record.columns.get("patient"),
             "status": record.status,
             "gate_failed": " ".join(record.gate_failed),
-            "references": "; ".join(said),
+            "references": "; ".join(references),
             "moved_landmarks": record.moved,
         }
 
@@ -205,8 +205,8 @@ def _measured(made: RunManifest, told: _Told | None, works: Works) -> Iterator[s
         yield "Perspective was corrected where the camera's distance was stated or in the file."
     shipped = [entry for entry in registry().values() if not entry.own]
     number = str(len(shipped)) if made.versions.get("anthropo") == __version__ else "[n]"
-    own = " and measurements of our own [definitions]" if given.get("registry") else ""
-    yield f"{number} measurements{own} were taken; lengths are fractions of the outer-canthal distance."
+    further = " and measurements of our own [definitions]" if given.get("registry") else ""
+    yield f"{number} measurements{further} were taken; lengths are fractions of the outer-canthal distance."
     if scale := str(given.get("scale") or ""):
         kind, _, size = scale.partition("=")
         how = _SCALES.get(kind, "[scale]").format(size or "[size]")
@@ -219,21 +219,21 @@ def _measured(made: RunManifest, told: _Told | None, works: Works) -> Iterator[s
 
 def _gate(made: RunManifest, told: _Told | None) -> str:
     if made.settings.get("force"):
-        said = "Measurements that pose, expression, occlusion or poor quality may spoil were kept"
+        voided = "Measurements that pose, expression, occlusion or poor quality may spoil were kept"
     else:
-        said = (
+        voided = (
             "Measurements that pose, expression, occlusion or poor quality would spoil were voided before "
             "analysis"
         )
     if made.command[0] == "traits" and (told is None or not told.gate):
-        return f"{said}."  # a table of traits says nothing of the gate
+        return f"{voided}."  # a table of traits says nothing of the gate
     if told is None:
-        return f"{said} ([k] of [n] photographs failed the photo gate)."
+        return f"{voided} ([k] of [n] photographs failed the photo gate)."
     failed = [checks for checks in told.gate.values() if checks]
     checks = Counter(name.replace("_", " ") for of_face in failed for name in of_face)
     named = ", ".join(f"{name} {n}" for name, n in checks.most_common(_CHECKS))
     more = f"; most often: {named}" if named else ""
-    return f"{said} ({len(failed)} of {_count(len(told.gate), 'face')} failed the photo gate{more})."
+    return f"{voided} ({len(failed)} of {_count(len(told.gate), 'face')} failed the photo gate{more})."
 
 
 def _pooled(made: RunManifest) -> str:

@@ -25,8 +25,8 @@ class InstalledWeights:
     intact: bool | None = None  # None: not checked
 
     def __repr__(self) -> str:
-        said = {True: "intact", False: "damaged", None: "there" if self.path else "missing"}[self.intact]
-        return brief(self, self.weights.name, said)
+        state = {True: "intact", False: "damaged", None: "there" if self.path else "missing"}[self.intact]
+        return brief(self, self.weights.name, state)
 
     @property
     def usable(self) -> bool:

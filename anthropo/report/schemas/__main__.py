@@ -10,7 +10,7 @@ from typing import Any
 
 from anthropo.files import write
 from anthropo.report.schemas import grouped, learned, measured
-from anthropo.report.schemas.building import TEXT, Schema, said
+from anthropo.report.schemas.building import TEXT, Schema, described
 from anthropo.report.schemas.published import DIALECT, Published, published
 
 _MAKERS: dict[str, Callable[[], Schema]] = {
@@ -72,7 +72,7 @@ def document(one: Published) -> Schema:
     made = _MAKERS[one.name]()
     definitions = made.pop("$defs", {})
     if one.stamped:
-        notice = said(TEXT, "Of a permissive run: what that is, and what it left out.")
+        notice = described(TEXT, "Of a permissive run: what that is, and what it left out.")
         named = [part.get("$ref", "").rsplit("/", 1)[-1] for part in made.get("oneOf", [made])]
         roots = [
             definitions.get(name, part) for name, part in zip(named, made.get("oneOf", [made]), strict=True)

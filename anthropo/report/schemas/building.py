@@ -27,7 +27,7 @@ SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _SIMPLE = {str: TEXT, float: NUMBER, int: INTEGER, bool: TRUTH, Any: {}, type(None): {"type": "null"}}
 
 
-def said(schema: Schema, description: str) -> Schema:
+def described(schema: Schema, description: str) -> Schema:
     """A schema with what it describes in words."""
     return {**schema, "description": sentence(description)}
 
@@ -84,7 +84,7 @@ def column(table: str, name: str, schema: Schema) -> Schema:
     """An entry that is a column of a table, with what the data dictionary says of it."""
     found = next(one for one in dictionary() if one.table == table and one.matches(name))
     unit = f" Unit: {found.unit}." if found.unit not in ("", "1", "unit", "its own") else ""
-    return said(schema, f"{found.meaning.strip()}{unit}")
+    return described(schema, f"{found.meaning.strip()}{unit}")
 
 
 def columns(table: str, kinds: Mapping[str, Schema], *, missing: bool = True) -> Fields:
@@ -98,8 +98,8 @@ def columns(table: str, kinds: Mapping[str, Schema], *, missing: bool = True) ->
 
 
 FIGURES = "Figures"
-LEFT_OUT = said(
-    listed(entries({"photo": said(TEXT, "The photo."), "reason": said(TEXT, "Why.")})),
+LEFT_OUT = described(
+    listed(entries({"photo": described(TEXT, "The photo."), "reason": described(TEXT, "Why.")})),
     "Photos that could not be used.",
 )
 
@@ -117,14 +117,14 @@ class Schemas:
 
     def define(self, name: str, schema: Schema, description: str = "") -> Schema:
         """Keep a definition, and refer to it."""
-        made = said(schema, description) if description else schema
+        made = described(schema, description) if description else schema
         assert self.definitions.setdefault(name, made) == made, name
         return {"$ref": f"#/$defs/{name}"}
 
     def entry_of(self, kind: type[Any], name: str, *, missing: bool = False) -> Schema:
         """A field of a record, under its description."""
         schema = self.of(get_type_hints(kind, include_extras=True)[name], missing=missing)
-        return said(schema, meanings(kind)[name])
+        return described(schema, meanings(kind)[name])
 
     def record(
         self,
@@ -166,7 +166,7 @@ class Schemas:
                 continue
             if one.name not in told:
                 raise LookupError(f"{kind.__name__}.{one.name}: nothing says what it is.")
-            made[one.name] = said(self.of(hints[one.name], missing=missing), told[one.name])
+            made[one.name] = described(self.of(hints[one.name], missing=missing), told[one.name])
         made |= more or {}
         left = set(made) if optional == "all" else optional
         return self.define(name, entries(made, left), (inspect.getdoc(kind) or "").split("\n", 1)[0])
@@ -209,11 +209,13 @@ class Schemas:
     def interval(self) -> Schema:
         """A figure with its 95 % interval."""
         properties = {
-            "value": said(or_null(NUMBER), "The figure; null: it cannot be computed, and `reason` says why."),
-            "lo": said(or_null(NUMBER), "Lower end of its 95 % interval, by patient; null: not known."),
-            "hi": said(or_null(NUMBER), "Upper end of the same."),
-            "n": said(COUNT, meanings(Interval)["n"]),
-            "reason": said(TEXT, "Why it cannot be computed; only then."),
+            "value": described(
+                or_null(NUMBER), "The figure; null: it cannot be computed, and `reason` says why."
+            ),
+            "lo": described(or_null(NUMBER), "Lower end of its 95 % interval, by patient; null: not known."),
+            "hi": described(or_null(NUMBER), "Upper end of the same."),
+            "n": described(COUNT, meanings(Interval)["n"]),
+            "reason": described(TEXT, "Why it cannot be computed; only then."),
         }
         return self.define("Interval", entries(properties, ["reason"]), "A figure with its 95 % interval.")
 

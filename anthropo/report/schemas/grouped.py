@@ -24,10 +24,10 @@ from anthropo.report.schemas.building import (
     Schemas,
     by_name,
     columns,
+    described,
     entries,
     listed,
     or_null,
-    said,
 )
 from anthropo.report.schemas.measured import VERSION
 from anthropo.translation.checkpoints import TranslationEpoch
@@ -56,29 +56,29 @@ def regions() -> Schema:
     place = made.record(Place, words=words)
     square = listed(listed(NUMBER))
     maps: Fields = {
-        "unit": said({"const": heat.UNIT}, "Unit of `difference`."),
-        "permutations": said(COUNT, "Permutations of people that p is found by."),
-        "smallest_p": said(SHARE, "The smallest p of all places."),
-        "places": said(listed(place), "Where the maps differ, strongest first."),
-        "difference": said(
+        "unit": described({"const": heat.UNIT}, "Unit of `difference`."),
+        "permutations": described(COUNT, "Permutations of people that p is found by."),
+        "smallest_p": described(SHARE, "The smallest p of all places."),
+        "places": described(listed(place), "Where the maps differ, strongest first."),
+        "difference": described(
             square, "Mean heatmap of the label's people less that of the others, by row and column."
         ),
-        "p": said(square, "Of the difference, for all places together, by row and column."),
+        "p": described(square, "Of the difference, for all places together, by row and column."),
     }
     told = meanings(Discovery)
     document: Fields = {
         "anthropo": VERSION,
-        "label": said(TEXT, "The label that is set against the others."),
-        "patients": said(COUNT, "Its patients."),
-        "patients_others": said(COUNT, "Patients of the others."),
-        "auroc_of_regions": said(SHARE, f"AUROC {told['auroc']}."),
-        "folds": said(COUNT, "Folds of the cross-validation."),
+        "label": described(TEXT, "The label that is set against the others."),
+        "patients": described(COUNT, "Its patients."),
+        "patients_others": described(COUNT, "Patients of the others."),
+        "auroc_of_regions": described(SHARE, f"AUROC {told['auroc']}."),
+        "folds": described(COUNT, "Folds of the cross-validation."),
         **{
-            name: said(listed(effect), f"Effects of {name}, {told[name]}.")
+            name: described(listed(effect), f"Effects of {name}, {told[name]}.")
             for name in ("regions", "measurements", "metadata")
         },
-        "maps": said(made.define("Maps", entries(maps), "Heatmaps of both groups."), "Heatmaps."),
-        "settings": said(by_name({}), "How it was made, as name and value."),
+        "maps": described(made.define("Maps", entries(maps), "Heatmaps of both groups."), "Heatmaps."),
+        "settings": described(by_name({}), "How it was made, as name and value."),
         "left_out": LEFT_OUT,
     }
     return made.whole(entries(document))
@@ -88,34 +88,36 @@ def composites() -> Schema:
     """The summary ``composites.json`` of ``composite -o FOLDER``."""
     told = meanings(CompositeRequest)
     moved: Fields = {
-        "displacement": said(
+        "displacement": described(
             TEXT, "The map of displacement from the controls; not of these, as what follows."
         ),
-        "largest": said(NUMBER, "How far the farthest landmark lies from that of the controls, in `unit`."),
-        "significant_landmarks": said(COUNT, "Landmarks that differ, adjusted p below 0.05, of 68."),
+        "largest": described(
+            NUMBER, "How far the farthest landmark lies from that of the controls, in `unit`."
+        ),
+        "significant_landmarks": described(COUNT, "Landmarks that differ, adjusted p below 0.05, of 68."),
     }
     label: Fields = {
-        "label": said(TEXT, "The label."),
-        "patients": said(COUNT, "Its patients."),
-        "photos": said(COUNT, "Their photos."),
-        "picture": said(TEXT, "The composite, a file in the folder."),
+        "label": described(TEXT, "The label."),
+        "patients": described(COUNT, "Its patients."),
+        "photos": described(COUNT, "Their photos."),
+        "picture": described(TEXT, "The composite, a file in the folder."),
         **moved,
     }
     document: Fields = {
         "anthropo": VERSION,
-        "note": said(TEXT, "What the pictures are for."),
-        "unit": said({"const": UNIT}, "Unit of all distances."),
-        "cohort": said(TEXT, "Name of the table or folder."),
-        "size": said(COUNT, told["size"]),
-        "common_shape": said(TRUTH, told["common_shape"]),
-        "sharp": said(TRUTH, told["sharp"]),
-        "min_patients": said(COUNT, told["min_patients"]),
-        "seed": said(INTEGER, told["seed"]),
-        "permutations": said(COUNT, "Permutations of people that p is found by."),
-        "controls": said(or_null(TEXT), "Label of the controls; null: there are none."),
-        "photos_left_out": said(COUNT, "Photos that could not be used."),
-        "refused": said(listed(TEXT), "Labels without a composite, which have too few patients."),
-        "labels": said(listed(entries(label, moved)), "The composites."),
+        "note": described(TEXT, "What the pictures are for."),
+        "unit": described({"const": UNIT}, "Unit of all distances."),
+        "cohort": described(TEXT, "Name of the table or folder."),
+        "size": described(COUNT, told["size"]),
+        "common_shape": described(TRUTH, told["common_shape"]),
+        "sharp": described(TRUTH, told["sharp"]),
+        "min_patients": described(COUNT, told["min_patients"]),
+        "seed": described(INTEGER, told["seed"]),
+        "permutations": described(COUNT, "Permutations of people that p is found by."),
+        "controls": described(or_null(TEXT), "Label of the controls; null: there are none."),
+        "photos_left_out": described(COUNT, "Photos that could not be used."),
+        "refused": described(listed(TEXT), "Labels without a composite, which have too few patients."),
+        "labels": described(listed(entries(label, moved)), "The composites."),
     }
     return entries(document)
 
@@ -146,8 +148,8 @@ def finetune_history() -> Schema:
     }
     epoch = made.record(Epoch, words={**meanings(Epoch), **words})
     document = {
-        "metric": said(TEXT, "The metric that the best epoch is chosen by."),
-        "views": said(by_name(listed(epoch)), "Every epoch, by view."),
+        "metric": described(TEXT, "The metric that the best epoch is chosen by."),
+        "views": described(by_name(listed(epoch)), "Every epoch, by view."),
     }
     return made.whole(entries(document))
 
@@ -166,7 +168,7 @@ def translation_history() -> Schema:
     }
     losses = [one.name for one in fields(TranslationEpoch) if one.name not in ("stage", "epoch")]
     epoch = made.record(TranslationEpoch, words=words, optional=losses)
-    return made.whole(entries({"epochs": said(listed(epoch), "Every epoch.")}))
+    return made.whole(entries({"epochs": described(listed(epoch), "Every epoch.")}))
 
 
 # ----------------------------------------------------------------------------- landmark models and runs
@@ -176,35 +178,37 @@ def landmark_errors() -> Schema:
     """What ``landmarks evaluate -o FILE.json`` writes."""
     number = or_null(NUMBER)
     point: Fields = {
-        "point": said(TEXT, "Name of the point."),
-        "faces": said(COUNT, "Faces that it is annotated in."),
-        "error": said(number, "Mean distance from the annotation, in `unit`; likewise all lengths here."),
-        "error_median": said(number, "Median distance."),
-        "error_95": said(number, "95th percentile of the distance."),
-        "bias_x": said(number, "Mean of placed less annotated, to the right."),
-        "bias_y": said(number, "The same, down."),
-        "spread": said(number, "Mean standard deviation that the model states."),
-        "coverage": said(
+        "point": described(TEXT, "Name of the point."),
+        "faces": described(COUNT, "Faces that it is annotated in."),
+        "error": described(
+            number, "Mean distance from the annotation, in `unit`; likewise all lengths here."
+        ),
+        "error_median": described(number, "Median distance."),
+        "error_95": described(number, "95th percentile of the distance."),
+        "bias_x": described(number, "Mean of placed less annotated, to the right."),
+        "bias_y": described(number, "The same, down."),
+        "spread": described(number, "Mean standard deviation that the model states."),
+        "coverage": described(
             or_null(SHARE), "Share of coordinates within 1.96 stated standard deviations; 0.95 is right."
         ),
     }
     more: Fields = {
-        "error_both": said(number, "Mean distance by both landmark stages."),
-        "error_both_packaged": said(number, "The same of the packaged model."),
+        "error_both": described(number, "Mean distance by both landmark stages."),
+        "error_both_packaged": described(number, "The same of the packaged model."),
         **{
-            f"{name}_packaged": said(number, f"`{name}` of the packaged model.")
+            f"{name}_packaged": described(number, f"`{name}` of the packaged model.")
             for name in ("error", "error_median", "error_95", "spread")
         },
     }
     told = meanings(LandmarkEvaluation)
     document: Fields = {
-        "unit": said(TEXT, "Unit of all lengths."),
-        "faces": said(COUNT, "Faces that are annotated."),
-        "undetected": said(COUNT, "Faces of these that were not found."),
-        "error": said(NUMBER, "Mean distance over all points and faces."),
-        "error_packaged": said(number, f"{told['packaged']}"),
-        "error_both_stages": said(number, f"{told['both']}"),
-        "points": said(listed(entries({**point, **more}, more)), "Each point."),
+        "unit": described(TEXT, "Unit of all lengths."),
+        "faces": described(COUNT, "Faces that are annotated."),
+        "undetected": described(COUNT, "Faces of these that were not found."),
+        "error": described(NUMBER, "Mean distance over all points and faces."),
+        "error_packaged": described(number, f"{told['packaged']}"),
+        "error_both_stages": described(number, f"{told['both']}"),
+        "points": described(listed(entries({**point, **more}, more)), "Each point."),
     }
     return entries(document)
 
@@ -222,9 +226,9 @@ def installation() -> Schema:
     part = made.record(Part, words={**meanings(Part), **words})
     document: Fields = {
         "anthropo": VERSION,
-        "whole": said(TRUTH, "Whether everything works that anthropo needs without extras."),
-        "seconds": said(NUMBER, "Seconds that it took to look."),
-        "parts": said(listed(part), "Every part that was looked at."),
+        "whole": described(TRUTH, "Whether everything works that anthropo needs without extras."),
+        "seconds": described(NUMBER, "Seconds that it took to look."),
+        "parts": described(listed(part), "Every part that was looked at."),
     }
     return made.whole(entries(document))
 
@@ -237,10 +241,10 @@ def run() -> Schema:
     schema = made.record(
         RunManifest,
         changed={
-            "schema": said({"const": SCHEMA}, told["schema"]),
-            "outputs": said(hashes, told["outputs"]),
-            "inputs": said(by_name(TEXT), told["inputs"]),
-            "settings": said(by_name({}), told["settings"]),
+            "schema": described({"const": SCHEMA}, told["schema"]),
+            "outputs": described(hashes, told["outputs"]),
+            "inputs": described(by_name(TEXT), told["inputs"]),
+            "settings": described(by_name({}), told["settings"]),
         },
     )
     return made.whole(schema)

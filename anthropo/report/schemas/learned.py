@@ -33,33 +33,33 @@ from anthropo.report.schemas.building import (
     Schemas,
     by_name,
     column,
+    described,
     entries,
     listed,
     one_of,
     or_null,
-    said,
 )
 from anthropo.report.schemas.measured import VERSION, gate, values
 from anthropo.workflows.attributes import AttributeRow
 
-_LABEL = said(TEXT, "The label.")
-_PROBABILITY = said(SHARE, "Its probability, 0 to 1.")
+_LABEL = described(TEXT, "The label.")
+_PROBABILITY = described(SHARE, "Its probability, 0 to 1.")
 _LOG_ODDS = "Log-odds (nats) against all other labels together"
 _SHARES: Fields = {
-    "shares": said(by_name(SHARE), "How common each label is where the probabilities hold."),
-    "shares_from": said(one_of("training", "stated"), "Where that is from."),
+    "shares": described(by_name(SHARE), "How common each label is where the probabilities hold."),
+    "shares_from": described(one_of("training", "stated"), "Where that is from."),
 }
-_CALIBRATED = said({"const": False}, "A network's probabilities are not calibrated.")
-_OK = said({"const": "ok"}, "There is an answer.")
-_TASK = said(
+_CALIBRATED = described({"const": False}, "A network's probabilities are not calibrated.")
+_OK = described({"const": "ok"}, "There is an answer.")
+_TASK = described(
     TEXT, "binary, multiclass, one-vs-rest, multilabel or normality; of networks also grades and cases."
 )
 
 
 def _asked() -> Fields:
     return {
-        "patient": said(or_null(TEXT), "The patient, where the table names one."),
-        "photos": said(listed(TEXT), "Photos of the answer."),
+        "patient": described(or_null(TEXT), "The patient, where the table names one."),
+        "photos": described(listed(TEXT), "Photos of the answer."),
         "anthropo": VERSION,
         "task": _TASK,
     }
@@ -74,46 +74,52 @@ def _answer(
 def answers() -> Schema:
     """What ``classify -o FILE.json`` writes."""
     made = Schemas()
-    reason = said(or_null(TEXT), "Why the answer is for none of these; null of other answers.")
-    decision = said(TEXT, meanings(Prediction)["decision"])
-    typicality = said(or_null(SHARE), meanings(Prediction)["typicality"])
+    reason = described(or_null(TEXT), "Why the answer is for none of these; null of other answers.")
+    decision = described(TEXT, meanings(Prediction)["decision"])
+    typicality = described(or_null(SHARE), meanings(Prediction)["typicality"])
     ok = {"status": _OK, "reason": reason, "decision": decision}
-    similarity = said(or_null(NUMBER), meanings(Ranked)["similarity"])
+    similarity = described(or_null(NUMBER), meanings(Ranked)["similarity"])
     ranked = entries(
         {
             "label": _LABEL,
             "probability": _PROBABILITY,
-            "log_odds": said(or_null(NUMBER), f"{_LOG_ODDS}; null: a distance, which has no probability."),
-            "kind": said(
+            "log_odds": described(
+                or_null(NUMBER), f"{_LOG_ODDS}; null: a distance, which has no probability."
+            ),
+            "kind": described(
                 one_of("trained", "matched"), "Whether the model was trained on it, or only matches it."
             ),
             "similarity": similarity,
-            "in_set": said(TRUTH, "Whether the label is in the prediction set."),
+            "in_set": described(TRUTH, "Whether the label is in the prediction set."),
         }
     )
     ranked = made.define("Ranked", ranked, "A label of an answer.")
     labels = {
         **ok,
-        "set": said(listed(TEXT), "The prediction set: labels that cannot be excluded."),
+        "set": described(listed(TEXT), "The prediction set: labels that cannot be excluded."),
         "typicality": typicality,
         **_SHARES,
-        "ranked": said(listed(ranked), "The labels, most probable first."),
+        "ranked": described(listed(ranked), "The labels, most probable first."),
     }
-    distance = said(or_null(NUMBER), "Distance to the healthy people that the model was trained on, 0 to 1.")
+    distance = described(
+        or_null(NUMBER), "Distance to the healthy people that the model was trained on, 0 to 1."
+    )
     likeness = made.define(
         "RankedByNetwork",
-        entries({"label": _LABEL, "probability": _PROBABILITY, "log_odds": said(NUMBER, f"{_LOG_ODDS}.")}),
+        entries(
+            {"label": _LABEL, "probability": _PROBABILITY, "log_odds": described(NUMBER, f"{_LOG_ODDS}.")}
+        ),
         "A label of a network's answer.",
     )
     network = {
         "status": _OK,
         "decision": decision,
-        "ranked": said(listed(likeness), "The labels, most probable first."),
+        "ranked": described(listed(likeness), "The labels, most probable first."),
     }
-    of_network = {"network": said(TEXT, "The recipe that it was trained by."), "calibrated": _CALIBRATED}
+    of_network = {"network": described(TEXT, "The recipe that it was trained by."), "calibrated": _CALIBRATED}
     failed = {
-        "status": said({"const": "failed"}, "There is no answer."),
-        "reason": said(TEXT, "Why there is no answer."),
+        "status": described({"const": "failed"}, "There is no answer."),
+        "reason": described(TEXT, "Why there is no answer."),
     }
     kinds = [
         _answer(made, "Answer", "A model's answer.", labels, tuple(_SHARES)),
@@ -141,21 +147,25 @@ def _contribution(made: Schemas) -> Schema:
     told = meanings(Contribution)
     number = or_null(NUMBER)
     measured: Fields = {
-        "value": said(number, "The person's value, in `unit`; of measurements only, as all that follow."),
-        "lo": said(number, "Lower end of its 95 % interval of accuracy."),
-        "hi": said(number, "Upper end of the same."),
-        "unit": said(TEXT, "Unit of the value."),
-        "reason": said(TEXT, "Why there is no value; else empty."),
-        "z_training": said(number, "How many standard deviations off the mean of the training controls."),
-        "people": said(by_name(people), "Where the value stands among the people of each label."),
+        "value": described(
+            number, "The person's value, in `unit`; of measurements only, as all that follow."
+        ),
+        "lo": described(number, "Lower end of its 95 % interval of accuracy."),
+        "hi": described(number, "Upper end of the same."),
+        "unit": described(TEXT, "Unit of the value."),
+        "reason": described(TEXT, "Why there is no value; else empty."),
+        "z_training": described(
+            number, "How many standard deviations off the mean of the training controls."
+        ),
+        "people": described(by_name(people), "Where the value stands among the people of each label."),
     }
     made_of: Fields = {
-        "kind": said(made.of(_hint(Contribution, "kind")), "What it is of."),
-        "name": said(TEXT, told["name"]),
-        "log_odds": said(NUMBER, told["log_odds"]),
-        "log_odds_lo": said(number, "The lowest over the refits of the model; null without refits."),
-        "log_odds_hi": said(number, "The highest."),
-        "stable": said(
+        "kind": described(made.of(_hint(Contribution, "kind")), "What it is of."),
+        "name": described(TEXT, told["name"]),
+        "log_odds": described(NUMBER, told["log_odds"]),
+        "log_odds_lo": described(number, "The lowest over the refits of the model; null without refits."),
+        "log_odds_hi": described(number, "The highest."),
+        "stable": described(
             or_null(TRUTH),
             "Whether every refit has the same sign and a quarter of the size or more; null without.",
         ),
@@ -174,10 +184,10 @@ def _hint(kind: type[Any], name: str) -> Any:
 def _faithfulness() -> Fields:
     told = meanings(Faithfulness)
     return {
-        name: said(or_null(NUMBER), f"{text[0].upper()}{text[1:]}; log-odds.")
+        name: described(or_null(NUMBER), f"{text[0].upper()}{text[1:]}; log-odds.")
         for name, text in told.items()
         if name not in ("passes", "reason", "sanity_correlation")
-    } | {"sanity_correlation": said(or_null(NUMBER), told["sanity_correlation"])}
+    } | {"sanity_correlation": described(or_null(NUMBER), told["sanity_correlation"])}
 
 
 def _explained(made: Schemas, contribution: Schema) -> Schema:
@@ -185,14 +195,14 @@ def _explained(made: Schemas, contribution: Schema) -> Schema:
     return entries(
         {
             "label": _LABEL,
-            "probability": said(or_null(SHARE), told["probability"]),
-            "log_odds": said(NUMBER, "Log-odds (nats): bias, residual and contributions added up."),
-            "bias": said(NUMBER, "What the sum begins with, `prevalence_shift` included."),
-            "residual": said(NUMBER, told["residual"]),
-            "how": said(made.of(_hint(Explained, "how")), "How the label is known."),
-            "prevalence_shift": said(NUMBER, told["shift"]),
-            "against": said(by_name(NUMBER), told["against"]),
-            "contributions": said(listed(contribution), told["contributions"]),
+            "probability": described(or_null(SHARE), told["probability"]),
+            "log_odds": described(NUMBER, "Log-odds (nats): bias, residual and contributions added up."),
+            "bias": described(NUMBER, "What the sum begins with, `prevalence_shift` included."),
+            "residual": described(NUMBER, told["residual"]),
+            "how": described(made.of(_hint(Explained, "how")), "How the label is known."),
+            "prevalence_shift": described(NUMBER, told["shift"]),
+            "against": described(by_name(NUMBER), told["against"]),
+            "contributions": described(listed(contribution), told["contributions"]),
         }
     )
 
@@ -202,15 +212,15 @@ def _heat_of_model(made: Schemas) -> Schema:
     told = meanings(Heatmap)
     heat = entries(
         {
-            "log_odds": said(NUMBER, "The contribution that the map distributes, log-odds."),
-            "baseline": said(NUMBER, f"The same {told['baseline']}."),
-            "not_accounted_for": said(
+            "log_odds": described(NUMBER, "The contribution that the map distributes, log-odds."),
+            "baseline": described(NUMBER, f"The same {told['baseline']}."),
+            "not_accounted_for": described(
                 NUMBER,
                 "Log-odds that the map leaves over: the contribution less the baseline and the map's sum.",
             ),
             **faithful,
-            "faithful": said(TRUTH, "Whether the map passes its tests."),
-            "reason": said(or_null(TEXT), "Why it does not."),
+            "faithful": described(TRUTH, "Whether the map passes its tests."),
+            "reason": described(or_null(TEXT), "Why it does not."),
         },
         [*faithful, "faithful", "reason"],
     )
@@ -219,22 +229,22 @@ def _heat_of_model(made: Schemas) -> Schema:
 
 def _heatmaps(heat: Schema) -> Schema:
     figures = {
-        "label": said(TEXT, "The label that the heatmaps are of."),
-        "regions": said(by_name(heat), "By region."),
-        "whole": said(heat, "All regions together."),
+        "label": described(TEXT, "The label that the heatmaps are of."),
+        "regions": described(by_name(heat), "By region."),
+        "whole": described(heat, "All regions together."),
     }
-    return said(or_null(entries(figures)), "Figures of the heatmaps; null: there are none.")
+    return described(or_null(entries(figures)), "Figures of the heatmaps; null: there are none.")
 
 
 def _trait() -> Schema:
     return entries(
         {
-            "id": said({**TEXT, "pattern": "^HP:[0-9]{7}$"}, "The HPO term."),
-            "label": said(TEXT, "Its name."),
+            "id": described({**TEXT, "pattern": "^HP:[0-9]{7}$"}, "The HPO term."),
+            "label": described(TEXT, "Its name."),
             "side": column("traits", "side", TEXT),
             "status": column("traits", "status", TEXT),
-            "measurements": said(listed(TEXT), "Ids of the measurements that it is called by."),
-            "reason": said(or_null(TEXT), "Why it is not called, or what weakens it."),
+            "measurements": described(listed(TEXT), "Ids of the measurements that it is called by."),
+            "reason": described(or_null(TEXT), "Why it is not called, or what weakens it."),
         }
     )
 
@@ -242,14 +252,14 @@ def _trait() -> Schema:
 def _change() -> Schema:
     return entries(
         {
-            "measurement": said(TEXT, "Id of the measurement."),
-            "value": said(NUMBER, "The person's value."),
-            "needed": said(NUMBER, "The nearest value with which the decision would be another."),
-            "unit": said(or_null(TEXT), "Unit of both."),
-            "standard_deviations": said(
+            "measurement": described(TEXT, "Id of the measurement."),
+            "value": described(NUMBER, "The person's value."),
+            "needed": described(NUMBER, "The nearest value with which the decision would be another."),
+            "unit": described(or_null(TEXT), "Unit of both."),
+            "standard_deviations": described(
                 NUMBER, "How far that is, in standard deviations of the training people."
             ),
-            "decision": said(TEXT, "The decision then."),
+            "decision": described(TEXT, "The decision then."),
         }
     )
 
@@ -265,50 +275,58 @@ def explanation() -> Schema:
         changed={"probability": _PROBABILITY, "label": _LABEL},
         words={"in_set": "Whether the label is in the prediction set."},
     )
-    match = entries({"label": _LABEL, "cosine": said(NUMBER, "Cosine with the label's nearest patient.")})
+    match = entries(
+        {"label": _LABEL, "cosine": described(NUMBER, "Cosine with the label's nearest patient.")}
+    )
     value = values(made)
     document: Fields = {
-        "photo": said(or_null(TEXT), "The photo that is shown; null when anonymous."),
-        "photos": said(listed(TEXT), "Photos of the answer; none when anonymous."),
-        "n_photos": said(COUNT, "How many photos the answer is of."),
-        "sha256": said(or_null(SHA256), "SHA-256 of the photo; null when anonymous."),
-        "moved": said(
+        "photo": described(or_null(TEXT), "The photo that is shown; null when anonymous."),
+        "photos": described(listed(TEXT), "Photos of the answer; none when anonymous."),
+        "n_photos": described(COUNT, "How many photos the answer is of."),
+        "sha256": described(or_null(SHA256), "SHA-256 of the photo; null when anonymous."),
+        "moved": described(
             or_null(by_name(NUMBER)), "Landmarks that were placed by hand, and how far each, pixels."
         ),
-        "left_out": said(listed(TEXT), "Photos that could not be used, and why; none when anonymous."),
-        "voided": said(or_null(TEXT), "Why the photo is not judged: what the photo gate found; else null."),
-        "decision": said(
+        "left_out": described(listed(TEXT), "Photos that could not be used, and why; none when anonymous."),
+        "voided": described(
+            or_null(TEXT), "Why the photo is not judged: what the photo gate found; else null."
+        ),
+        "decision": described(
             or_null(TEXT), f"{meanings(Prediction)['decision']}; null of a photo that is voided."
         ),
-        "reason": said(or_null(TEXT), "Why it was decided for none of these, or why the photo is voided."),
-        "set": said(listed(TEXT), "The prediction set: labels that cannot be excluded."),
-        "typicality": said(or_null(SHARE), meanings(Prediction)["typicality"]),
-        "ranked": said(listed(ranked), "The labels, most probable first."),
+        "reason": described(
+            or_null(TEXT), "Why it was decided for none of these, or why the photo is voided."
+        ),
+        "set": described(listed(TEXT), "The prediction set: labels that cannot be excluded."),
+        "typicality": described(or_null(SHARE), meanings(Prediction)["typicality"]),
+        "ranked": described(listed(ranked), "The labels, most probable first."),
         **_SHARES,
-        "labels": said(
+        "labels": described(
             listed(made.define("Label", label, "One label's sum.")), "The labels that are explained."
         ),
-        "changes": said(
+        "changes": described(
             listed(made.define("Change", _change(), "What would change the decision.")),
             "Measurements that would change the decision by themselves.",
         ),
         "heatmaps": _heatmaps(heat),
-        "heatmap_reason": said(or_null(TEXT), "Why there are none."),
-        "traits": said(
+        "heatmap_reason": described(or_null(TEXT), "Why there are none."),
+        "traits": described(
             listed(made.define("Trait", _trait(), "A trait of the person.")), "HPO terms of the person."
         ),
-        "matches": said(
+        "matches": described(
             listed(made.define("Match", match, "A matched label.")), "Nearest patients of matched labels."
         ),
         "age_basis": column("measure", "age_basis", TEXT),
-        "measurements": said(or_null(by_name(value)), "Values by the id of the measurement, see the atlas."),
-        "gate": said(or_null(gate(made)), "Checks of the photo gate by name."),
-        "pose": said(
+        "measurements": described(
+            or_null(by_name(value)), "Values by the id of the measurement, see the atlas."
+        ),
+        "gate": described(or_null(gate(made)), "Checks of the photo gate by name."),
+        "pose": described(
             or_null(entries({a: column("measure", a, NUMBER) for a in ("yaw", "pitch", "roll")})),
             "How the head is turned, degrees.",
         ),
-        "notes": said(listed(TEXT), "What the reader should know of the photo."),
-        "diagnostics": said(
+        "notes": described(listed(TEXT), "What the reader should know of the photo."),
+        "diagnostics": described(
             by_name({}), "What the photo was measured with, as `diagnostics` of a measured photo."
         ),
         "model": _model(made),
@@ -339,8 +357,8 @@ def _model(made: Schemas) -> Schema:
         "command": or_null(TEXT),
         "refits": free,
     }
-    return said(
-        entries({name: said(kind, told[name]) for name, kind in kinds.items()}),
+    return described(
+        entries({name: described(kind, told[name]) for name, kind in kinds.items()}),
         "The model, from its manifest.",
     )
 
@@ -352,35 +370,35 @@ def network_explanation() -> Schema:
     tests = entries(
         {
             **faithful,
-            "passes": said(TRUTH, "Whether the map passes its tests."),
-            "reason": said(TEXT, "Why it does not."),
+            "passes": described(TRUTH, "Whether the map passes its tests."),
+            "reason": described(TEXT, "Why it does not."),
         }
     )
     heat = entries(
         {
-            "log_odds": said(NUMBER, "What the map distributes, log-odds."),
-            "baseline": said(NUMBER, "The same of a picture without content."),
-            "completeness": said(
+            "log_odds": described(NUMBER, "What the map distributes, log-odds."),
+            "baseline": described(NUMBER, "The same of a picture without content."),
+            "completeness": described(
                 NUMBER,
                 "Log-odds that the map leaves over: the contribution less the baseline and the map's sum.",
             ),
-            "faithfulness": said(
+            "faithfulness": described(
                 or_null(made.define("Faithfulness", tests, "Tests of the map.")),
                 "Tests of whether the map shows what the network looks at; null: not tested.",
             ),
         }
     )
     ranked = entries(
-        {"label": _LABEL, "probability": _PROBABILITY, "log_odds": said(NUMBER, f"{_LOG_ODDS}.")}
+        {"label": _LABEL, "probability": _PROBABILITY, "log_odds": described(NUMBER, f"{_LOG_ODDS}.")}
     )
     document: Fields = {
-        "photos": said(listed(TEXT), "Photos of the answer."),
-        "network": said(TEXT, "The recipe that the network was trained by."),
-        "decision": said(TEXT, "The network's answer."),
+        "photos": described(listed(TEXT), "Photos of the answer."),
+        "network": described(TEXT, "The recipe that the network was trained by."),
+        "decision": described(TEXT, "The network's answer."),
         "calibrated": _CALIBRATED,
-        "ranked": said(listed(ranked), "The labels, most probable first."),
-        "heatmaps_of": said(TEXT, "The label that the heatmaps are of."),
-        "heatmaps": said(
+        "ranked": described(listed(ranked), "The labels, most probable first."),
+        "heatmaps_of": described(TEXT, "The label that the heatmaps are of."),
+        "heatmaps": described(
             by_name(made.define("Heatmap", heat, "Figures of a heatmap.")),
             "By region; `whole` is of all together.",
         ),
@@ -486,31 +504,31 @@ def _nearest(made: Schemas) -> Schema:
 def _one_evaluation(made: Schemas) -> Schema:
     figures = made.figures()
     made.record(Count, words={"photos": "Photos of the label.", "patients": "Patients of the label."})
-    by_metric = {"metrics": said(figures, "Figures by metric.")}
+    by_metric = {"metrics": described(figures, "Figures by metric.")}
     sizes = {"n_photos": "Photos of this part.", "n_patients": "Patients of this part."}
     made.record(Subgroup, changed=by_metric, words=sizes)
     sites, matched, adjusted = _sites(made), _matched(made), _adjusted(made)
     shift, nearest = _shift(made), _nearest(made)
     changed: Fields = {
-        name: said(by_name(figures), meanings(Evaluation)[name])
+        name: described(by_name(figures), meanings(Evaluation)[name])
         for name in ("models", "differences", "by_label", "adapted")
     }
-    changed["subgroups"] = said(
+    changed["subgroups"] = described(
         by_name(by_name({"$ref": "#/$defs/Subgroup"})), meanings(Evaluation)["subgroups"]
     )
     changed["left_out"] = LEFT_OUT
-    changed["settings"] = said(by_name({}), "How the evaluation was made, as name and value.")
-    changed["counts"] = said(by_name({"$ref": "#/$defs/Count"}), meanings(Evaluation)["counts"])
-    changed["confusion"] = said(listed(listed(COUNT)), meanings(Evaluation)["confusion"])
+    changed["settings"] = described(by_name({}), "How the evaluation was made, as name and value.")
+    changed["counts"] = described(by_name({"$ref": "#/$defs/Count"}), meanings(Evaluation)["counts"])
+    changed["confusion"] = described(listed(listed(COUNT)), meanings(Evaluation)["confusion"])
     changed |= {
-        "sites": said(sites, meanings(Evaluation)["sites"]),
-        "matched": said(matched, meanings(Evaluation)["matched"]),
-        "adjusted": said(adjusted, meanings(Evaluation)["adjusted"]),
-        "shifts": said(listed(shift), meanings(Evaluation)["shifts"]),
-        "nearest": said(nearest, meanings(Evaluation)["nearest"]),
+        "sites": described(sites, meanings(Evaluation)["sites"]),
+        "matched": described(matched, meanings(Evaluation)["matched"]),
+        "adjusted": described(adjusted, meanings(Evaluation)["adjusted"]),
+        "shifts": described(listed(shift), meanings(Evaluation)["shifts"]),
+        "nearest": described(nearest, meanings(Evaluation)["nearest"]),
     }
     more: Fields = {
-        "definitions": said(by_name(TEXT), "What each metric is, in a sentence, by its name."),
+        "definitions": described(by_name(TEXT), "What each metric is, in a sentence, by its name."),
         "anthropo": VERSION,
     }
     return made.record(
@@ -527,7 +545,9 @@ def evaluation() -> Schema:
     """What ``evaluate -o FILE.json`` writes."""
     made = Schemas(imported={"Shift": Shift})
     one = _one_evaluation(made)
-    several = entries({"attributes": said(by_name(one), "An evaluation for each attribute, by its name.")})
+    several = entries(
+        {"attributes": described(by_name(one), "An evaluation for each attribute, by its name.")}
+    )
     return {"oneOf": [one, several], "$defs": made.definitions}
 
 
@@ -549,14 +569,14 @@ def attributes() -> Schema:
         FaceRelation,
         words=words,
         missing=True,
-        more={"meaning": said(TEXT, "What the three figures say together.")},
+        more={"meaning": described(TEXT, "What the three figures say together.")},
     )
     row = made.record(AttributeRow, words={"attribute": "The attribute, or mean."})
     document: Fields = {
-        "photos": said(COUNT, "Photos of the cohort."),
-        "patients": said(COUNT, "Patients of the cohort."),
-        "patients_with": said(by_name(COUNT), "Patients with each attribute."),
-        "attributes": said(listed(row), "Each attribute, and last their mean."),
-        "relations": said(listed(pair), "All pairs of attributes, the surest first."),
+        "photos": described(COUNT, "Photos of the cohort."),
+        "patients": described(COUNT, "Patients of the cohort."),
+        "patients_with": described(by_name(COUNT), "Patients with each attribute."),
+        "attributes": described(listed(row), "Each attribute, and last their mean."),
+        "relations": described(listed(pair), "All pairs of attributes, the surest first."),
     }
     return made.whole(entries(document))

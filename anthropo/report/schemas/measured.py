@@ -25,14 +25,14 @@ from anthropo.report.schemas.building import (
     by_name,
     column,
     columns,
+    described,
     entries,
     listed,
     one_of,
     or_null,
-    said,
 )
 
-VERSION: Schema = said(TEXT, "The version of anthropo that wrote the file.")
+VERSION: Schema = described(TEXT, "The version of anthropo that wrote the file.")
 _POINT: Schema = listed(NUMBER, 2, 2)
 _STATUS = one_of("ok", "failed")
 _NAMES = ("reference", "grade", "z", "n", "reason", "interval", "reference_sd", "ancestry", "unit")
@@ -54,29 +54,31 @@ def values(made: Schemas) -> Schema:
     }
     numbers = {**dict.fromkeys(("z", "lo", "hi", "reference_sd"), or_null(NUMBER)), "n": COUNT}
     order = ("reference", "grade", "z", "lo", "hi", *_NAMES[3:])
-    score = {name: said(numbers.get(name, TEXT), z[name]) for name in order}
+    score = {name: described(numbers.get(name, TEXT), z[name]) for name in order}
     made.define("ZScore", entries(score), "A measurement under one reference.")
 
     told = {**meanings(Measurement), **meanings(Pooled)}
     bounds: Fields = {
-        "value": said(
+        "value": described(
             or_null(NUMBER), "The value, in `unit`; null: it could not be had, and `reason` says why."
         ),
-        "lo": said(or_null(NUMBER), "Lower end of its 95 % interval: accuracy, against measuring by hand."),
-        "hi": said(or_null(NUMBER), "Upper end of the same."),
-        "repeat_sd": said(or_null(NUMBER), told["repeat_sd"]),
+        "lo": described(
+            or_null(NUMBER), "Lower end of its 95 % interval: accuracy, against measuring by hand."
+        ),
+        "hi": described(or_null(NUMBER), "Upper end of the same."),
+        "repeat_sd": described(or_null(NUMBER), told["repeat_sd"]),
     }
     pooled: Fields = {
-        "photos": said(
+        "photos": described(
             COUNT,
             f"Photos {told['photos']}; of several photos of a person only, as `sd` and `repeatability`.",
         ),
-        "sd": said(
+        "sd": described(
             or_null(NUMBER), "Standard deviation between the photos, of one of them; null of fewer than two."
         ),
-        "repeatability": said(or_null(NUMBER), told["repeatability"]),
+        "repeatability": described(or_null(NUMBER), told["repeatability"]),
     }
-    unit = {"unit": said(TEXT, told["unit"])}
+    unit = {"unit": described(TEXT, told["unit"])}
     made.define(
         "Millimetres", entries({**bounds, **pooled, **unit}, pooled), "The same value in millimetres."
     )
@@ -84,13 +86,13 @@ def values(made: Schemas) -> Schema:
         **bounds,
         **pooled,
         **unit,
-        "reason": said(TEXT, told["reason"]),
-        "corrected": said(TRUTH, told["corrected"]),
-        "reliability": said(
+        "reason": described(TEXT, told["reason"]),
+        "corrected": described(TRUTH, told["corrected"]),
+        "reliability": described(
             or_null(NUMBER),
             "Share of the variance between people that is no error of repeating, 0 to 1; null: not known.",
         ),
-        "z": said(listed({"$ref": "#/$defs/ZScore"}), "A z-score for each reference."),
+        "z": described(listed({"$ref": "#/$defs/ZScore"}), "A z-score for each reference."),
         "mm": {"$ref": "#/$defs/Millimetres", "description": "In millimetres, where there is a scale."},
     }
     return made.define(
@@ -105,7 +107,7 @@ def gate(made: Schemas) -> Schema:
     check = made.record(
         Check,
         without=["name"],
-        changed={"value": said(or_null(NUMBER), "What the photo has, in `unit`; null: not known.")},
+        changed={"value": described(or_null(NUMBER), "What the photo has, in `unit`; null: not known.")},
         words={
             "limit": "The limit that it is compared with, in `unit`.",
             "unit": "Unit of value and limit.",
@@ -113,7 +115,7 @@ def gate(made: Schemas) -> Schema:
             "advice": "What would mend it.",
         },
     )
-    return said(by_name(check), "Checks of the photo gate by name.")
+    return described(by_name(check), "Checks of the photo gate by name.")
 
 
 def _common(made: Schemas, table: str) -> Fields:
@@ -128,18 +130,18 @@ def _common(made: Schemas, table: str) -> Fields:
         },
     )
     return {
-        "measurements": said(
+        "measurements": described(
             or_null(by_name({"$ref": "#/$defs/Value"})),
             "Values by the id of the measurement, see the atlas; null where nothing was measured.",
         ),
-        "by_chance": said(
+        "by_chance": described(
             listed({"$ref": "#/$defs/Chance"}),
             "How many z-scores lie beyond ±2, and how many would by chance.",
         ),
         "disagreements": column(table, "disagreements", listed(TEXT)),
         "notes": column(table, "notes", listed(TEXT)),
         "age_basis": column(table, "age_basis", TEXT),
-        "columns": said(by_name(TEXT), "The row of the input table, as it was: cells by column."),
+        "columns": described(by_name(TEXT), "The row of the input table, as it was: cells by column."),
     }
 
 
@@ -173,24 +175,24 @@ def record(made: Schemas) -> Schema:
         "width": column("measure", "width", INTEGER),
         "height": column("measure", "height", INTEGER),
         "box": column("measure", "box_left", listed(NUMBER, 4, 4)),
-        "landmarks": said(
+        "landmarks": described(
             listed(_POINT, 68, 68),
             "The 68 landmarks, x and y in pixels of the upright photo, (0, 0) the centre of the first pixel.",
         ),
-        "landmark_sd": said(
+        "landmark_sd": described(
             listed(listed(or_null(NUMBER), 2, 2), 68, 68),
             "Standard deviation of each, x and y, pixels; null: a single evaluation has no spread.",
         ),
-        "anatomy": said(
+        "anatomy": described(
             by_name(_POINT),
             "Landmarks beyond the 68 by their code (pupils, middle of the lids' margins), px.",
         ),
-        "pose": said(
+        "pose": described(
             entries({a: column("measure", a, NUMBER) for a in ("yaw", "pitch", "roll")}),
             "How the head is turned, degrees.",
         ),
         "gate": gate(made),
-        "moved": said(by_name(NUMBER), "Landmarks that were placed by hand, and how far each, pixels."),
+        "moved": described(by_name(NUMBER), "Landmarks that were placed by hand, and how far each, pixels."),
         "seen": made.entry_of(FacePlace, "seen"),
         "hidden": column("measure", "hidden_landmarks", listed(TEXT)),
     }
@@ -214,19 +216,19 @@ def record(made: Schemas) -> Schema:
         "status": column("measure", "status", _STATUS),
         "reason": column("measure", "reason", TEXT),
         **{name: or_null(schema) for name, schema in place.items()},
-        "scale": said(
+        "scale": described(
             or_null(scale), "Millimetres per pixel, where a scale was asked for and found; else null."
         ),
         **{name: common[name] for name in ("measurements", "by_chance")},
-        "texture": said(
+        "texture": described(
             or_null(by_name(or_null(NUMBER))),
             "Local binary patterns, shares by name, where --texture asks for them.",
         ),
         **{name: common[name] for name in ("disagreements", "notes", "age_basis")},
         "remark": column("measure", "remark", TEXT),
         "columns": common["columns"],
-        "diagnostics": said(_diagnostics(made), "What it was measured with."),
-        "video": said(video, "Of a video: what was measured of it."),
+        "diagnostics": described(_diagnostics(made), "What it was measured with."),
+        "video": described(video, "Of a video: what was measured of it."),
     }
     return made.define("Record", entries(face, ["video"]), (Record.__doc__ or "").split("\n", 1)[0])
 
@@ -234,7 +236,7 @@ def record(made: Schemas) -> Schema:
 def measurements() -> Schema:
     """What ``measure -o FILE.json`` writes."""
     made = Schemas()
-    photos = said(listed(record(made)), "A record for each face, and for each photo without a result.")
+    photos = described(listed(record(made)), "A record for each face, and for each photo without a result.")
     return made.whole(entries({"anthropo": VERSION, "photos": photos}))
 
 
@@ -247,21 +249,25 @@ def people() -> Schema:
             "photo": column("measure", "photo", TEXT),
             "status": column("measure", "status", _STATUS),
             "reason": column("measure", "reason", TEXT),
-            "sha256": said(or_null(SHA256), "SHA-256 of the photo; null: it could not be read."),
+            "sha256": described(or_null(SHA256), "SHA-256 of the photo; null: it could not be read."),
             "gate_failed": column("measure", "gate_failed", listed(TEXT)),
-            "moved": said(by_name(NUMBER), "Landmarks that were placed by hand, and how far each, pixels."),
+            "moved": described(
+                by_name(NUMBER), "Landmarks that were placed by hand, and how far each, pixels."
+            ),
         }
     )
     table = "measure --patient"
     person = {
         "patient": column(table, "patient", TEXT),
-        "photos": said(listed(made.define("Photo", photo, "A photo of the person.")), "The photos."),
+        "photos": described(listed(made.define("Photo", photo, "A photo of the person.")), "The photos."),
         "status": column(table, "status", _STATUS),
         "reason": column(table, "reason", TEXT),
         **common,
-        "diagnostics": said(_diagnostics(made), "What it was measured with."),
+        "diagnostics": described(_diagnostics(made), "What it was measured with."),
     }
-    whole = said(listed(made.define("Person", entries(person), "A person.")), "A record for each person.")
+    whole = described(
+        listed(made.define("Person", entries(person), "A person.")), "A record for each person."
+    )
     return made.whole(entries({"anthropo": VERSION, "patients": whole}))
 
 
@@ -270,25 +276,27 @@ def landmarks() -> Schema:
     point = entries(
         {
             "point": one_of(*landmark_file.POINTS),
-            "name": said(TEXT, "What it is, in words."),
-            "x": said(NUMBER, "Pixels to the right, where the point is to be measured from."),
-            "y": said(NUMBER, "Pixels down."),
-            "found": said(_POINT, "x and y where it was found; kept when a hand moves the point."),
+            "name": described(TEXT, "What it is, in words."),
+            "x": described(NUMBER, "Pixels to the right, where the point is to be measured from."),
+            "y": described(NUMBER, "Pixels down."),
+            "found": described(_POINT, "x and y where it was found; kept when a hand moves the point."),
         }
     )
-    point["properties"]["point"] = said(
+    point["properties"]["point"] = described(
         point["properties"]["point"], "p0 to p67 of the 68-point scheme, or a code beyond it."
     )
     made = {
-        "schema": said({"const": landmark_file.SCHEMA}, "Kind and version of the file."),
+        "schema": described({"const": landmark_file.SCHEMA}, "Kind and version of the file."),
         "anthropo": VERSION,
-        "stages": said(TEXT, "Which landmark stages placed the points."),
-        "photo": said(TEXT, "Name of the photo."),
-        "sha256": said(SHA256, "SHA-256 of the photo, which ties the file to it."),
+        "stages": described(TEXT, "Which landmark stages placed the points."),
+        "photo": described(TEXT, "Name of the photo."),
+        "sha256": described(SHA256, "SHA-256 of the photo, which ties the file to it."),
         "width": column("measure", "width", INTEGER),
         "height": column("measure", "height", INTEGER),
-        "how": said(TEXT, "How to read and to change the points."),
-        "points": said(listed(point, len(landmark_file.POINTS), len(landmark_file.POINTS)), "Every point."),
+        "how": described(TEXT, "How to read and to change the points."),
+        "points": described(
+            listed(point, len(landmark_file.POINTS), len(landmark_file.POINTS)), "Every point."
+        ),
     }
     return entries(made)
 
@@ -304,27 +312,27 @@ def _change(made: Schemas) -> Fields:
     row = entries(columns("change", kinds))
     photo = entries(
         {
-            "photo": said(TEXT, "The photo, as it was named."),
-            "state": said(TEXT, "The state that it is of."),
-            "sha256": said(SHA256, "SHA-256 of the photo."),
+            "photo": described(TEXT, "The photo, as it was named."),
+            "state": described(TEXT, "The state that it is of."),
+            "sha256": described(SHA256, "SHA-256 of the photo."),
             "gate_failed": column("measure", "gate_failed", listed(TEXT)),
-            "landmarks_by_hand": said(COUNT, "Landmarks that were placed by hand."),
+            "landmarks_by_hand": described(COUNT, "Landmarks that were placed by hand."),
         }
     )
     return {
         "anthropo": VERSION,
         "patient": column("change", "patient", TEXT),
-        "states": said(listed(TEXT, 2, 2), "Names of the two states, the earlier one first."),
-        "summary": said(TEXT, "The result in a sentence."),
-        "remarks": said(listed(TEXT), "What the reader should know of the photos."),
-        "left_out": said(listed(TEXT), "Photos that could not be used, and why."),
-        "face_distance": said(
+        "states": described(listed(TEXT, 2, 2), "Names of the two states, the earlier one first."),
+        "summary": described(TEXT, "The result in a sentence."),
+        "remarks": described(listed(TEXT), "What the reader should know of the photos."),
+        "left_out": described(listed(TEXT), "Photos that could not be used, and why."),
+        "face_distance": described(
             or_null(NUMBER),
             "Distance of the two faces for the network that tells people apart, 0 to 2; null: not known.",
         ),
-        "references": said(listed(TEXT), "References that z-scores are under."),
-        "photos": said(listed(made.define("Photo", photo, "A photo.")), "The photos of both states."),
-        "measurements": said(
+        "references": described(listed(TEXT), "References that z-scores are under."),
+        "photos": described(listed(made.define("Photo", photo, "A photo.")), "The photos of both states."),
+        "measurements": described(
             listed(made.define("Change", row, "How one measurement changed.")), "Every measurement."
         ),
     }
@@ -345,21 +353,21 @@ def change_cohort() -> Schema:
     for name in ("name", "part", "side", "unit"):
         tests[name] = column("change", name, TEXT)
     tests["measurement"] = column("change", "measurement", TEXT)
-    left = entries({"patient": said(TEXT, "The patient."), "reason": said(TEXT, "Why.")})
+    left = entries({"patient": described(TEXT, "The patient."), "reason": described(TEXT, "Why.")})
     return {
         **entries(
             {
                 "anthropo": VERSION,
-                "cohort": said(TEXT, "Name of the table."),
-                "states": said(listed(TEXT, 2, 2), "Names of the two states, the earlier one first."),
-                "summary": said(TEXT, "The result in a sentence."),
-                "remarks": said(listed(TEXT), "What the reader should know."),
-                "left_out": said(listed(left), "Patients who could not be compared."),
-                "tests": said(
+                "cohort": described(TEXT, "Name of the table."),
+                "states": described(listed(TEXT, 2, 2), "Names of the two states, the earlier one first."),
+                "summary": described(TEXT, "The result in a sentence."),
+                "remarks": described(listed(TEXT), "What the reader should know."),
+                "left_out": described(listed(left), "Patients who could not be compared."),
+                "tests": described(
                     listed(made.define("Test", entries(tests), "A test over the patients.")),
                     "A test for each measurement; an end of an interval that is not bounded is null.",
                 ),
-                "patients": said(listed(person), "Each patient."),
+                "patients": described(listed(person), "Each patient."),
             }
         ),
         "$defs": made.definitions,
