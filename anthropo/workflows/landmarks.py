@@ -447,7 +447,7 @@ def evaluate_landmarks(
     factors = judged.factors() if bundle is None else bundle.spread
     stated = both is not None and bundle is not None and bool(bundle.fine)
     return LandmarkEvaluation(
-        judged=judged,
+        own=judged,
         factors=factors,
         packaged=packaged,
         both=both,
