@@ -60,6 +60,21 @@ def dlib_sources(work: Path) -> tuple[Path, str]:
     return root, VERSION
 
 
+def project_urls() -> dict[str, str]:
+    """Where the project lives, for the metadata; whoever publishes it knows, and sets ANTHROPO_URL."""
+    address = os.environ.get("ANTHROPO_URL", "").strip().rstrip("/")
+    if not address:
+        return {}
+    if not address.startswith("https://") or any(c.isspace() for c in address):
+        raise SetupError(f"ANTHROPO_URL={address}: not the https:// address of the project's repository.")
+    return {
+        "Source": address,
+        "Issues": f"{address}/issues",
+        "Changelog": f"{address}/blob/main/CHANGELOG.md",
+        "Documentation": f"{address}/blob/main/docs/index.md",
+    }
+
+
 class BuildEngine(build_ext):
     def build_extensions(self) -> None:
         # inside the folder of this build: one beside it could be anybody's, as in /tmp for editable installs
@@ -132,4 +147,5 @@ setup(
         )
     ],
     cmdclass={"build_ext": BuildEngine},
+    project_urls=project_urls(),
 )

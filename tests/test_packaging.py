@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import re
 import subprocess
 import sys
@@ -81,6 +82,38 @@ def test_one_version_everywhere() -> None:
     assert newest is not None
     assert cited is not None
     assert newest[1] == cited[1] == __version__
+
+
+_URLS = """
+import json, sys, types
+from types import SimpleNamespace
+import setuptools
+
+helpers = types.ModuleType("pybind11.setup_helpers")  # the compiler's, which this does not need
+helpers.build_ext, helpers.Pybind11Extension = object, lambda *given, **more: None
+helpers.ParallelCompile = lambda **given: SimpleNamespace(install=lambda: None)
+sys.modules["pybind11.setup_helpers"] = helpers
+setuptools.setup = lambda **given: print(json.dumps(given["project_urls"]))
+exec(compile(open("setup.py").read(), "setup.py", "exec"), {"__name__": "setup", "__file__": "setup.py"})
+"""
+
+
+@pytest.mark.parametrize("address", ["", "https://example.org/anthropo/"])
+def test_whoever_publishes_says_where_the_project_lives(address: str) -> None:
+    given = {**os.environ, "ANTHROPO_URL": address}
+    done = subprocess.run([sys.executable, "-c", _URLS], cwd=ROOT, env=given, capture_output=True, text=True)
+    urls = json.loads(done.stdout)
+    assert set(urls) == ({"Source", "Issues", "Changelog", "Documentation"} if address else set())
+    assert all(
+        url.startswith("https://example.org/anthropo") and "//" not in url[8:] for url in urls.values()
+    )
+
+
+def test_an_address_that_is_none_ends_the_build() -> None:
+    given = {**os.environ, "ANTHROPO_URL": "example.org"}
+    done = subprocess.run([sys.executable, "-c", _URLS], cwd=ROOT, env=given, capture_output=True, text=True)
+    assert done.returncode
+    assert "ANTHROPO_URL=example.org: not the https:// address" in done.stderr
 
 
 def test_wheels_are_configured_for_every_python_that_is_promised() -> None:
