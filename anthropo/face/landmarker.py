@@ -391,15 +391,14 @@ def _steadier(face: Face, samples: Floats, photo: Photo, jitter: int) -> Face:
         return face
     kept = asked_for(samples, jitter)
     points = kept.mean(0)
-    outside = int(beyond_border(points, face.size)[17:].sum())
+    outside = beyond_border(points, face.size)
     try:
         camera = head_pose(points)
     except np.linalg.LinAlgError:
         return face
-    if outside > _CUT or not (unit := outer_canthal_distance(points)) > 0:
+    if outside[17:].sum() > _CUT or not (unit := outer_canthal_distance(points)) > 0:
         return face
-    outside = int(beyond_border(points, face.size).sum())
-    gate = check_again(face.gate, points, camera, outside, spread / unit)
+    gate = check_again(face.gate, points, camera, int(outside.sum()), spread / unit)
     moved = replace(
         face,
         landmarks=points,

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from landmark_files import refusal
 
 import anthropo
-from anthropo.container import completed, write_container
 from anthropo.errors import InputError, WeightsError
 from anthropo.face.fine import fine_model
-from anthropo.face.landmark_bundle import KIND, read_landmark_bundle, write_landmark_bundle
-from anthropo.face.weights import known_weights, landmark_model
+from anthropo.face.landmark_bundle import read_landmark_bundle, write_landmark_bundle
+from anthropo.face.weights import known_weights
 from anthropo.landmarks import ForestOptions, read_annotations
 from anthropo.landmarks.beginning import learnt
 from anthropo.landmarks.fine_training import fine_frame
@@ -214,12 +214,7 @@ def test_an_altered_file_is_refused(
         place[name] = value  # type: ignore[assignment, index]
     scheme = {"points": list(IBUG.names), "mirror": IBUG.mirror.tolist(), "unit": [36, 45], "ibug": True}
     manifest = {"scheme": scheme, "training": bundle.training, "licence": bundle.licence, "start": start}
-    path = tmp_path / "altered.anthropo"
-    lax = dataclasses.replace(KIND, fault=lambda made: None)
-    write_container(path, lax, completed(lax, manifest), arrays, {}, smaller="")
-    with pytest.raises(WeightsError) as caught:
-        landmark_model(str(path))
-    assert sentence in str(caught.value)
+    assert sentence in refusal(tmp_path / "altered.anthropo", manifest, arrays)
 
 
 def test_what_cannot_be_begun_is_refused_in_a_sentence(habits: Path, tmp_path: Path) -> None:
