@@ -11,7 +11,6 @@ from anthropo.errors import AnthropoError, FaceError, InputError
 from anthropo.face.fine import fine_model, refine
 from anthropo.face.landmarker import FIRST_DECODE, Face, checked_landmark_model, find_faces, with_distance
 from anthropo.licensing import refuse_faces
-from anthropo.measurement.landmark_file import Landmarks
 from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.reference.person import parse_age
 from anthropo.settings import Settings
@@ -20,6 +19,8 @@ from anthropo.showing import brief, draw, html
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from anthropo.measurement.landmark_file import Landmarks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -30,7 +30,6 @@ from anthropo.cli.common import (
 from anthropo.cli.decorators import passed_as
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import AnthropoError, InputError
-from anthropo.measurement.landmark_file import Corrections
 from anthropo.plain import say, together
 from anthropo.report.tables import print_face, print_overview, print_person
 from anthropo.settings import Settings
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from anthropo.batch.output import Output
     from anthropo.batch.patients import People
     from anthropo.batch.run import Beside
+    from anthropo.measurement.landmark_file import Corrections
     from anthropo.parallel import Runner
     from anthropo.report.face_figures import FaceFigures
     from anthropo.report.measure import Page
@@ -242,6 +242,8 @@ def _corrections(landmarks: str, save_landmarks: str | None, items: Sequence[Ite
         raise InputError(
             "--save-landmarks with --landmarks: the corrected file is there already. Leave one of them out."
         )
+    from anthropo.measurement.landmark_file import Corrections
+
     return Corrections(landmarks, list(dict.fromkeys(item.path for item in items)))
 
 

@@ -40,7 +40,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anthropo.reference.tables import parse_sex
+from anthropo.reference.person import parse_sex
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = ("networks", "instrument", "lag", "reference", "ages", "shapes", "figures")

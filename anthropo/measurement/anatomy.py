@@ -14,7 +14,6 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import resources
 from typing import Literal
 
 import numpy as np
@@ -22,7 +21,7 @@ import numpy as np
 from anthropo.face.frame import Floats, face_axes
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import LANDMARKS, MIRROR
-from anthropo.files import packaged_table
+from anthropo.files import packaged, packaged_table
 from anthropo.measurement.repeatability import Repeatability, repeatability
 
 Stage = Literal["first", "fine"]
@@ -155,7 +154,7 @@ def instrument(stage: Stage) -> Instrument:
             index = int(row["landmark"].removeprefix("p"))
             points[index] = offset
             known.add(index)
-    data = resources.files("anthropo.measurement").joinpath("errors.npz").read_bytes()
+    data = packaged("anthropo.measurement", "errors.npz")
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         errors = [arrays[f"{stage}_{part}"].astype(np.float64) for part in ("points", "between")]
     return Instrument(Correction(points, middle, frozenset(known)), errors[0], errors[1], repeatability())

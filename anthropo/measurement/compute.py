@@ -31,13 +31,14 @@ from anthropo.measurement.registry import (
     landmark_names,
     registry,
 )
-from anthropo.measurement.scale import Scale
 from anthropo.photo import Photo
 from anthropo.showing import brief, draw, html, with_interval
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from anthropo.measurement.scale import Scale
 
 #: Half-width of a 95 % interval in standard deviations.
 Z95 = 1.959964

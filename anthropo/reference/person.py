@@ -10,11 +10,24 @@ from typing import NamedTuple
 
 from anthropo.errors import InputError
 from anthropo.plain import minus
-from anthropo.reference.tables import MAX_AGE
 
+MAX_AGE = 120
 DAYS, MONTHS = 365.25, 12  # in a year
 UNKNOWN = "unknown"
 WAYS = "years (8 or 8.5), months (18m), weeks (3w) or days (10d)"
+
+# ----------------------------------------------------------------------------------------- sex
+
+
+def parse_sex(text: str) -> str:
+    """``female`` or ``male``, from f, w, female, m or male in any case; anything else is an InputError."""
+    given = text.strip()
+    sex = {"f": "female", "w": "female", "female": "female", "m": "male", "male": "male"}.get(given.lower())
+    if sex is None:
+        what = f"Sex {given!r} is unknown." if given else "The sex is empty."
+        raise InputError(f"{what} Give female (f, w) or male (m).")
+    return sex
+
 
 # ----------------------------------------------------------------------------------------- age
 

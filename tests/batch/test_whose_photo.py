@@ -20,7 +20,8 @@ from anthropo.errors import InputError
 from anthropo.learning.cohort import read_cohort
 from anthropo.measurement.compute import Measurement
 from anthropo.reference import zscore
-from anthropo.reference.tables import load_reference, shipped_references
+from anthropo.reference.shipped import shipped_references
+from anthropo.reference.tables import load_reference
 from anthropo.settings import Settings
 from anthropo.workflows.measuring import measure_items
 

@@ -250,18 +250,17 @@ def same_arrays(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> boo
 def test_packaged_arrays_are_kept_bit_for_bit(
     cache: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, digest = weights.read_checked(name), weights.known_weights(name).sha256
-    plain = weights.arrays_of(data)
-    assert same_arrays(weights.kept_arrays(data, digest), plain)  # made
+    plain = weights.arrays_of(weights.read_checked(name))
+    assert same_arrays(weights.kept_arrays(name), plain)  # made
     monkeypatch.setattr(weights, "arrays_of", lambda data: pytest.fail("was inflated again"))
-    kept = weights.kept_arrays(data, digest)
+    monkeypatch.setattr(weights, "read_checked", lambda name: pytest.fail("was read again"))
+    kept = weights.kept_arrays(name)
     assert same_arrays(kept, plain)
     assert not any(array.flags.writeable for array in kept.values())
 
 
 def test_damaged_kept_arrays_are_made_again(cache: Path) -> None:
-    data, digest = weights.read_checked("visibility"), weights.known_weights("visibility").sha256
-    plain = weights.kept_arrays(data, digest)
+    plain = weights.kept_arrays("visibility")
     (file,) = cache.iterdir()
     whole = file.read_bytes()
     damaged = [
@@ -273,14 +272,13 @@ def test_damaged_kept_arrays_are_made_again(cache: Path) -> None:
     ]
     for content in damaged:
         file.write_bytes(content)
-        assert same_arrays(weights.kept_arrays(data, digest), plain)
+        assert same_arrays(weights.kept_arrays("visibility"), plain)
         assert file.read_bytes() == whole  # in the place of the damaged one
 
 
 def test_crafted_kept_arrays_are_no_arrays(cache: Path) -> None:
     """A list that fits its own checksum but not the rest of the file, or that names no plain numbers."""
-    data, digest = weights.read_checked("visibility"), weights.known_weights("visibility").sha256
-    plain = weights.kept_arrays(data, digest)
+    plain = weights.kept_arrays("visibility")
     (file,) = cache.iterdir()
     seal = file.read_bytes()[:64]
     for listed in (
@@ -293,4 +291,4 @@ def test_crafted_kept_arrays_are_no_arrays(cache: Path) -> None:
         text = listed.encode() + b" " * (-len(listed) % 8)
         rest = len(text).to_bytes(8, "little") + text + bytes(64)
         file.write_bytes(seal + hashlib.sha256(rest).hexdigest().encode() + rest)
-        assert same_arrays(weights.kept_arrays(data, digest), plain)
+        assert same_arrays(weights.kept_arrays("visibility"), plain)
