@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.face.adjustment import Adjustment, adjustment_of, upright_map
 from anthropo.face.detection import power_of_two
-from anthropo.face.frame import Floats, outer_canthal_distance
+from anthropo.face.frame import Floats, outer_canthal_distance, upright_map
 from anthropo.face.jitter import normals
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import MIRROR
@@ -35,6 +34,7 @@ from anthropo.face.weights import arrays_of, kept_arrays, known_weights, landmar
 from anthropo.photo import Photo
 
 if TYPE_CHECKING:
+    from anthropo.face.adjustment import Adjustment
     from anthropo.face.landmark_bundle import LandmarkBundle
 
 _NAME = "fine-landmarks"  # of the packaged second stage in weights.csv
@@ -144,7 +144,11 @@ def fine_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> FineModel:
         if dot:
             names.setdefault(name, []).append(key)
     frame = arrays["frame"].astype(np.float64)
-    adjustment = adjustment_of(arrays, frame) if frame.shape == (68, 2) else None
+    adjustment = None
+    if "adjusted_places" in arrays and frame.shape == (68, 2):  # the packaged stage has none
+        from anthropo.face.adjustment import adjustment_of
+
+        adjustment = adjustment_of(arrays, frame)
     if frame.shape != (68, 2) or not (names or adjustment):
         raise ValueError(f"a mean face of shape {frame.shape}, {len(names)} regions")
     if not np.isfinite(frame).all() or not 1 < frame[17:].std() < FACE:

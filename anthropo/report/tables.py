@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -123,8 +122,7 @@ def _print_measurements(record: MeasuredRecord) -> None:
     pooled = any(hasattr(value, "photos") for value in record.measurements)
     rows = _rows(record, pooled)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    # a pipe, which has no width, gets many columns; the ids are in every table
-    if sum(widths) + 2 * len(widths) > (shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000):
+    if sum(widths) + 2 * len(widths) > _columns():  # the ids are in every table
         rows, widths = [row[:-1] for row in rows], widths[:-1]
     left = {0, 3, len(rows[0]) - 1 if rows[0][-1] == "id" else 0}
     pad = [str.ljust if k in left else str.rjust for k in range(len(widths))]
@@ -152,6 +150,15 @@ def _print_measurements(record: MeasuredRecord) -> None:
         f"{interval_words(record)}\nResearch use only, not a medical device.",
         dim=True,
     )
+
+
+def _columns() -> int:
+    """How many fit on the terminal; a pipe, which has no width, gets many."""
+    if not sys.stdout.isatty():
+        return 1000
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 #: What is said of measurements with a low reliability.

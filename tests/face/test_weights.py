@@ -259,6 +259,22 @@ def test_packaged_arrays_are_kept_bit_for_bit(
     assert not any(array.flags.writeable for array in kept.values())
 
 
+@pytest.mark.parametrize("name", ["fine-landmarks", "visibility"])
+def test_arrays_of_another_file_are_refused_and_not_kept(
+    cache: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.npz"
+    np.savez(other, frame=np.zeros((68, 2)))
+    monkeypatch.setattr(weights, "locate", lambda name: other)
+    for _ in range(2):
+        with pytest.raises(WeightsError, match=r"other\.npz: SHA-256 .* the file is damaged or another one"):
+            weights.kept_arrays(name)
+    other.unlink()
+    with pytest.raises(WeightsError, match=r"other\.npz: cannot be read .* Reinstall anthropo\."):
+        weights.kept_arrays(name)
+    assert not cache.exists() or not list(cache.iterdir())
+
+
 def test_damaged_kept_arrays_are_made_again(cache: Path) -> None:
     plain = weights.kept_arrays("visibility")
     (file,) = cache.iterdir()
