@@ -69,8 +69,8 @@ def write(folder: Path, made: dict[str, Instrument], number: int) -> None:
             for name, (dx, dy), (ex, ey) in zip(names, offsets, np.sqrt((errors**2).mean(0)), strict=True):
                 numbers = (f"{v:.5f}" for v in (dx, dy, ex, ey))
                 writer.writerow((stage, name, *numbers, number, SOURCE))
-    errors = [np.concatenate([made[stage].point_errors, made[stage].between_errors], 1) for stage in STAGES]
-    np.save(folder / "errors.npy", np.stack(errors).astype(np.float16))
+    banks = [np.concatenate([made[stage].point_errors, made[stage].between_errors], 1) for stage in STAGES]
+    np.save(folder / "errors.npy", np.stack(banks).astype(np.float16))
 
 
 def main() -> None:
