@@ -461,8 +461,8 @@ one year old.
 photographed and measured as your patients are. What 200 people or more have gets a curve of its own, fitted
 as above (grade A). What fewer have, down to 5, is adapted from web-all-ages (grade B): its curves are
 shifted and scaled, in SD of people, as far as your controls show it. Beforehand a studio's shift is believed
-to be 0 ± 0.69 SD and the logarithm of its scale 0 ± 0.28, a little more than two studios are from
-web-all-ages; twelve controls move a curve by about six sevenths of what they differ. One control in twenty
+to be 0 ± 0.57 SD and the logarithm of its scale 0 ± 0.31, which is as far as two studios are from
+web-all-ages; twelve controls move a curve by about four fifths of what they differ. One control in twenty
 may be wrong without spoiling it. Adapted curves end a quarter of the logarithm of age beyond your youngest
 and oldest control (20 to 40 years become 15 to 52): that a studio's shift is the same at other ages has not
 been shown. The table's n counts the people that would give as small an error of the median, and no more than
