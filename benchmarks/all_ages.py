@@ -407,16 +407,17 @@ def print_studio(full: Path, small: Path, s: Scored) -> None:
     both_sd = np.array(spreads)
     normal_ = sum(chance_within(n) for n in people.values())
     low, middle, high = np.percentile(by_drawing(s, people), [2.5, 50, 97.5])
-    within = (both_sd >= SPREAD[0]) & (both_sd <= SPREAD[1])
+    least, most = SPREAD
+    within = (both_sd >= least) & (both_sd <= most)
     pooled = np.sqrt((both_sd**2).mean(axis=0))
     apart = sum(abs(d) > 0.4 for d in differences)
     print(
         f"\nApart by more than 0.4: {apart} of {len(differences)} measurements. SD about each mean, pooled: "
         f"{pooled[0]:.2f} as taken, {pooled[1]:.2f} small; of single measurements "
-        f"{within[:, 0].sum()} and {within[:, 1].sum()} of {len(within)} within {SPREAD[0]} to {SPREAD[1]} "
-        f"({(both_sd[:, 0] < SPREAD[0]).sum()} below, {(both_sd[:, 0] > SPREAD[1]).sum()} above). As many adults "
-        f"of the web who were left out: {middle:.0f} ({low:.0f} to {high:.0f} in 95 % of draws); normal values, "
-        f"each measurement by itself: {normal_:.0f}."
+        f"{within[:, 0].sum()} and {within[:, 1].sum()} of {len(within)} within {least} to {most} "
+        f"({(both_sd[:, 0] < least).sum()} below, {(both_sd[:, 0] > most).sum()} above). As many adults of the "
+        f"web who were left out: {middle:.0f} ({low:.0f} to {high:.0f} in 95 % of draws); normal values, each "
+        f"measurement by itself: {normal_:.0f}."
     )
 
 
