@@ -415,9 +415,9 @@ def print_studio(full: Path, small: Path, s: Scored) -> None:
         f"\nApart by more than 0.4: {apart} of {len(differences)} measurements. SD about each mean, pooled: "
         f"{pooled[0]:.2f} as taken, {pooled[1]:.2f} small; of single measurements "
         f"{within[:, 0].sum()} and {within[:, 1].sum()} of {len(within)} within {least} to {most} "
-        f"({(both_sd[:, 0] < least).sum()} below, {(both_sd[:, 0] > most).sum()} above). As many adults of the "
-        f"web who were left out: {middle:.0f} ({low:.0f} to {high:.0f} in 95 % of draws); normal values, each "
-        f"measurement by itself: {normal_:.0f}."
+        f"({(both_sd[:, 0] < least).sum()} below, {(both_sd[:, 0] > most).sum()} above). As many adults "
+        f"of the web who were left out: {middle:.0f} ({low:.0f} to {high:.0f} in 95 % of draws); normal "
+        f"values, each measurement by itself: {normal_:.0f}."
     )
 
 
