@@ -225,11 +225,13 @@ def chance_of_cells(s: Scored, times: int = 4000) -> str:
     shares, found = np.array(drawn), np.array(real)
     low, high = BEYOND
     outside = ((shares < low) | (shares > high)).sum(axis=0)
+    here = ((found < low) | (found > high)).sum()
+    as_far = (shares.max(axis=0) >= found.max()).mean()
     return (
-        f"Outside {100 * low:.0f} to {100 * high:.0f} % beyond ±2: {((found < low) | (found > high)).sum()} of "
-        f"{len(found)} cells. Of cells of as many photographs, drawn from all of them, {outside.mean():.1f} would "
-        f"be, at least one in {100 * (outside > 0).mean():.0f} % of cases, and the largest share would be "
-        f"{100 * found.max():.1f} % or more in {100 * (shares.max(axis=0) >= found.max()).mean():.1f} %."
+        f"Outside {100 * low:.0f} to {100 * high:.0f} % beyond ±2: {here} of {len(found)} cells. Of cells of as "
+        f"many photographs, drawn from all of them, {outside.mean():.1f} would be, at least one in "
+        f"{100 * (outside > 0).mean():.0f} % of cases, and the largest share would be {100 * found.max():.1f} % "
+        f"or more in {100 * as_far:.1f} %."
     )
 
 
