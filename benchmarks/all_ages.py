@@ -9,8 +9,8 @@ photographs cut the chin: who has a value of a height that ends there has a shor
 below 0. So such measurements have a table of their own, in which the median z of everybody is found from
 values and limits together (Kaplan and Meier's estimate). The curves are fitted five times to four fifths of
 the photographs, written, read, and used by `score` and `call_traits` on the last fifth, by the rules of the
-shipped ones: nobody is scored where the effective n is under 40. The youngest label of such sets, 1, means the
-first two years and is scored in their middle. The shipped reference says which measurements.
+shipped ones: nobody is scored where the effective n is under 40. The youngest label of such sets, 1, means
+the first two years and is scored in their middle. The shipped reference says which measurements.
 
 What chance does to cells of few people, or to a studio's 50 adults, is told by drawing as many of those who
 were left out: the measurements of one face belong together and have heavier tails than a normal distribution.
@@ -228,10 +228,10 @@ def chance_of_cells(s: Scored, times: int = 4000) -> str:
     here = ((found < low) | (found > high)).sum()
     as_far = (shares.max(axis=0) >= found.max()).mean()
     return (
-        f"Outside {100 * low:.0f} to {100 * high:.0f} % beyond ±2: {here} of {len(found)} cells. Of cells of as "
-        f"many photographs, drawn from all of them, {outside.mean():.1f} would be, at least one in "
-        f"{100 * (outside > 0).mean():.0f} % of cases, and the largest share would be {100 * found.max():.1f} % "
-        f"or more in {100 * as_far:.1f} %."
+        f"Outside {100 * low:.0f} to {100 * high:.0f} % beyond ±2: {here} of {len(found)} cells. Of cells "
+        f"of as many photographs, drawn from all of them, {outside.mean():.1f} would be, at least one in "
+        f"{100 * (outside > 0).mean():.0f} % of cases, and the largest share would be "
+        f"{100 * found.max():.1f} % or more in {100 * as_far:.1f} %."
     )
 
 
