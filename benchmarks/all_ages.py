@@ -544,7 +544,8 @@ def main() -> None:
     print_cut(s)
     print_traits(s, arguments.list)
     if arguments.studio:
-        print_studio(*arguments.studio, s)
+        full, small = arguments.studio
+        print_studio(full, small, s)
     if likely:
         print_forms(names, likely)
 
