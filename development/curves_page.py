@@ -165,9 +165,7 @@ def picture(faces: Faces, names: Sequence[str], norms: pd.DataFrame) -> bytes:
         low, high = axis.get_ylim()
         axis.set_ylim(min(low, min(spans) - pad), max(high, max(spans) + pad))
         axis.set_xticks(np.log1p(TICKS), [str(age) for age in TICKS])
-        axis.set_title(
-            f"{name}, {entry.unit}" if entry.unit != "1" else name, fontsize=8, loc="left", pad=2
-        )
+        axis.set_title(f"{name}, {entry.unit}" if entry.unit != "1" else name, fontsize=8, loc="left", pad=2)
         axis.tick_params(labelsize=7, length=2, pad=1.5)
         axis.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("age, years", fontsize=8)
