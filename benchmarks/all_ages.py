@@ -44,7 +44,7 @@ from anthropo.measurement.compute import Z95, Measurement
 from anthropo.measurement.registry import registry
 from anthropo.reference.curve_building import tabulated
 from anthropo.reference.curve_fitting import Fit, fit_curves, log_density
-from anthropo.reference.curves import Curves, as_csv
+from anthropo.reference.curves import LEAST_N, Curves, as_csv
 from anthropo.reference.tables import REFERENCE_OF_ALL_AGES, Reference, load_reference
 from anthropo.reference.traits import NOT_ASSESSED, PRESENT, Trait, call_traits
 from anthropo.reference.zscore import ZScore, score
@@ -118,7 +118,9 @@ def reference_of(fits: dict[str, Fit], folder: Path) -> Reference:
     path.write_text(as_csv(curves, GROUPS))
     table = load_reference(path)
     assert isinstance(table, Curves)
-    return replace(table, name=path.stem)  # without the ending of its file a table counts as shipped
+    others = replace(table, name=path.stem)  # without the ending of its file a table counts as shipped
+    assert others.least == LEAST_N
+    return others
 
 
 def scored(
