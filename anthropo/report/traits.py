@@ -109,7 +109,8 @@ def _missing(traits: Sequence[Trait]) -> list[str]:
             eye += 1
         elif t.status == NOT_ASSESSED:
             name, _, rest = t.reason.partition(": ")
-            counts[rest if name in {e.measurement for e in t.evidence} | {*MEASURES} else t.reason] += 1
+            why = rest if name in {e.measurement for e in t.evidence} | {*MEASURES} else t.reason
+            counts[why.partition(": they count as ")[0]] += 1  # whose number differs for each
     lines = [f"not assessed: {counts.total()}"] + [f"  {n}: {reason}" for reason, n in counts.most_common()]
     return [*lines, f"left to the eye: {eye}  (--all lists everything)"]
 
