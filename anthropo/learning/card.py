@@ -244,7 +244,8 @@ def _template() -> Template:
     environment.filters |= {"line": _safe, "words": _plain, "number": _number, "figure": _figure}
     environment.globals |= {
         "same_person": _same_person, "stability": stability, "tasks": _TASKS, "unknown": _UNKNOWN,
-        "adaptation": adaptation, "encoders_alone": encoders_alone, "people": _photos_of_patients, "count": _count,
+        "adaptation": adaptation, "encoders_alone": encoders_alone,
+        "people": _photos_of_patients, "count": _count,
     }  # fmt: skip
     return environment.get_template("card.md")
 

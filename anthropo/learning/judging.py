@@ -78,7 +78,7 @@ class CrossValidation:
 
 
 def variants(features: Features, options: Options, task: Task = "labels") -> dict[str, Options]:
-    """The model and its baselines: not adapted, each half, encoder, metadata, photo gate and background alone."""
+    """The model and its baselines: not adapted, each half, encoder, metadata, gate and background alone."""
     regions = tuple(options.regions or [r for r in features.regions if r != BACKGROUND])
     alone = replace(options, regions=regions, baseline=True)
     options_of = {"hybrid": replace(options, regions=regions)}

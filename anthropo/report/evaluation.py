@@ -318,17 +318,21 @@ def encoder_sentences(made: Evaluation) -> list[str]:
             sentences.append(f"Encoders: {name} and {other} cannot be compared: {auroc.reason}.")
         elif auroc.lo > 0:
             sentences.append(
-                f"Encoders: {name} did better than {other}, each by its regions alone: AUROC higher by {auroc}."
+                f"Encoders: {name} did better than {other}, each by its regions alone: AUROC higher by "
+                f"{auroc}."
             )
         else:
             sentences.append(
-                f"Encoders: no sure difference between {name} and {other}, each by its regions alone: AUROC of "
-                f"{name} higher by {auroc}."
+                f"Encoders: no sure difference between {name} and {other}, each by its regions alone: AUROC "
+                f"of {name} higher by {auroc}."
             )
     if best in made.differences and (auroc := made.differences[best]["auroc"]).known:
-        verdict = "better than" if auroc.lo > 0 else "worse than" if auroc.hi < 0 else "no sure difference from"
+        verdict = (
+            "better than" if auroc.lo > 0 else "worse than" if auroc.hi < 0 else "no sure difference from"
+        )
         sentences.append(
-            f"All that the {model_name(made.main)} model reads: {verdict} {name} alone; AUROC changes by {auroc}."
+            f"All that the {model_name(made.main)} model reads: {verdict} {name} alone; AUROC changes by "
+            f"{auroc}."
         )
     return sentences
 

@@ -66,9 +66,7 @@ def trained(features: Features, options: Options, task: Any = "labels", **more: 
 def by_two_encoders(features: Features) -> Features:
     """The regions as encoders see them of which one gives fewer numbers."""
     few = {f"{region}@two": of[:, : DIMENSION // 2] for region, of in features.regions.items()}
-    return replace(
-        features, regions={f"{region}@one": of for region, of in features.regions.items()} | few
-    )
+    return replace(features, regions={f"{region}@one": of for region, of in features.regions.items()} | few)
 
 
 @pytest.mark.parametrize("kind", ["linear", "xgboost", "svm", "linear, two encoders"])

@@ -386,7 +386,12 @@ def test_write_evaluation(made: Evaluation, tmp_path: Path) -> None:
 
 
 def test_which_of_several_encoders_did_better(capsys: pytest.CaptureFixture[str]) -> None:
-    seen = {**MODELS, "encoder:one": model(6, 0.5), "encoder:two": model(3, 1.8), "encoder:own.onnx": model(7, 1.7)}
+    seen = {
+        **MODELS,
+        "encoder:one": model(6, 0.5),
+        "encoder:two": model(3, 1.8),
+        "encoder:own.onnx": model(7, 1.7),
+    }
     made = Evaluation.of(seen, positive="Noonan", bootstrap=200)
     assert list(made.encoders) == ["one", "own.onnx"]
     one, own = (made.encoders[name]["auroc"] for name in made.encoders)
@@ -398,8 +403,8 @@ def test_which_of_several_encoders_did_better(capsys: pytest.CaptureFixture[str]
     assert added.lo < 0 < added.hi
     assert encoder_sentences(made) == [
         f"Encoders: two did better than one, each by its regions alone: AUROC higher by {one}.",
-        f"Encoders: no sure difference between two and own.onnx, each by its regions alone: AUROC of two higher by "
-        f"{own}.",
+        "Encoders: no sure difference between two and own.onnx, each by its regions alone: AUROC of two "
+        f"higher by {own}.",
         f"All that the hybrid model reads: no sure difference from two alone; AUROC changes by {added}.",
     ]
     print_evaluation(made)
