@@ -297,11 +297,7 @@ class Evaluation:
             and np.array_equal(other.truth, judged.truth)
             and np.array_equal(other.groups, judged.groups)
         }
-        adapted = {
-            name: compare(models[name], models[other], positive, **options)
-            for name, other in (unadapted or {}).items()
-            if name in models and other in models
-        }
+        adapted = _adapted(models, unadapted or {}, positive, options)
         compared = {c: v for c, v in (columns or {}).items() if sites is None or c != sites[0]}
         groups, unused = _groups(compared)
         counts = {
@@ -361,6 +357,20 @@ def model_name(name: str) -> str:
     """A model's name as people read it."""
     alone = encoder_alone(name)
     return MODEL_NAMES.get(name, name) if alone is None else f"{alone} only"
+
+
+def _adapted(
+    models: Mapping[str, Judged],
+    unadapted: Mapping[str, str],
+    positive: str | None,
+    options: Mapping[str, Any],
+) -> dict[str, Figures]:
+    """Differences of each adapted model from the one that is the same without."""
+    return {
+        name: compare(models[name], models[other], positive, **options)
+        for name, other in unadapted.items()
+        if name in models and other in models
+    }
 
 
 def _hurting(adapted: Mapping[str, Figures]) -> list[str]:
