@@ -238,7 +238,9 @@ class Settings:
 
 
 @lru_cache(maxsize=16)
-def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...], own: tuple[Definition, ...]) -> str:
+def _fingerprint(
+    settings: Settings, tables: tuple[tuple[str, str], ...], added: tuple[Definition, ...]
+) -> str:
     if settings.sex is not None:
         parse_sex(settings.sex)
     if settings.age is not None:
@@ -253,14 +255,14 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...], own: t
         settings.face, settings.jitter, shared,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
         settings.sex, settings.age, settings.gestation, settings.ancestry, settings.frames, COLOUR_VERSION,
-        known_weights("visibility").sha256, str(distance), CHECKS, *([[*map(asdict, own)]] if own else []),
-        *([settings.place] if settings.place else []),
+        known_weights("visibility").sha256, str(distance), CHECKS,
+        *([[*map(asdict, added)]] if added else []), *([settings.place] if settings.place else []),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=64)
-def _reference(name: str, stamp: tuple[int, int] | None, own: tuple[Definition, ...]) -> Reference:
+def _reference(name: str, stamp: tuple[int, int] | None, added: tuple[Definition, ...]) -> Reference:
     return load_reference(name)
 
 

@@ -57,15 +57,15 @@ class Journal:
         for line in self._read:
             if not line.endswith(b"\n"):
                 break
-            found = None
+            entry = None
             # written by another version, or damaged
             with contextlib.suppress(ValueError, KeyError, TypeError, IndexError, AttributeError):
                 head, *faces = json.loads(line)
                 rows = self._line(head, faces).rows
                 _ = [(row["face"], hash(row["photo"])) for row in rows]
-                found = head["photo"], at, cell(rows[0], "sha256"), summary_of_rows(rows)
-            if found:
-                yield found
+                entry = head["photo"], at, cell(rows[0], "sha256"), summary_of_rows(rows)
+            if entry:
+                yield entry
             at += len(line)
         self._cut(at)
 

@@ -279,7 +279,7 @@ def read_faces(
     """
     check_faces()
     checked_landmark_model(landmark_model)  # `find_faces` takes models with other points beside the 68, too
-    found = find_faces(
+    asked_for = find_faces(
         photo,
         face=face,
         jitter=jitter,
@@ -287,7 +287,7 @@ def read_faces(
         detector_model=detector_model,
         max_megapixels=max_megapixels,
     )
-    return [*found.faces.values()]
+    return [*asked_for.faces.values()]
 
 
 class Found(NamedTuple):
@@ -357,9 +357,9 @@ def _face_at(
             index = there[int(np.argmin(middle))]
             one = with_cover(look.photo, faces[index], model, jitter)
             return Found({index: one}, tuple(face.box for face in faces))
-    found = "; ".join(f"{(box[0] + box[2]) / 2:.0f}, {(box[1] + box[3]) / 2:.0f}" for box in boxes)
+    centres = "; ".join(f"{(box[0] + box[2]) / 2:.0f}, {(box[1] + box[3]) / 2:.0f}" for box in boxes)
     raise FaceError(
-        f"{photo.source}: no face is at {at[0]:g}, {at[1]:g} (`face_at`). There are faces at: {found}."
+        f"{photo.source}: no face is at {at[0]:g}, {at[1]:g} (`face_at`). There are faces at: {centres}."
     )
 
 
@@ -486,15 +486,15 @@ class _Look:
         self, photo: Photo, detector: Detector, candidates: Sequence[Candidate], sure: Sequence[Face]
     ) -> list[Detection]:
         """Those candidates beside the faces that are sure which are faces, largest first."""
-        found: list[Detection] = []
+        detections: list[Detection] = []
         known = [np.array(f.box) for f in sure]
         for candidate in candidates:
             if not any(within(candidate.centre, box) for box in known):
                 one = upright(photo, detector, candidate, self.model.predictor.mean_shape)
                 if one and not any(same_face(one.box, box) for box in known):
-                    found.append(one)
+                    detections.append(one)
                     known.append(one.box)
-        return sorted(found, key=lambda f: -f.width)
+        return sorted(detections, key=lambda f: -f.width)
 
     def _faces(self, detections: Sequence[Detection]) -> list[Face]:
         """Those of the detections that are whole faces."""
@@ -503,7 +503,7 @@ class _Look:
         smallest = min(f.width for f in detections)
         if smallest / self.photo.decode_scale < _DECODED_FACE:
             self.photo = self.photo.finer(power_of_two(smallest / _DECODED_FACE))
-        found = []
+        faces = []
         for one in detections:
             try:
                 face = _landmarks(self.photo, one, self.model.predictor, self.jitter)
@@ -511,8 +511,8 @@ class _Look:
                 self.refused = self.refused or error
             else:
                 if face is not None:
-                    found.append(face)
-        return found
+                    faces.append(face)
+        return faces
 
 
 def checked_landmark_model(path: str | None, *, measured: bool = True) -> LandmarkModel:

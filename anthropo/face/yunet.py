@@ -119,11 +119,11 @@ class CompiledDetector:
         self._function(buffer.ctypes.data, bgr.ctypes.data, width, height, bgr.strides[0])
         count = int(buffer[:4].view(np.int32)[0])
         rows = buffer[4:].view(np.int16)[: _SHORTS * count].reshape(-1, _SHORTS).astype(np.float64)
-        found = [
+        detections = [
             Found(np.concatenate([row[1:3], row[1:3] + row[3:5]]), row[5:15].reshape(5, 2), row[0] / 100)
             for row in rows
         ]
-        return sorted(found, key=lambda f: -f.score)
+        return sorted(detections, key=lambda f: -f.score)
 
 
 class OnnxDetector:
@@ -186,9 +186,11 @@ class OnnxDetector:
             outputs = self._session.run(self._names, {self._input: padded})
         except Exception as error:  # as above
             raise WeightsError(f"{self._path}: the network fails ({_first_line(error)}).") from None
-        found = decode(dict(zip(self._names, outputs, strict=True)), rows, columns, self._path)
+        detections = decode(dict(zip(self._names, outputs, strict=True)), rows, columns, self._path)
         # the middle of the first pixel stays where it is
-        return [Found((f.box + 0.5) / scale - 0.5, (f.points + 0.5) / scale - 0.5, f.score) for f in found]
+        return [
+            Found((f.box + 0.5) / scale - 0.5, (f.points + 0.5) / scale - 0.5, f.score) for f in detections
+        ]
 
 
 def decode(

@@ -148,9 +148,9 @@ def find_sitters(
         _looked_up(cases, settings, store, jobs) if store else ([""] * len(cases), [None] * len(cases))
     )
     lacking = [case for case, points in zip(cases, known, strict=True) if points is None]
-    found = choose(jobs, len(lacking), runner).in_order(_Landmarks(settings), lacking)
+    landmarks = choose(jobs, len(lacking), runner).in_order(_Landmarks(settings), lacking)
     for case, key, kept in zip(cases, keys, known, strict=True):
-        points = next(found) if kept is None else kept
+        points = next(landmarks) if kept is None else kept
         if store and key and kept is None:
             _keep(store, key, case, points)
         if isinstance(points, Lost):

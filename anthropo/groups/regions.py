@@ -268,7 +268,7 @@ def _effects(
     kind: Kind, names: Sequence[str], values: Floats, units: NDArray[np.intp], group: Masks
 ) -> tuple[Effect, ...]:
     """Effects of columns of values (n, c) of photos, whose people are in the `group` or not, (people,)."""
-    found = []
+    compared = []
     for name, column in zip(names, values.T, strict=True):
         known = np.isfinite(column)
         count = np.bincount(units[known], minlength=len(group))
@@ -276,8 +276,8 @@ def _effects(
         mean = np.divide(total, count, out=np.full(len(group), np.nan), where=count > 0)
         one, other = (mean[np.isfinite(mean) & (group == g)] for g in (True, False))
         if min(len(one), len(other)) >= FEWEST:
-            found.append((name, one, other))
-    return tuple(sorted(effects(kind, found), key=lambda e: (-abs(e.g), e.name)))
+            compared.append((name, one, other))
+    return tuple(sorted(effects(kind, compared), key=lambda e: (-abs(e.g), e.name)))
 
 
 def effects(kind: Kind, groups: Sequence[tuple[str, Floats, Floats]]) -> list[Effect]:
@@ -321,8 +321,8 @@ def effects(kind: Kind, groups: Sequence[tuple[str, Floats, Floats]]) -> list[Ef
         return []
     plain = [effect(kind, *group) for group in groups]
     rates = false_discovery_control([e.p for e in plain])
-    found = int((rates <= SIGNIFICANT).sum())
-    level = 1 - SIGNIFICANT * max(found, 1) / len(groups)
+    significant = int((rates <= SIGNIFICANT).sum())
+    level = 1 - SIGNIFICANT * max(significant, 1) / len(groups)
     return [
         replace(effect(kind, *group, level=level), q=float(q)) for group, q in zip(groups, rates, strict=True)
     ]

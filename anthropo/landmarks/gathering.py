@@ -139,7 +139,7 @@ def _check_inside(one: AnnotatedFace, photo: Photo) -> None:
         )
 
 
-def _nearest(found: Sequence[Face], points: Floats) -> Face | None:
+def _nearest(faces: Sequence[Face], points: Floats) -> Face | None:
     """The face that is the annotated one, if it was found."""
 
     def far(face: Face) -> float:
@@ -147,7 +147,7 @@ def _nearest(found: Sequence[Face], points: Floats) -> Face | None:
         middle = (np.nanmax(points, 0) + np.nanmin(points, 0)) / 2
         return float(np.hypot(*((box[:2] + box[2:]) / 2 - middle)))
 
-    face = min(found, key=far, default=None)
+    face = min(faces, key=far, default=None)
     if face is None or far(face) > _NEAR * max(_size(points), face.box[2] - face.box[0]):
         return None
     return face

@@ -81,8 +81,8 @@ class Placing:
         return samples.mean(0), np.sqrt((spread**2).mean(1))
 
     def _from_the_68(self, photo: Photo) -> Floats:
-        found = find_faces(photo, face=self.face, jitter=DEFAULT_JITTER, landmark_model=self.model)
-        (face,) = found.faces.values()
+        asked_for = find_faces(photo, face=self.face, jitter=DEFAULT_JITTER, landmark_model=self.model)
+        (face,) = asked_for.faces.values()
         fine = fine_model(self.model)
         samples = refine(photo, face, fine).samples
         beside = fine.adjustment is not None and fine.adjustment.beside

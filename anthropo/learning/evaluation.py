@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo._version import __version__
-from anthropo.errors import InputError, parameter
+from anthropo.errors import InputError
 from anthropo.learning.adjusting import Adjusted, Strata
 from anthropo.learning.intervals import Interval, as_json
 from anthropo.learning.judged import Judged
@@ -57,7 +57,7 @@ _GUESSABLE = {
     "metadata": (
         "the metadata alone, without any photo",
         "The labels differ in age, sex or another column, and a face shows these. Compare people who are "
-        "alike in them: adjust ({adjust}), or match the patients ({match}).",
+        "alike in them: adjust the figures for them, or match the patients by them.",
     ),
 }
 
@@ -374,10 +374,7 @@ def _warnings(
     warnings = []
     for name, (what, fix) in _GUESSABLE.items():
         if name in models and models[name]["auroc"].lo > _GUESSED:  # NaN is not
-            how = {option: parameter(option, "age,sex") for option in ("adjust", "match")}
-            warnings.append(
-                f"Labels can be guessed from {what}: AUROC {models[name]['auroc']}. {fix.format(**how)}"
-            )
+            warnings.append(f"Labels can be guessed from {what}: AUROC {models[name]['auroc']}. {fix}")
     for name, difference in differences.items():
         auroc = difference["auroc"]
         if auroc.hi < 0 and name != "unadapted":  # which is said otherwise

@@ -139,13 +139,13 @@ def _controls(labels: NDArray[np.str_], controls: str | None, given: str) -> str
     names, counts = np.unique(labels, return_counts=True)
     if len(names) < 2:
         raise InputError(f"{given}: everybody has the label {names[0]}. Matching needs two.")
-    found = control_label(labels, controls)
-    if found is None and len(names) > 2:
+    control = control_label(labels, controls)
+    if control is None and len(names) > 2:
         raise InputError(
             f"{given}: none of the labels {', '.join(names)} is called control. Name the one to match others "
             f"with: {parameter('controls', 'LABEL')}."
         )
-    return found or str(names[counts.argmax()])
+    return control or str(names[counts.argmax()])
 
 
 def _scaled(values: Values, age: bool) -> Floats | NDArray[np.object_]:
@@ -175,8 +175,8 @@ def _paired(
             alike &= off <= CALIPER + 1e-9  # not where one is missing
             apart += np.where(np.isfinite(off), off, 0) ** 2
     at, to = linear_sum_assignment(np.where(alike, apart, _NEVER))
-    found = alike[at, to]
-    return cases[at[found]], controls[to[found]]
+    matched = alike[at, to]
+    return cases[at[matched]], controls[to[matched]]
 
 
 def _balance(

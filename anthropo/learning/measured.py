@@ -279,8 +279,10 @@ def fit_logistic(
         w = np.zeros((labels, x.shape[1]))
         there = np.unique(y)
         if len(there) > 1:
-            found = LogisticRegression(C=c, max_iter=1000).fit(x, y, sample_weight=weights)
-            w[there] = [-found.coef_[0] / 2, found.coef_[0] / 2] if len(there) == 2 else found.coef_
+            regression = LogisticRegression(C=c, max_iter=1000).fit(x, y, sample_weight=weights)
+            w[there] = (
+                [-regression.coef_[0] / 2, regression.coef_[0] / 2] if len(there) == 2 else regression.coef_
+            )
         return w
 
     return _fit_sum(fit, numbers, y, weights, folds, labels, favour, _C_LOGISTIC)

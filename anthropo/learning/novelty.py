@@ -96,20 +96,27 @@ class Novelty:
     def from_state(cls, meta: Any, arrays: Arrays, names: Names = NOTHING) -> Novelty:
         """The model that `state` was called on."""
         state = record(NoveltyState, meta, "novelty", names)
-        found, m = state.measurements, len(state.measurements)
+        names_of_measurements, m = state.measurements, len(state.measurements)
         sizes = {**({"measurements": m} if m else {}), **state.regions}
         if not sizes:
             raise ModelError("its novelty has neither measurements nor regions")
         of_all = taken(arrays, NOVELTY + (SCALE if m else ()), {"m": m, "q": len(sizes)})
         scaler = None
         if m:
-            scaler = Scaler(found, found, (None,) * m, of_all["mean"], of_all["spread"], of_all["mean"])
+            scaler = Scaler(
+                names_of_measurements,
+                names_of_measurements,
+                (None,) * m,
+                of_all["mean"],
+                of_all["spread"],
+                of_all["mean"],
+            )
         parts = {}
         for at, (name, d) in enumerate(sizes.items()):
             one = taken(arrays, PART, {"d": d}, f"{at}/")
             parts[name] = Distance(one["mean"], one["axes"])
         medians = dict(zip(sizes, of_all["medians"].tolist(), strict=True))
-        columns = Columns.sized(found, state.regions)  # whose lengths the arrays have
+        columns = Columns.sized(names_of_measurements, state.regions)  # whose lengths the arrays have
         return cls(columns, scaler, parts, medians, Rank(np.sort(of_all["rank"])))
 
 

@@ -107,7 +107,7 @@ def restored(
         raise ModelError("its regions differ in size, and there are refits")
     ((f, d),) = shapes
     lengths = {"k": k, "m": m, "r": len(of.regions_), "h": halves, "f": f, "d": d}
-    found = taken(arrays, REFIT + (MACHINE if state.measured == "machine" else ()), lengths)
+    fields = taken(arrays, REFIT + (MACHINE if state.measured == "machine" else ()), lengths)
     there = copy(of)
     there.columns_ = columns
     there.feature_names_in_ = np.array(columns.names, dtype=object)
@@ -115,15 +115,15 @@ def restored(
     there.regions_ = {
         region: RegionModel(centre, model.frequencies, weights, np.zeros(k), float(scale), model.sphere)
         for (region, model), centre, weights, scale in zip(
-            of.regions_.items(), found["centres"], found["weights"], found["scale"], strict=True
+            of.regions_.items(), fields["centres"], fields["weights"], fields["scale"], strict=True
         )
     }
     there.score_spread_ = np.ones((len(of.regions_), k))
-    there.scaler_ = Scaler(origin, origin, category, found["centre"], found["spread"], found["centre"])
-    there.imputer_ = Imputer(found["loadings"], found["noise"])
-    there.deep_ = Stack(found["deep_slopes"], found["deep_bias"])
-    there.stack_ = Stack(found["slopes"], found["bias"])
-    there.measured_ = Machine(found["machine"]) if state.measured == "machine" else None
+    there.scaler_ = Scaler(origin, origin, category, fields["centre"], fields["spread"], fields["centre"])
+    there.imputer_ = Imputer(fields["loadings"], fields["noise"])
+    there.deep_ = Stack(fields["deep_slopes"], fields["deep_bias"])
+    there.stack_ = Stack(fields["slopes"], fields["bias"])
+    there.measured_ = Machine(fields["machine"]) if state.measured == "machine" else None
     if state.measured == "trees":
         there.measured_ = Trees(part(arrays, "trees/") or None, k)
         there.measured_.check(m)

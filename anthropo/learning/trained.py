@@ -250,11 +250,12 @@ class Trained:
                 "or train it again."
             ) from None
         there = {one.id: one for one in registry.definitions}
-        for own in made.manifest.own_measurements:
-            if (other := there.get(own.id, own)) != own:
+        for definition in made.manifest.own_measurements:
+            if (other := there.get(definition.id, definition)) != definition:
                 raise ModelError(
-                    f"{path}: trained with {own.id} as {own.expression}, which is {other.expression} by "
-                    f"{parameter('registry')} here. Leave that out, or give it another name."
+                    f"{path}: trained with {definition.id} as {definition.expression}, which is "
+                    f"{other.expression} by {parameter('registry')} here. Leave that out, or give it "
+                    "another name."
                 )
         try:
             registry.add(made.manifest.own_measurements)
@@ -337,11 +338,11 @@ class Trained:
                 f"pictures without a face; pass {no_face}" if self.no_face else f"faces; leave {no_face} out"
             )
             raise ModelError(f"{path}: trained on {needs}, or use another model.")
-        for own in self.manifest.own_measurements:
-            if own not in registry.definitions:
+        for definition in self.manifest.own_measurements:
+            if definition not in registry.definitions:
                 raise ModelError(
-                    f"{path}: trained with the measurement {own.id} ({own.expression}), which was removed or "
-                    "is defined otherwise now. Load the model again."
+                    f"{path}: trained with the measurement {definition.id} ({definition.expression}), which "
+                    "was removed or is defined otherwise now. Load the model again."
                 )
         here = instrument(settings)
         for name in ("landmark_weights", "fine_weights", "jitter", "definitions"):

@@ -97,8 +97,8 @@ class Connection:
         if self._jobs:
             self._jobs.renew()
         with self.reached():
-            found: dict[str, int] = self.client.sync(self.client.scheduler.ncores, callback_timeout=30)
-            return found
+            threads: dict[str, int] = self.client.sync(self.client.scheduler.ncores, callback_timeout=30)
+            return threads
 
     def run(self, function: Callable[..., Any], *args: Any, workers: list[str]) -> dict[str, Any]:
         """What a function returns on each worker, or the exception it raised."""

@@ -49,9 +49,9 @@ class Raised:
 
 def photo_of(item: object) -> str | None:
     """The path of the photo that an item, or the first of several in one, is about."""
-    for found in (item, getattr(item, "path", None), getattr(item, "photo", None)):
-        if isinstance(found, (str, os.PathLike)):
-            return os.fspath(found)
+    for path in (item, getattr(item, "path", None), getattr(item, "photo", None)):
+        if isinstance(path, (str, os.PathLike)):
+            return os.fspath(path)
     return photo_of(item[0]) if isinstance(item, (tuple, list)) and item else None
 
 

@@ -37,7 +37,7 @@ class Surroundings:
     folder: str  # that relative paths begin at
     permissive: str | None  # environment variable of permissive runs
     spelling: Callable[[str, object], str]  # of parameters
-    own: tuple[Definition, ...] = ()  # measurements of one's own
+    definitions: tuple[Definition, ...] = ()  # measurements of one's own
 
 
 @dataclass(slots=True, eq=False)
@@ -176,7 +176,7 @@ def _put_on(wanted: Surroundings) -> Generator[None, None, None]:
     with contextlib.suppress(OSError):  # not to be seen from here: then only sent photos are read
         os.chdir(wanted.folder)
     try:
-        with parameters_spelled(wanted.spelling), only(wanted.own):
+        with parameters_spelled(wanted.spelling), only(wanted.definitions):
             yield
     finally:
         _set(VARIABLE, before)

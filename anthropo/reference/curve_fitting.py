@@ -368,8 +368,8 @@ def _shape(z: Floats, side: Ints) -> tuple[float, float, float]:
         beyond = log_ndtr(-side[side != 0] * standardise((cut - shift) / scale, skew))
         return float(len(known) * log_scale - density.sum() - beyond.sum())
 
-    found = minimize(surprise, np.zeros(3), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-4})
-    shift, log_scale, skew = found.x
+    optimum = minimize(surprise, np.zeros(3), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-4})
+    shift, log_scale, skew = optimum.x
     return float(shift), math.exp(log_scale), float(np.clip(skew, -1, 1))
 
 

@@ -44,7 +44,7 @@ class BuiltCurves:
     curves: tuple[Curve, ...]  # in the registry's order, female before male
     groups: tuple[str, ...]  # of ancestry
     people: int
-    own: tuple[str, ...]  # measurements whose curve was fitted to the controls alone
+    fitted: tuple[str, ...]  # measurements whose curve was fitted to the controls alone
     adaptations: Mapping[str, Adaptation]  # by measurement, of the others
     refused: tuple[str, ...]  # a sentence for each person that was left out
     notes: tuple[str, ...]  # a sentence on each thing that was done otherwise than asked for
@@ -54,8 +54,8 @@ class BuiltCurves:
         if not self.curves:
             return f"no curves, from {self.people} people"
         ways = []
-        if self.own:
-            ways.append(f"{len(self.own)} by curves of their own")
+        if self.fitted:
+            ways.append(f"{len(self.fitted)} by curves of their own")
         if told := list(self.adaptations.values()):
             shift = float(np.median([abs(one.shift) for one in told]))
             scale = float(np.median([one.scale for one in told]))
@@ -65,7 +65,7 @@ class BuiltCurves:
                 f"{len(told)} adapted from {REFERENCE_OF_ALL_AGES} (shift {shift:.2f} SD and scale "
                 f"{scale:.2f} in the median, n {n})"
             )
-        measurements = len(self.own) + len(told)
+        measurements = len(self.fitted) + len(told)
         every = [curve.ages for curve in self.curves]
         lowest, highest = min(ages[0] for ages in every), max(ages[-1] for ages in every)
         where = f"{measurements} measurements, {lowest:.3g} to {highest:.3g} years"

@@ -143,11 +143,11 @@ def print_change(result: ChangeResult, everything: bool = False) -> None:
 
 def reasons(result: ChangeResult) -> dict[str, list[str]]:
     """Why measurements were not compared, each reason with their ids."""
-    found: dict[str, list[str]] = {}
+    by_reason: dict[str, list[str]] = {}
     for change in result.changes:
         if change.status == NOT_COMPARED:
-            found.setdefault(change.reason, []).append(change.id)
-    return found
+            by_reason.setdefault(change.reason, []).append(change.id)
+    return by_reason
 
 
 # --------------------------------------------------------------------------------------- cohorts

@@ -215,8 +215,8 @@ def shown(result: ChangeResult, pictures: bool = True) -> dict[str, Any]:
     """What a page says of one person."""
     lines = drawn(result)
     numbers = {change.id: i for i, change in enumerate(lines, start=1)}
-    found = [c for c in result.changes if c.status in (CHANGED, MOVED)]
-    span = _span([_in_people(c.id, c.difference) for c in found])
+    beyond = [c for c in result.changes if c.status in (CHANGED, MOVED)]
+    span = _span([_in_people(c.id, c.difference) for c in beyond])
     faces = []
     for state, photos in zip(result.states, (result.before, result.after), strict=True) if pictures else ():
         best = _best(photos)

@@ -194,11 +194,11 @@ def _objects(kind: type[Any], seen: set[type[Any]] | None = None) -> Iterator[st
 
 
 def _inner(kind: type[Any]) -> list[type[Any]]:
-    found: dict[type[Any], None] = {}
+    classes: dict[type[Any], None] = {}
     for hint in get_type_hints(kind, include_extras=True).values():
         for one in _dataclasses(hint):
-            found |= dict.fromkeys([one, *_inner(one)])
-    return list(found)
+            classes |= dict.fromkeys([one, *_inner(one)])
+    return list(classes)
 
 
 def _dataclasses(hint: Any) -> Iterator[type[Any]]:

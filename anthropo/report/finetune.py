@@ -76,7 +76,7 @@ def _print_verification(made: Verification) -> None:
     )
     rows = [
         ("AUROC", str(made.auroc), str(made.began)),
-        ("found where 1 in 100 others is", str(made.found), str(made.found_began)),
+        ("found where 1 in 100 others is", str(made.true_accepts), str(made.true_accepts_began)),
         ("d′", str(made.apart), str(made.apart_began)),
         *((f"AUROC, {view} alone", number(after), number(before)) for view, after, before in made.by_view),
     ]

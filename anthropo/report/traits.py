@@ -20,6 +20,7 @@ from anthropo.reference.traits import (
     INCONCLUSIVE,
     LOOK,
     NOT_ASSESSED,
+    NOT_GIVEN,
     PRESENT,
     STATUSES,
     Trait,
@@ -109,7 +110,10 @@ def _missing(traits: Sequence[Trait]) -> list[str]:
             eye += 1
         elif t.status == NOT_ASSESSED:
             name, _, rest = t.reason.partition(": ")
-            counts[rest if name in {e.measurement for e in t.evidence} | {*MEASURES} else t.reason] += 1
+            if name in MEASURES and rest == NOT_GIVEN:
+                counts[f"{rest}: {parameter(name)}"] += 1
+            else:
+                counts[rest if name in {e.measurement for e in t.evidence} | {*MEASURES} else t.reason] += 1
     lines = [f"not assessed: {counts.total()}"] + [f"  {n}: {reason}" for reason, n in counts.most_common()]
     return [*lines, f"left to the eye: {eye}  (--all lists everything)"]
 

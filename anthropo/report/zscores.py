@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import MeasuredRecord, Result
 from anthropo.batch.scores import Person
-from anthropo.errors import parameter
 from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.person import parse_ancestry
 from anthropo.reference.traits import z_words
@@ -104,12 +103,12 @@ def span(by_region: Mapping[str, list[Bar]]) -> int:
 
 def findings(record: MeasuredRecord) -> list[Finding]:
     """What lies beyond 2 SD: first what does with its whole interval, then by distance."""
-    found = []
+    rows = []
     for name, result in record.results.items():
         of_name = [Bar(registry()[name], z) for z in result.scores if math.isfinite(z.z)]
         if any(bar.beyond for bar in of_name):
-            found.append(_finding(result, of_name))
-    return sorted(found, key=lambda one: (not one.certain, -one.farthest))
+            rows.append(_finding(result, of_name))
+    return sorted(rows, key=lambda one: (not one.certain, -one.farthest))
 
 
 def _finding(result: Result, of_name: list[Bar]) -> Finding:
@@ -138,7 +137,4 @@ def nothing_beyond(record: MeasuredRecord) -> str:
         return f"Nothing lies beyond {LIMIT:g} SD ({have})."
     if record.scores:
         return "No measurement has a z-score."
-    return (
-        "Nothing was compared with healthy people, because sex and age were not given. Pass "
-        f"{parameter('sex')} and {parameter('age')}, or name columns so."
-    )
+    return "Nothing was compared with healthy people, because the person's sex and age were not stated."

@@ -134,13 +134,13 @@ def borders(pixels: Pixels) -> tuple[int, int, int, int]:
     edge, a line that is the last one again is such a border; elsewhere it may be a plain backdrop, unless it
     is streaked.
     """
-    found = []
+    widths = []
     for edge, neck in ((pixels, False), (pixels[::-1], True)):
-        found.append(_border(edge, neck))
+        widths.append(_border(edge, neck))
     upright = pixels.transpose(1, 0, 2)
     for edge in (upright, upright[::-1]):
-        found.append(_border(edge, False))
-    above, below, first, last = found
+        widths.append(_border(edge, False))
+    above, below, first, last = widths
     height, width = pixels.shape[:2]
     # of a picture that is one colour throughout nothing would be left
     if above + below >= height - 1 or first + last >= width - 1:

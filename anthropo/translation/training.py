@@ -229,8 +229,8 @@ class _Training:
             for faces in self.domains.held_out:
                 for start in range(0, len(faces), _BATCH):
                     rows = np.arange(start, min(start + _BATCH, len(faces)))
-                    found = module(self.pictures(faces, rows)).cpu().numpy()
-                    errors.append(np.linalg.norm(found - faces.points[rows], axis=-1).mean(1) / UNIT)
+                    placed = module(self.pictures(faces, rows)).cpu().numpy()
+                    errors.append(np.linalg.norm(placed - faces.points[rows], axis=-1).mean(1) / UNIT)
         return float(np.concatenate(errors).mean())
 
     # ------------------------------------------------------------------------------- the translation

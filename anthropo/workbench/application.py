@@ -281,12 +281,12 @@ class Bench:
         """Every face of the photo, those in the background included."""
         sitting = await self._sitting(request)
 
-        def found() -> Any:
+        def boxes() -> Any:
             sitting.all_boxes()
             return views.boxes(sitting)
 
         async with self.turns:
-            return _Json(await run_in_threadpool(found))
+            return _Json(await run_in_threadpool(boxes))
 
     async def lines(self, request: Request) -> Response:
         """What a measurement runs along."""

@@ -385,7 +385,7 @@ def _fit(trained: Trained, features: Features) -> Features:
 
 def portraits(features: Features, settings: Settings) -> Iterable[str]:
     """A note where a model of pictures without a face is given portraits; only some are looked at."""
-    found = []
+    remarks = []
     looked = settings.no_face and not is_permissive_run()
     alike = replace(settings, no_face=False, face="largest", jitter=1, fine=False)
     for photo in features.photos.tolist()[:_LOOKED_AT] if looked else ():
@@ -393,10 +393,10 @@ def portraits(features: Features, settings: Settings) -> Iterable[str]:
             observe(photo, alike)
         except (FaceError, PhotoError):
             continue
-        found.append(photo)
-    if found:
+        remarks.append(photo)
+    if remarks:
         yield (
-            f"note: {some(found)} show{'' if len(found) > 1 else 's'} a face. The model was trained "
+            f"note: {some(remarks)} show{'' if len(remarks) > 1 else 's'} a face. The model was trained "
             "on pictures without a face and looks at the middle square only."
         )
 

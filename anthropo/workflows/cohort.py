@@ -429,10 +429,10 @@ def gather(
     # with the background, so that train and evaluate share what is kept
     features = read_features(cohort, reading, settings, encoder, regions, background=True, progress=progress)
     findings = _relevant(validate(cohort, features, allow_duplicates=request.allow_duplicates), task)
-    features, people, found = resolve(
+    features, people, more_findings = resolve(
         cohort.source, features, request.same_person, allow_duplicates=request.allow_duplicates
     )
-    findings = (*findings, *found, *seen_before(cohort.source, features, encoder))
+    findings = (*findings, *more_findings, *seen_before(cohort.source, features, encoder))
     if request.trained_on:
         from anthropo.workflows.known import seen_by_network
 
@@ -440,8 +440,8 @@ def gather(
         findings = (*findings, *seen)
     target = None
     if request.target is not None:
-        target, found = read_target(request, settings, encoder, regions, features, progress)
-        findings = (*findings, *found)
+        target, more_findings = read_target(request, settings, encoder, regions, features, progress)
+        findings = (*findings, *more_findings)
     cells = {case.photo: case.metadata.get(domain or "", "") for case in cohort.cases}
     material = Material(
         cohort=cohort,

@@ -228,7 +228,7 @@ def _null(
 
     features, options = material.features, material.options
     once = replace(material.request, repeats=1)
-    found = []
+    aurocs = []
     with progress(permutations, "permuting labels") as advance:
         for at in range(permutations):
             labels = permuted(features.labels.tolist(), features.patients.tolist(), strata.index, at)
@@ -238,9 +238,9 @@ def _null(
             judged = question.models["hybrid"]
             positive = positive_of(once.task, question.labels, options.positive, options.controls)
             index = strata.index if made.rows is None else strata.index[made.rows]
-            found.append(adjusted_auroc(judged, positive, index, bootstrap=2, seed=at).value)
+            aurocs.append(adjusted_auroc(judged, positive, index, bootstrap=2, seed=at).value)
             advance()
-    return found
+    return aurocs
 
 
 def judge_material(

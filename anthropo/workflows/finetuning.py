@@ -218,11 +218,11 @@ def gather_pictures(
         kept = (case for case in cohort.cases if case.metadata.get(column, "").strip() not in theirs)
         learned = replace(cohort, cases=tuple(kept))
     findings = validate(learned, photos.features, allow_duplicates=allowed)
-    features, people, found = resolve(
+    features, people, identity_findings = resolve(
         cohort.source, photos.features, request.same_person, allow_duplicates=allowed
     )
     photos = replace(photos, features=features, people=people)
-    findings = by_level([*findings, *found])
+    findings = by_level([*findings, *identity_findings])
     # training itself speaks of labels with few patients, since its limit is another one
     findings = [f for f in findings if f.category != "label" or (f.level != "note" and not identity)]
     if recipe.task != "cases":  # metadata is not learned from

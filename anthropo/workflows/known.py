@@ -99,7 +99,7 @@ def without_known(
         text = f"{what}: figures from them come out too good. Take them out, or pass {ignore}."
         return features, [Finding("error", "identity", text)]
     if how == "ignore":
-        text = f"{what}: figures from them come out too good ({ignore} was given)."
+        text = f"{what}: figures from them come out too good (they were kept on request)."
         return features, [Finding("warning", "identity", text)]
     known = np.isin(features.patients, sorted(people))
     left_out = tuple(

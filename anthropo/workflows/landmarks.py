@@ -158,7 +158,7 @@ class LandmarkEvaluation:
 
     Attributes
     ----------
-    own : Placed
+    first_stage : Placed
         Faces by the model.
     factors : (P,) array
         From its spread to a standard deviation, as its file states.
@@ -176,7 +176,7 @@ class LandmarkEvaluation:
         How many are annotated, and in how many of them no face is found.
     """
 
-    own: Placed
+    first_stage: Placed
     factors: Floats
     packaged: Placed | None
     both: Placed | None
@@ -211,7 +211,7 @@ class LandmarkEvaluation:
         ``error_both`` is the mean of both stages; columns that end in ``_packaged`` are of what comes with
         anthropo.
         """
-        frame = self.own.to_frame(self.factors)
+        frame = self.first_stage.to_frame(self.factors)
         for name, placed in (("error_both", self.both), ("error_both_packaged", self.packaged_both)):
             if placed is not None:
                 frame[name] = np.nanmean(placed.errors, 0)
@@ -414,7 +414,7 @@ def evaluate_landmarks(
     >>> from anthropo.landmarks import write_example
     >>> write_example("faces", people=4)
     >>> judged = anthropo.evaluate_landmarks("faces", jobs=1)
-    >>> judged.faces, judged.own.error < 0.02
+    >>> judged.faces, judged.first_stage.error < 0.02
     (4, True)
     """
     check_faces()
@@ -431,23 +431,23 @@ def evaluate_landmarks(
             runner=runner,
             advance=advance,
         )
-    found = [one for one in gathered if one.face is not None]
-    if not found:
+    detected = [one for one in gathered if one.face is not None]
+    if not detected:
         raise InputError(f"{annotated}: no face is found in any of its photos.")
     bundle = known.bundle
     begun = fine_model(model).begun if bundle is not None and bundle.start is not None else None
-    judged = judge(known.predictor, scheme, found, begun)
+    judged = judge(known.predictor, scheme, detected, begun)
     packaged = both = packaged_both = None
     if scheme.ibug:
-        both = judge(known.predictor, scheme, found, fine_model(model))
+        both = judge(known.predictor, scheme, detected, fine_model(model))
     if scheme.ibug and model is not None:
-        packaged_both = judge(landmark_model().predictor, scheme, found, fine_model())
-        packaged = packaged_both if begun else judge(landmark_model().predictor, scheme, found)
-    mean = mean_points([one.annotated.points for one in found])
+        packaged_both = judge(landmark_model().predictor, scheme, detected, fine_model())
+        packaged = packaged_both if begun else judge(landmark_model().predictor, scheme, detected)
+    mean = mean_points([one.annotated.points for one in detected])
     factors = judged.factors() if bundle is None else bundle.spread
     stated = both is not None and bundle is not None and bool(bundle.fine)
     return LandmarkEvaluation(
-        own=judged,
+        first_stage=judged,
         factors=factors,
         packaged=packaged,
         both=both,
@@ -455,7 +455,7 @@ def evaluate_landmarks(
         coverage_both=float(both.covered(factors).mean()) if both is not None and stated else None,
         shape=mean / scheme.length(mean),
         faces=len(gathered),
-        undetected=len(gathered) - len(found),
+        undetected=len(gathered) - len(detected),
     )
 
 

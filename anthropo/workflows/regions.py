@@ -155,8 +155,10 @@ def distinguish(
     regions = chosen_regions(encoder, (), encoded.settings.no_face)
     allowed = request.allow_duplicates
     findings = validate(people, features, allow_duplicates=allowed)
-    features, _, found = resolve(people.source, features, request.same_person, allow_duplicates=allowed)
-    findings = by_level([*findings, *found, *seen_before(people.source, features, encoder)])
+    features, _, identity_findings = resolve(
+        people.source, features, request.same_person, allow_duplicates=allowed
+    )
+    findings = by_level([*findings, *identity_findings, *seen_before(people.source, features, encoder)])
     if any(finding.level == "error" for finding in findings):
         raise CohortError(people.source, findings, features.left_out, "cannot be compared")
     with progress(pictures(features, label, request.people), "drawing heatmaps") as advance:

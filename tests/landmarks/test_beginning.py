@@ -83,7 +83,7 @@ def test_it_is_judged_by_all_that_it_has(begun: Path, habits: Path) -> None:
     judged = anthropo.evaluate_landmarks(habits, str(begun), jobs=1)
     assert judged.packaged is not None
     assert judged.both is not None
-    assert judged.own.error == judged.both.error < 0.5 * judged.packaged.error
+    assert judged.first_stage.error == judged.both.error < 0.5 * judged.packaged.error
     assert judged.coverage_both is not None
     assert judged.coverage_both > 0.8
 
@@ -102,7 +102,7 @@ def test_other_points_are_placed_beside_the_68(annotated_faces: Path, tmp_path: 
     assert made.held_out_start is None
     assert made.held_out.error < 0.05
     judged = anthropo.evaluate_landmarks(table, str(path), jobs=1)
-    assert judged.own.error < 0.03
+    assert judged.first_stage.error < 0.03
     with pytest.raises(WeightsError, match=r"3 landmarks \(tip, browR, browL\); .* need the 68 points"):
         anthropo.read_face(anthropo.example_photo(), landmark_model=str(path))
     with pytest.raises(InputError, match=r"three.anthropo.: places 3 points, and a model begins from"):

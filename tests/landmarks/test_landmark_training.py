@@ -224,7 +224,7 @@ def test_another_scheme_is_refused_where_68_points_are_needed(
     assert made.scheme.mirror.tolist() == [1, 0, 2]
     judged = anthropo.evaluate_landmarks(table, str(path), jobs=1)
     assert judged.packaged is None
-    assert judged.own.error < 0.05
+    assert judged.first_stage.error < 0.05
     with pytest.raises(WeightsError, match=r"3 landmarks \(exR, exL, sn\); .* need the 68 points"):
         anthropo.read_face(anthropo.example_photo(), landmark_model=str(path))
     with pytest.raises(InputError, match="68 points where the landmark model places 3"):

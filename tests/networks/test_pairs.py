@@ -215,7 +215,7 @@ def test_figures_of_pairs_by_hand() -> None:
     assert area(scores, pairs) == pytest.approx((3 + 2.5) / 6)
     made = verify(scores, scores, pairs, start="none")
     assert made.auroc.value == pytest.approx(5.5 / 6)
-    assert made.found.value == 0.5
+    assert made.true_accepts.value == 0.5
     assert made.gained.value == made.gained.lo == made.gained.hi == 0
     assert made.pairs == (2, 3)
     own = tuple(of[:2] for of in people)

@@ -66,9 +66,9 @@ def _asked() -> Fields:
 
 
 def _answer(
-    made: Schemas, name: str, description: str, own: Fields, optional: tuple[str, ...] = ()
+    made: Schemas, name: str, description: str, fields: Fields, optional: tuple[str, ...] = ()
 ) -> Schema:
-    return made.define(name, entries({**_asked(), **own}, optional), description)
+    return made.define(name, entries({**_asked(), **fields}, optional), description)
 
 
 def answers() -> Schema:
