@@ -53,8 +53,8 @@ _MANY_ON_A_PAGE = 1000  # photos; of each the page has a picture
 # what a note misses, and the options and columns that give it
 _GIVES = {
     NEEDS_MM: "Millimetres: --scale, or a column `scale`",
-    "sex is missing": "Sex: --sex, or a column `sex`",
-    "age is missing": "Age: --age, or a column `age`",
+    "the sex is missing and": "Sex: --sex, or a column `sex`",
+    "the age is missing and": "Age: --age, or a column `age`",
 }
 
 
