@@ -15,7 +15,7 @@ from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS, Limits
 from anthropo.definitions import Definition, definitions
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
-from anthropo.face.detection import Which, parse_place
+from anthropo.face.detection import Which, parse_point
 from anthropo.face.fine import fine_sha256
 from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import DEFAULT_JITTER, checked_landmark_model
@@ -130,7 +130,7 @@ class Settings:
     @property
     def place(self) -> tuple[float, float] | None:
         """Where the face is, if that is said; an InputError if it is no place."""
-        return parse_place(self.face_at) if self.face_at and self.face != "all" else None
+        return parse_point(self.face_at) if self.face_at and self.face != "all" else None
 
     def at_face(self, cell: str) -> Settings:
         """The settings for a photo of which a table may say which face is meant.

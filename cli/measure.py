@@ -42,7 +42,7 @@ from anthropo.workflows.measuring import MeasuredPhotos, measure_items
 
 if TYPE_CHECKING:
     from anthropo.batch.output import Output
-    from anthropo.batch.patients import People
+    from anthropo.batch.patients import PeopleTable
     from anthropo.batch.run import Beside
     from anthropo.parallel import Runner
     from anthropo.report.face_figures import FaceFigures
@@ -199,7 +199,7 @@ class _Places(NamedTuple):
     photos: Path | None = None  # the table of photos, or the page
     table: Output | None = None
     tidy: Path | None = None  # the table in long form
-    people: People | None = None
+    people: PeopleTable | None = None
 
     @classmethod
     def of(cls, output: str | None, settings: Settings, patient: bool, long: bool, page: bool) -> _Places:
@@ -210,10 +210,10 @@ class _Places(NamedTuple):
         if not (patient or long):
             return cls(Path(output), Output(output, settings))
         from anthropo.batch.long import long_path
-        from anthropo.batch.patients import People, photos_table
+        from anthropo.batch.patients import PeopleTable, photos_table
 
         tidy, photos = long_path(output) if long else None, photos_table(output)
-        people = People(output) if not long else None
+        people = PeopleTable(output) if not long else None
         return cls(photos, Output(str(photos), settings), tidy, people)
 
 

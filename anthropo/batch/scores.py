@@ -12,7 +12,7 @@ from anthropo.batch.inputs import PERSON, Item
 from anthropo.batch.records import Diagnostics
 from anthropo.errors import InputError
 from anthropo.face import _engine
-from anthropo.face.detection import parse_place
+from anthropo.face.detection import parse_point
 from anthropo.face.fine import fine_sha256
 from anthropo.face.lens import parse_distance
 from anthropo.face.weights import landmark_model
@@ -90,7 +90,7 @@ def at_declared(item: Item, settings: Settings) -> Settings:
         if declared:
             parse_distance(declared, named=column_named(item, "distance"))
         if face:
-            parse_place(face, named="Column `face_at`")
+            parse_point(face, named="Column `face_at`")
     except InputError as error:
         raise InputError(f"{item.path}: {error}") from None
     return replace(settings, distance=declared or None).at_face(face)

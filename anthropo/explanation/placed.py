@@ -15,7 +15,7 @@ Map = Floats  # (2, 3), of the unit square to the photo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Placed:
+class PlacedScene:
     """A scene whose squares lie somewhere in a photo, as it lies in the common square of `side` pixels."""
 
     scene: Scene
@@ -25,7 +25,7 @@ class Placed:
     masks: Masks  # see `Scene.masks`
 
     @classmethod
-    def of(cls, scene: Scene, parts: Sequence[Map], common: Map, side: int) -> Placed:
+    def of(cls, scene: Scene, parts: Sequence[Map], common: Map, side: int) -> PlacedScene:
         """The scene in the common square."""
         seen = [
             _brought(mask.astype(np.float64), at, common, side) > 0.5
@@ -38,7 +38,7 @@ class Placed:
         """See `Scene.grid`."""
         return 1, 0
 
-    def randomised(self, seed: int) -> Placed:
+    def randomised(self, seed: int) -> PlacedScene:
         """See `Scene.randomised`."""
         return replace(self, scene=self.scene.randomised(seed))
 

@@ -290,7 +290,7 @@ def read_faces(
     return [*asked_for.faces.values()]
 
 
-class Found(NamedTuple):
+class FacesAskedFor(NamedTuple):
     """Faces of a photo."""
 
     faces: dict[int, Face]  # that were asked for, by their number among all: the largest first, from 0
@@ -306,7 +306,7 @@ def find_faces(
     detector_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
     at: tuple[float, float] | None = None,
-) -> Found:
+) -> FacesAskedFor:
     """Faces as `read_faces` gives them, or the one face at a place of the photo, unless all are asked for."""
     if face not in ("one", "largest", "all"):
         raise ValueError(f"face={face!r}: 'one', 'largest' or 'all' is needed")
@@ -326,7 +326,7 @@ def find_faces(
         )
     asked = faces if face == "all" else faces[:1]
     shown = {index: with_cover(look.photo, one, model, jitter) for index, one in enumerate(asked)}
-    return Found(shown, tuple(one.box for one in faces))
+    return FacesAskedFor(shown, tuple(one.box for one in faces))
 
 
 def _looked(
@@ -344,7 +344,7 @@ def _looked(
 
 def _face_at(
     photo: Photo, at: tuple[float, float], model: LandmarkModel, jitter: int, detector_model: str | None
-) -> Found:
+) -> FacesAskedFor:
     """The face at a place: of those in front, which are found in less time, else of all."""
     place = np.array(at)
     ways: tuple[Which, ...] = ("largest", "all")
@@ -356,7 +356,7 @@ def _face_at(
             middle = [math.dist(at, (boxes[index][:2] + boxes[index][2:]) / 2) for index in there]
             index = there[int(np.argmin(middle))]
             one = with_cover(look.photo, faces[index], model, jitter)
-            return Found({index: one}, tuple(face.box for face in faces))
+            return FacesAskedFor({index: one}, tuple(face.box for face in faces))
     centres = "; ".join(f"{(box[0] + box[2]) / 2:.0f}, {(box[1] + box[3]) / 2:.0f}" for box in boxes)
     raise FaceError(
         f"{photo.source}: no face is at {at[0]:g}, {at[1]:g} (`face_at`). There are faces at: {centres}."

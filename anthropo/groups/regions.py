@@ -57,7 +57,7 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Difference:
+class HeatmapDifference:
     """Mean heatmaps of both groups, log-odds of the label per pixel of the face's chip."""
 
     label: Floats  # (size, size)
@@ -83,7 +83,7 @@ class Discovery:
     measurements: tuple[Effect, ...]  # largest first
     regions: tuple[Effect, ...]  # largest first
     metadata: tuple[Effect, ...]  # largest first
-    maps: Difference
+    maps: HeatmapDifference
     auroc: float  # of the regions, out of fold, over patients
     folds: int
 
@@ -404,7 +404,7 @@ def _metadata_effects(
 
 def compare_maps(
     maps: Floats, inside: Masks, folds: NDArray[np.int64], permutations: int = 2000, seed: int = 0
-) -> Difference:
+) -> HeatmapDifference:
     """Where heatmaps of two groups differ, with p-values for all places together.
 
     Parameters
@@ -420,7 +420,7 @@ def compare_maps(
 
     Returns
     -------
-    Difference
+    HeatmapDifference
         A place's p-value: the share of permutations in which the largest Welch t anywhere is as large.
 
     Examples
@@ -451,7 +451,7 @@ def compare_maps(
     repeats = np.diff([*edges, size])
     whole = np.repeat(np.repeat(p, repeats, 0), repeats, 1)
     means, n_inside = (maps[inside].mean(0), maps[~inside].mean(0)), int(inside.sum())
-    return Difference(*means, whole, n_inside, n - n_inside, permutations)
+    return HeatmapDifference(*means, whole, n_inside, n - n_inside, permutations)
 
 
 def _welch(groups: Masks, cells: Floats) -> Floats:

@@ -13,7 +13,7 @@ from anthropo.face.fine import fine_model, refine
 from anthropo.face.frame import Floats
 from anthropo.face.landmarker import DEFAULT_JITTER, FIRST_DECODE, Face, find_faces
 from anthropo.face.weights import landmark_model
-from anthropo.landmarks.gathering import Limits
+from anthropo.landmarks.gathering import ReadingLimits
 from anthropo.landmarks.judging import place
 from anthropo.photo import Photo, read_photo
 
@@ -51,7 +51,7 @@ class Placing:
 
     model: str
     face: Which
-    limits: Limits
+    limits: ReadingLimits
 
     def __call__(self, path: str) -> OnPhoto:
         count = len(landmark_model(self.model).scheme.names)

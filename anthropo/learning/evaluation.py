@@ -63,7 +63,7 @@ _GUESSABLE = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
+class LabelCount:
     """Photos and patients of a label."""
 
     photos: int
@@ -82,7 +82,7 @@ class Evaluation:
         Number of photos that were judged.
     n_patients : int
         Number of their patients.
-    counts : dict of str to Count
+    counts : dict of str to LabelCount
         Photos and patients by label.
     positive : str or None
         Label that the figures are of; None: means over the labels.
@@ -142,7 +142,7 @@ class Evaluation:
     labels: tuple[str, ...]
     n_photos: int
     n_patients: int
-    counts: dict[str, Count]
+    counts: dict[str, LabelCount]
     positive: str | None
     prevalence: float | None
     shares: dict[str, float]
@@ -300,7 +300,7 @@ class Evaluation:
         compared = {c: v for c, v in (columns or {}).items() if sites is None or c != sites[0]}
         groups, unused = _groups(compared)
         counts = {
-            label: Count(photos=int(of.sum()), patients=len(set(judged.groups[of].tolist())))
+            label: LabelCount(photos=int(of.sum()), patients=len(set(judged.groups[of].tolist())))
             for label, of in ((label, judged.truth == c) for c, label in enumerate(judged.labels))
         }
         return cls(
@@ -368,7 +368,10 @@ def _hurting(adapted: Mapping[str, Figures]) -> list[str]:
 
 
 def _warnings(
-    main: str, models: Mapping[str, Figures], differences: Mapping[str, Figures], counts: Mapping[str, Count]
+    main: str,
+    models: Mapping[str, Figures],
+    differences: Mapping[str, Figures],
+    counts: Mapping[str, LabelCount],
 ) -> list[str]:
     """Reasons to trust the figures less."""
     warnings = []

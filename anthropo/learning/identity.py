@@ -306,7 +306,7 @@ def merged(features: Features, pairs: Sequence[SamePair]) -> Features:
     return replace(features, patients=patients)
 
 
-def resolve(
+def resolve_people(
     source: str, features: Features, how: str | None = None, *, allow_duplicates: bool = False
 ) -> tuple[Features, SamePeople, list[Finding]]:
     """Look for people under several names: the features with what was done, and findings about it.
@@ -343,7 +343,7 @@ def resolve(
 
 
 def _findings(source: str, people: SamePeople) -> list[Finding]:
-    what = f"{source}: one face under different patients, {listed(people.pairs)}"
+    what = f"{source}: one face under different patients, {named_pairs(people.pairs)}"
     ignore = parameter("same_person", "ignore")
     if people.how == "refuse":
         merge = parameter("same_person", "merge")
@@ -377,7 +377,7 @@ def _words(labels: tuple[str, ...]) -> str:
     return ", ".join(label or "no label" for label in labels)
 
 
-def listed(pairs: Sequence[SamePair]) -> str:
+def named_pairs(pairs: Sequence[SamePair]) -> str:
     """The first few pairs, for a message."""
     more = f" and {len(pairs) - _NAMED} more pairs" if len(pairs) > _NAMED else ""
     return ", ".join(map(str, pairs[:_NAMED])) + more

@@ -21,7 +21,7 @@ from anthropo.learning.judged import Judged
 from anthropo.learning.memo import remembering
 from anthropo.learning.model import (
     OTHERS,
-    Answers,
+    ModelAnswers,
     Options,
     Task,
     collapse,
@@ -32,7 +32,7 @@ from anthropo.learning.model import (
 )
 from anthropo.learning.normality import OUTSIDE, WITHIN, NormalityModel
 from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
-from anthropo.learning.refits import Kept, within_limits
+from anthropo.learning.refits import KeptRefit, within_limits
 from anthropo.learning.repeats import repeats_for
 from anthropo.learning.splits import Folds, by_value, split
 from anthropo.learning.trained import Model, Trained
@@ -70,7 +70,7 @@ class CrossValidation:
     notes: tuple[str, ...]
     sites: tuple[str, ...] = ()  # whose people each fold holds, where sites were left out one by one
     rows: NDArray[np.intp] | None = None  # photos that were judged; None: all
-    refits: tuple[Kept, ...] = ()  # of the hybrid, if they are to be kept: a model without each fold
+    refits: tuple[KeptRefit, ...] = ()  # of the hybrid, if they are to be kept: a model without each fold
 
     __repr__ = fielded
 
@@ -219,7 +219,7 @@ def _answered(
     keep: bool,
     jobs: int,
     on_progress: Callable[[], None] | None,
-) -> tuple[dict[str, list[list[_Fold]]], list[list[Kept | None]]]:
+) -> tuple[dict[str, list[list[_Fold]]], list[list[KeptRefit | None]]]:
     """Answers of each model, by dealing and fold, and what is kept of the first one.
 
     Photos are brought `to` a target's, or if it is None to those of each fold, of which they are then.
@@ -233,7 +233,7 @@ def _answered(
     fitted = len(features) * len(folds) * len(options_of)
     runner = choose(workers) if fitted >= _ENOUGH else Threads(workers)
     models: dict[str, list[list[_Fold]]] = {name: [[] for _ in dealt] for name in options_of}
-    refits: list[list[Kept | None]] = [[] for _ in dealt]
+    refits: list[list[KeptRefit | None]] = [[] for _ in dealt]
     with contextlib.ExitStack() as until_done:
         if isinstance(runner, Threads):
             judge.prepare()  # only libraries that are loaded are limited
@@ -273,7 +273,7 @@ class _Judge:
 
         import anthropo.learning.hybrid  # noqa: F401
 
-    def __call__(self, which: tuple[int, int]) -> tuple[dict[str, _Fold], Kept | None]:
+    def __call__(self, which: tuple[int, int]) -> tuple[dict[str, _Fold], KeptRefit | None]:
         at, fold = which
         features, task = self.features, self.task
         out = self.dealt[at].index == fold
@@ -287,9 +287,9 @@ class _Judge:
             for method in {chosen.adapt for chosen in self.options_of.values()}
         }
         main = next(iter(self.options_of))
-        kept: list[Kept | None] = [None]
+        kept: list[KeptRefit | None] = [None]
 
-        def alone(name: str, chosen: Options) -> Answers:
+        def alone(name: str, chosen: Options) -> ModelAnswers:
             seen, asked = (gate_alone(train), gate_alone(test)) if name == GATE else read[chosen.adapt]
             model = fit_model(seen, chosen, task)
             if self.keep and name == main and not isinstance(model, NormalityModel):
@@ -307,7 +307,7 @@ def _learned_from(features: Features) -> Features:
     return replace(features, portraits=None, shapes=None, identities=None, prints=prints)
 
 
-def _without(kept: Kept | None, features: Features, train: Features) -> Kept | None:
+def _without(kept: KeptRefit | None, features: Features, train: Features) -> KeptRefit | None:
     """What is kept of a refit, with the share of the patients that it was fitted without."""
     there, all_ = (len(set(of.patients.tolist())) for of in (train, features))
     return None if kept is None else replace(kept, without=1 - there / all_)
@@ -400,7 +400,7 @@ def shares_of(features: Features, options: Options, task: Task = "labels") -> di
     return {label: labels.count(label) / len(labels) for label in sorted(set(labels))}
 
 
-def _decided(model: Model, table: Any, shares: Mapping[str, float] | None) -> Answers:
+def _decided(model: Model, table: Any, shares: Mapping[str, float] | None) -> ModelAnswers:
     """Answers with the model's own probabilities, decided where labels are as common as these shares."""
     answers = model.answer(table)
     if shares is None or isinstance(model, NormalityModel):
@@ -446,7 +446,7 @@ class _Target:
     features: Features | None
 
 
-_Fold = tuple[NDArray[np.intp], Answers]  # rows, and the answers on them
+_Fold = tuple[NDArray[np.intp], ModelAnswers]  # rows, and the answers on them
 _Folds = Sequence[_Fold]
 
 

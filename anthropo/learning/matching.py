@@ -18,7 +18,7 @@ _NEVER = 1e6  # distance of people who are not alike
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
+class ColumnBalance:
     """How far two groups differ in a column, or in one of its words, before and after matching."""
 
     column: str
@@ -40,7 +40,7 @@ class Matched:
     pairs: int
     cases_left: int  # patients without a partner, who are left out
     controls_left: int
-    balance: tuple[Balance, ...]
+    balance: tuple[ColumnBalance, ...]
 
     __repr__ = fielded
 
@@ -185,7 +185,7 @@ def _balance(
     controls: NDArray[np.intp],
     left: NDArray[np.intp],
     right: NDArray[np.intp],
-) -> list[Balance]:
+) -> list[ColumnBalance]:
     """Standardised mean differences; both are by the standard deviation before matching."""
     rows = []
     for column, of in values.items():
@@ -199,5 +199,5 @@ def _balance(
             spread = float(np.sqrt((np.nanvar(numbers[cases]) + np.nanvar(numbers[controls])) / 2))
             unit = spread or np.inf
             before, after = (one - other) / unit, (left_one - right_one) / unit
-            rows.append(Balance(column, word, one, other, left_one, right_one, before, after))
+            rows.append(ColumnBalance(column, word, one, other, left_one, right_one, before, after))
     return rows

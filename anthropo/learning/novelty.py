@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anthropo.errors import ModelError
 from anthropo.learning.columns import Columns, Scaler
-from anthropo.learning.conformal import Distance, Rank
+from anthropo.learning.conformal import MahalanobisDistance, Rank
 from anthropo.learning.judged import Floats
 from anthropo.learning.memo import remembered
 from anthropo.learning.model_readers import record
@@ -31,7 +31,7 @@ class Novelty:
 
     columns: Columns
     scaler: Scaler | None
-    parts: dict[str, Distance]  # "measurements" and the regions
+    parts: dict[str, MahalanobisDistance]  # "measurements" and the regions
     medians: dict[str, float]
     rank: Rank
 
@@ -49,11 +49,11 @@ class Novelty:
         total = np.zeros(len(table))
         for name, values in _parts(table, columns, scaler).items():
             whole = name == "measurements"
-            parts[name] = remembered(Distance.fit, values, whole)
+            parts[name] = remembered(MahalanobisDistance.fit, values, whole)
             out = np.empty(len(values))
             for fold in np.unique(folds):
                 out_of_fold = folds == fold
-                there = remembered(Distance.fit, values[~out_of_fold], whole)
+                there = remembered(MahalanobisDistance.fit, values[~out_of_fold], whole)
                 out[out_of_fold] = there.of(values[out_of_fold])
             medians[name] = float(np.median(out)) or 1.0
             total += out / medians[name]
@@ -114,7 +114,7 @@ class Novelty:
         parts = {}
         for at, (name, d) in enumerate(sizes.items()):
             one = taken(arrays, PART, {"d": d}, f"{at}/")
-            parts[name] = Distance(one["mean"], one["axes"])
+            parts[name] = MahalanobisDistance(one["mean"], one["axes"])
         medians = dict(zip(sizes, of_all["medians"].tolist(), strict=True))
         columns = Columns.sized(names_of_measurements, state.regions)  # whose lengths the arrays have
         return cls(columns, scaler, parts, medians, Rank(np.sort(of_all["rank"])))

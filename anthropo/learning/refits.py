@@ -30,7 +30,7 @@ _PHOTOS = 200  # that say how much a measurement counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kept:
+class KeptRefit:
     """What is kept of a model that was fitted without some of the patients."""
 
     labels: tuple[str, ...]  # that it was trained for, in its order
@@ -130,9 +130,9 @@ def restored(
     return there
 
 
-def within_limits(dealt: Sequence[Sequence[Kept | None]]) -> list[Kept]:
+def within_limits(dealt: Sequence[Sequence[KeptRefit | None]]) -> list[KeptRefit]:
     """Refits of so many dealings of the patients, each whole, as a file has room for."""
-    out: list[Kept] = []
+    out: list[KeptRefit] = []
     for dealing in dealt:
         more = [*out, *(one for one in dealing if one is not None)]
         numbers, arrays = sum(one.numbers for one in more), sum(len(one.arrays) for one in more)

@@ -25,7 +25,7 @@ from anthropo.learning.columns import Columns
 from anthropo.learning.domains import MEASUREMENTS, Domains
 from anthropo.learning.features import Features, feature_frame, feature_rows
 from anthropo.learning.manifest import Manifest, PhotoSettings
-from anthropo.learning.model import NONE_OF_THESE, Answers, LabelModel, Prediction, Ranked, Task
+from anthropo.learning.model import NONE_OF_THESE, LabelModel, ModelAnswers, Prediction, Ranked, Task
 from anthropo.learning.model_readers import part, prefixed
 from anthropo.learning.normality import NormalityModel
 from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
@@ -353,7 +353,7 @@ class Trained:
                     f"these would be with {_short(ours)}. Use the same options and version, or train again."
                 )
 
-    def answer(self, features: Features, *, pool: bool) -> Answers:
+    def answer(self, features: Features, *, pool: bool) -> ModelAnswers:
         """Answers for photos, or with `pool` for patients.
 
         Parameters
@@ -365,7 +365,7 @@ class Trained:
 
         Returns
         -------
-        Answers
+        ModelAnswers
 
         Raises
         ------
@@ -473,7 +473,7 @@ def _short(value: Any) -> str:
     return str(value)[:12]
 
 
-def _prediction(answers: Answers, i: int, photos: tuple[str, ...], patient: str) -> Prediction:
+def _prediction(answers: ModelAnswers, i: int, photos: tuple[str, ...], patient: str) -> Prediction:
     order = np.argsort(-answers.probabilities[i], kind="stable")
     columns = (answers.probabilities, answers.log_odds, answers.similarity, answers.sets)
     ranked = tuple(

@@ -35,7 +35,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Verification:
+class PairVerification:
     """How well a network tells pairs of people whom it has not seen, beside what training began with."""
 
     what: str  # what belongs together, and across what
@@ -88,7 +88,7 @@ def pairs_between(units: Units, chosen: Ints, positives: str, seed: int = 0) -> 
     return Pairs(i, j, same, (people[i], people[j]), what)
 
 
-def similarity(embeddings: NDArray[np.float32], pairs: Pairs) -> Floats:
+def cosine(embeddings: NDArray[np.float32], pairs: Pairs) -> Floats:
     """Cosine of each pair's embeddings."""
     x = embeddings.astype(np.float64)
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
@@ -96,12 +96,12 @@ def similarity(embeddings: NDArray[np.float32], pairs: Pairs) -> Floats:
     return cosine
 
 
-def area(scores: Floats, pairs: Pairs) -> float:
+def auroc_of_pairs(scores: Floats, pairs: Pairs) -> float:
     """Area under the ROC curve of telling pairs that belong together; NaN without both kinds."""
     return _figures(scores, pairs.same, np.ones(len(scores)))[0]
 
 
-def verify(
+def verification_figures(
     scores: Floats,
     before: Floats,
     pairs: Pairs,
@@ -109,7 +109,7 @@ def verify(
     start: str,
     by_view: tuple[tuple[str, float, float], ...] = (),
     seed: int = 0,
-) -> Verification:
+) -> PairVerification:
     """Figures of similarities after and before training, with intervals from resampled people.
 
     A resample draws people with replacement; a pair of two people counts as often as both were drawn, one
@@ -141,7 +141,7 @@ def verify(
         for k in range(3)
     ]
     gained = resampled[:, 0, 0] - resampled[:, 1, 0] if len(drawn) else empty
-    return Verification(
+    return PairVerification(
         what=pairs.what,
         auroc=each[0][0],
         began=each[0][1],

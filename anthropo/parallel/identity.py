@@ -56,7 +56,7 @@ def _digest_of_files() -> str:
     return digest.hexdigest()
 
 
-def identity(work: object) -> dict[str, str]:
+def work_identity(work: object) -> dict[str, str]:
     """The installation, and the fingerprints of all settings that the work holds: weights, tables, versions.
 
     An AnthropoError says which of the settings cannot be used here.

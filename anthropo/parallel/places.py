@@ -183,7 +183,7 @@ def _read_slurm(name: str) -> Slurm:
     return Slurm(jobs, tls, {key.replace("-", "_"): value for key, value in values.items()})
 
 
-def told(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of what an error says, and of what caused it."""
     cause = error.__cause__ or error
     if isinstance(cause, OSError) and cause.strerror:

@@ -315,7 +315,7 @@ def load_reference(name_or_path: str | os.PathLike[str] = STUDIO_REFERENCE) -> R
     )
 
 
-class Line(NamedTuple):
+class CheckedRow(NamedTuple):
     """A row of a checked table."""
 
     where: str  # file and line, for messages
@@ -323,7 +323,7 @@ class Line(NamedTuple):
     cells: dict[str, str]  # by column
 
 
-def checked_lines(name: str, text: str, columns: Sequence[str], what: str) -> Iterator[Line]:
+def checked_lines(name: str, text: str, columns: Sequence[str], what: str) -> Iterator[CheckedRow]:
     """The rows of `what`, a CSV that needs these columns; an InputError names what cannot be used."""
     first = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
@@ -340,7 +340,7 @@ def checked_lines(name: str, text: str, columns: Sequence[str], what: str) -> It
                 counts = f"{len(cells)} cells where the header has {len(header)}"
                 raise InputError(f"{where}: {counts}. Quote cells that contain a {kind}.")
             elif any(cells):
-                yield Line(where, reader.line_num, dict(zip(header, cells, strict=True)))
+                yield CheckedRow(where, reader.line_num, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
         raise InputError(f"{name}: not a readable CSV ({error}).") from None
 

@@ -11,7 +11,7 @@ from anthropo.learning.model import NONE_OF_THESE, Prediction, Ranked
 from anthropo.learning.prevalence import shares_words
 from anthropo.plain import minus, say
 from anthropo.report.rendering import as_json, print_table, table
-from anthropo.workflows.classify import SEPARATOR, Answers, Classification, Unanswered, distance
+from anthropo.workflows.classify import SEPARATOR, Answers, Classification, Unanswered, distance_to_normal
 
 if TYPE_CHECKING:
     from anthropo.learning.trained import Trained
@@ -140,7 +140,7 @@ def _typicality_words(prediction: Prediction) -> str:
 def _normality_words(prediction: Prediction, trained: Trained) -> list[str]:
     point = trained.manifest.operating_point.rule
     share = 100 * (prediction.typicality or 0.0)
-    apart = distance(prediction)
+    apart = distance_to_normal(prediction)
     return [
         f"decision   {prediction.decision}" + (f" ({point})" if point else ""),
         f"typicality {share:.1f} %: of the healthy people, {share:.1f} % are at least as far from the others"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anthropo.networks.description import Epoch
     from anthropo.networks.finetuning import Finetuned
     from anthropo.networks.network import Network
-    from anthropo.networks.verification import Verification
+    from anthropo.networks.verification import PairVerification
 
 #: What figures of networks are called.
 NAMES = {
@@ -67,7 +67,7 @@ def _print_overall(overall: Mapping[str, Interval]) -> None:
             print(f"{NAMES.get(name) or METRIC_NAMES.get(name, name)}: {figure}")
 
 
-def _print_verification(made: Verification) -> None:
+def _print_verification(made: PairVerification) -> None:
     """Pairs of people who were kept apart, after training and before."""
     same, others = made.pairs
     print(

@@ -11,7 +11,7 @@ import numpy as np
 
 from anthropo.face.frame import Floats
 from anthropo.files import write
-from anthropo.landmarks.judging import Placed
+from anthropo.landmarks.judging import JudgedLandmarks
 from anthropo.measurement.landmark_file import PARTS
 from anthropo.report.rendering import GREY, INK, SERIES, as_csv, as_json, embedded, page, png, print_table
 
@@ -62,7 +62,7 @@ def print_evaluated(judged: LandmarkEvaluation) -> None:
         print(f"by both landmark stages: {judged.both.error:.4f}{held}{packaged}")
 
 
-def _groups(placed: Placed) -> list[tuple[str, Sequence[int]]]:
+def _groups(placed: JudgedLandmarks) -> list[tuple[str, Sequence[int]]]:
     """Points that are listed together: parts of the face, single points where they are few, and all."""
     names, count = placed.scheme.names, len(placed.scheme.names)
     if placed.scheme.ibug:
@@ -73,7 +73,7 @@ def _groups(placed: Placed) -> list[tuple[str, Sequence[int]]]:
     return [*groups, (f"all {count}", range(count))]
 
 
-def _rows(frame: pd.DataFrame, placed: Placed) -> list[tuple[str, ...]]:
+def _rows(frame: pd.DataFrame, placed: JudgedLandmarks) -> list[tuple[str, ...]]:
     rows = []
     for name, points in _groups(placed):
         part = frame.iloc[list(points)]

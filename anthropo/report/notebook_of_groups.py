@@ -14,7 +14,7 @@ from anthropo.report import plots_of_groups as plots
 from anthropo.report import plots_of_training as trainings
 from anthropo.report.composite import count as people_of
 from anthropo.report.composite import farthest_of
-from anthropo.report.notebook import Picture, Shown, Table, figure_of, small
+from anthropo.report.notebook import Shown, ShownPicture, Table, figure_of, small
 from anthropo.report.plots import as_figure
 from anthropo.showing import count, facts_of
 
@@ -110,7 +110,7 @@ def composite_result(result: CompositeResult) -> str:
     moved = {one.label: one for one in result.displacements}
     for group in result.groups[:_MOST_PICTURES]:
         average = small(Image.fromarray(result.averages[group.label]))
-        pictures.append(Picture(f"Composite of {group.label}", average, 180))
+        pictures.append(ShownPicture(f"Composite of {group.label}", average, 180))
     for label in list(moved)[: _MOST_PICTURES - 1]:
         figure = as_figure(plots.composite_result(result, label))
         pictures.append(figure_of(figure, f"Displacement of {label}", 230))
@@ -130,7 +130,7 @@ def regions_result(result: RegionsResult) -> str:
     discovery = result.discovery
     drawn = regions.panels(result)
     titles = {"label": discovery.label, "others": "the others", "difference": "difference of the means"}
-    pictures = [Picture(f"Heatmap, {title}", small(drawn[name]), 200) for name, title in titles.items()]
+    pictures = [ShownPicture(f"Heatmap, {title}", small(drawn[name]), 200) for name, title in titles.items()]
     tables = [
         _effects("region, log-odds", discovery.regions),
         _effects("measurement", discovery.measurements[:15]),

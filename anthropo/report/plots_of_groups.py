@@ -16,7 +16,7 @@ from anthropo.reference.traits import BORDERLINE, PRESENT
 from anthropo.report import regions
 from anthropo.report.composite import displacement_plot
 from anthropo.report.map import VIEWS, draw_panel, legend
-from anthropo.report.plots import Plot, Row, forest, person_traits, plain, with_headings
+from anthropo.report.plots import ForestRow, Plot, forest, person_traits, plain, with_headings
 from anthropo.report.relations import draw_relations
 from anthropo.report.rendering import COLOURS, INK, drawable
 
@@ -99,7 +99,7 @@ def regions_result(result: RegionsResult, kind: str = "measurements") -> Plot:
     shown = discovery.measurements[:_MOST]
     if not shown:
         raise InputError("No measurement could be compared, so that there is nothing to draw.")
-    by_region: dict[str, list[Row]] = {}
+    by_region: dict[str, list[ForestRow]] = {}
     for one in shown:
         entry = registry().get(one.name)
         by_region.setdefault(entry.region if entry else "others", []).append(
@@ -110,10 +110,10 @@ def regions_result(result: RegionsResult, kind: str = "measurements") -> Plot:
     return forest(with_headings(by_region), _words(discovery.label, "difference") + of, limit=_FARTHEST)
 
 
-def _effect(of: Effect, name: str) -> Row:
+def _effect(of: Effect, name: str) -> ForestRow:
     low, high = (value if math.isfinite(value) else of.g for value in (of.lo, of.hi))
     value, low, high = (max(-_FARTHEST, min(_FARTHEST, one)) for one in (of.g, low, high))
-    return Row(name, value, low, high, COLOURS["beyond"] if of.q <= SIGNIFICANT else INK)
+    return ForestRow(name, value, low, high, COLOURS["beyond"] if of.q <= SIGNIFICANT else INK)
 
 
 def _words(label: str, what: str) -> str:

@@ -119,7 +119,7 @@ def _missing(traits: Sequence[Trait]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class FindingsTarget:
     """Where findings are written: a .csv, a .html, the .json of one phenopacket, or a folder of these."""
 
     path: Path

@@ -46,7 +46,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class BeyondLimit:
     """A measurement that is beyond 2 SD under some reference."""
 
     name: str
@@ -101,7 +101,7 @@ def span(by_region: Mapping[str, list[Bar]]) -> int:
     return min(max(math.ceil(farthest), _SPAN[0]), _SPAN[1])
 
 
-def findings(record: MeasuredRecord) -> list[Finding]:
+def findings(record: MeasuredRecord) -> list[BeyondLimit]:
     """What lies beyond 2 SD: first what does with its whole interval, then by distance."""
     rows = []
     for name, result in record.results.items():
@@ -111,7 +111,7 @@ def findings(record: MeasuredRecord) -> list[Finding]:
     return sorted(rows, key=lambda one: (not one.certain, -one.farthest))
 
 
-def _finding(result: Result, of_name: list[Bar]) -> Finding:
+def _finding(result: Result, of_name: list[Bar]) -> BeyondLimit:
     value = result.measured
     unit = of_name[0].z.unit
     if result.in_mm and unit == result.in_mm.unit:
@@ -119,7 +119,7 @@ def _finding(result: Result, of_name: list[Bar]) -> Finding:
     doubt = value.reason
     if not doubt and not all(bar.beyond for bar in of_name):
         doubt = "not under every reference"
-    return Finding(
+    return BeyondLimit(
         name=of_name[0].entry.name,
         value=quantity(value.value, value.unit),
         scores=tuple((f"z {z_words(bar.z)}", bar.z.reference, bar.beyond) for bar in of_name),

@@ -75,7 +75,7 @@ class Faces:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Domains:
+class TranslationDomains:
     """Two domains, each dealt by person to what is trained on and what is kept apart to judge by."""
 
     train: tuple[Faces, Faces]
@@ -256,7 +256,7 @@ def read_domains(
     jobs: int = 1,
     runner: Runner | None = None,
     advance: Callable[[int], Advance] | None = None,
-) -> Domains:
+) -> TranslationDomains:
     """Read the photos of two domains, refuse what they share, and deal their people.
 
     Parameters
@@ -338,7 +338,7 @@ def read_domains(
     train = faces(0, False), faces(1, False)
     if not masked and (ends := _unlike_ends(train)):
         notes.append(ends)
-    return Domains(
+    return TranslationDomains(
         train=train,
         held_out=(faces(0, True), faces(1, True)),
         left_out=tuple(left_out),

@@ -19,7 +19,7 @@ from anthropo.batch.records import Record, VideoSummary
 from anthropo.batch.run import MeasuredFace, measure_item, measure_observation, record_of
 from anthropo.batch.scores import settings_of
 from anthropo.errors import FaceError, InputError
-from anthropo.face.detection import parse_place, within
+from anthropo.face.detection import parse_point, within
 from anthropo.face.frame import Floats
 from anthropo.measurement.landmark_file import (
     POINTS,
@@ -275,7 +275,7 @@ class Sitting:
 
     def _face_at(self, place: str) -> str:
         """What the table says of a face that was chosen by its place: nothing of the largest."""
-        at = parse_place(place)
+        at = parse_point(place)
         if self._largest and within(np.array(at), np.array(self._largest)):
             return ""
         if not any(within(np.array(at), np.array(box)) for box in self.boxes):

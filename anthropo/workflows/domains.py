@@ -162,7 +162,7 @@ def with_sites(features: Features, column: str | None, cells: Mapping[str, str])
     return replace(features, sites=np.array([given(cells[photo]) for photo in features.photos.tolist()], str))
 
 
-def read_target(
+def target_features(
     request: TrainRequest,
     settings: Settings,
     encoder: AnyEncoder,

@@ -322,7 +322,7 @@ def evaluations_of(
 
 def _nearest(material: Material) -> Nearest | None:
     """How often the nearest patient tells the labels that are too rare to be trained."""
-    from anthropo.learning.model import collapse, joined, rare_labels
+    from anthropo.learning.model import collapse, rare_labels, unit_embeddings
     from anthropo.learning.nearest import judge_nearest
 
     features, options = material.features, material.options
@@ -333,7 +333,7 @@ def _nearest(material: Material) -> Nearest | None:
     rare = options.rare
     if rare is None:
         rare = rare_labels(labels, features.patients, options.min_patients)
-    embeddings = joined({region: features.regions[region] for region in regions}, len(features))
+    embeddings = unit_embeddings({region: features.regions[region] for region in regions}, len(features))
     return judge_nearest(embeddings, labels.tolist(), features.patients.tolist(), rare) if rare else None
 
 

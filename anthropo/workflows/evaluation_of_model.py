@@ -13,7 +13,7 @@ from anthropo.files import file_sha256
 from anthropo.learning.cohort import Finding, read_cohort, salt_of
 from anthropo.learning.cohort_checks import validate
 from anthropo.learning.features import Features, subset
-from anthropo.learning.identity import resolve, same_person_choice
+from anthropo.learning.identity import resolve_people, same_person_choice
 from anthropo.learning.prevalence import Prevalence
 from anthropo.workflows.cohort import CohortError, PhotoReading, read_features, seen_before, settings_for
 from anthropo.workflows.domains import with_sites
@@ -67,7 +67,7 @@ def evaluate_model(
     if column is not None:
         features = with_sites(features, column, {c.photo: c.metadata.get(column, "") for c in people.cases})
     findings += validate(people, features, allow_duplicates=allow_duplicates)
-    features, same, more_findings = resolve(
+    features, same, more_findings = resolve_people(
         people.source, features, same_person, allow_duplicates=allow_duplicates
     )
     findings += more_findings

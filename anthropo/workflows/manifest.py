@@ -30,7 +30,7 @@ from anthropo.workflows.encoders import encoder_files, is_network_file
 if TYPE_CHECKING:
     import pandas as pd
 
-    from anthropo.workflows.sameness import Difference
+    from anthropo.workflows.sameness import OutputDifference
 
 SCHEMA = "anthropo run 1"
 SUFFIX = ".run.json"
@@ -106,13 +106,13 @@ class Verification:
         What is not as it was: inputs, the output itself. Then nothing is made again.
     elsewhere : tuple of str
         Versions and processors that differ from those of the run.
-    differences : tuple of Difference
+    differences : tuple of OutputDifference
         Between the output and what was made again.
     """
 
     changed: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[OutputDifference, ...] = ()
 
     __repr__ = fielded
 
@@ -129,10 +129,10 @@ class Verification:
         """A row for each difference: file, place, before, now, size."""
         import pandas as pd
 
-        from anthropo.workflows.sameness import Difference
+        from anthropo.workflows.sameness import OutputDifference
 
         return pd.DataFrame(
-            [asdict(one) for one in self.differences], columns=[f.name for f in fields(Difference)]
+            [asdict(one) for one in self.differences], columns=[f.name for f in fields(OutputDifference)]
         )
 
 

@@ -13,7 +13,7 @@ from anthropo.encoder.several import AnyEncoder, each_of
 from anthropo.learning.cohort import Cohort, Finding, read_cohort
 from anthropo.learning.cohort_checks import by_level, validate
 from anthropo.learning.features import Features
-from anthropo.learning.identity import resolve
+from anthropo.learning.identity import resolve_people
 from anthropo.showing import draw, given, html
 from anthropo.workflows.cohort import CohortError, EncodingRequest, seen_before
 from anthropo.workflows.encoders import chosen_regions
@@ -155,7 +155,7 @@ def distinguish(
     regions = chosen_regions(encoder, (), encoded.settings.no_face)
     allowed = request.allow_duplicates
     findings = validate(people, features, allow_duplicates=allowed)
-    features, _, identity_findings = resolve(
+    features, _, identity_findings = resolve_people(
         people.source, features, request.same_person, allow_duplicates=allowed
     )
     findings = by_level([*findings, *identity_findings, *seen_before(people.source, features, encoder)])

@@ -10,6 +10,8 @@ import torch
 
 from anthropo.networks.pair_losses import contrastive, supervised_contrastive, triplet
 
+MINING = ("hard", "semi-hard", "all")
+
 GROUPS = np.array([0, 0, 1, 1, 1, 2])  # the last has no positive
 SAME = torch.from_numpy(GROUPS[:, None] == GROUPS[None, :])
 
