@@ -32,6 +32,7 @@ class Faces:
     group: NDArray[np.int64]
     values: dict[str, NDArray[np.float64]]  # NaN where there is none
     errors: dict[str, NDArray[np.float64]]  # repeatability, 1 SD
+    posed: NDArray[np.bool_]  # no check of the photo gate failed
     #: Where the border cuts what a measurement needs: limit, 1 (at least) or -1 (at most) or 0 (not known),
     #: and its repeatability, of each face; see `beyond.py`.
     limits: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # (3, faces)
@@ -102,6 +103,7 @@ def read_faces(tables: Sequence[Path], beyond: Path | None = None) -> Faces:
         group=np.array([GROUPS.index(row["race"]) for row in every]),
         values={name: numbers(name) for name in registry() if name in every[0]},
         errors={name: np.nan_to_num(numbers(f"{name}_repeat_sd")) for name in registry() if name in every[0]},
+        posed=np.array([not row["gate_failed"] for row in every]),
         limits=limits,
     )
 

@@ -115,7 +115,9 @@ class SlurmJobs:
                 self._absent[job] = 0
             elif job in self._absent:
                 since = self._absent[job] = self._absent[job] or time.monotonic()
-                ended += [job] if time.monotonic() - since > _GRACE else []
+                # a job of one worker is ended by Dask itself, 15 seconds after the worker has left
+                gone = job not in self.cluster.workers
+                ended += [job] if gone or time.monotonic() - since > _GRACE else []
             elif queued is not None and (number := str(self.cluster.workers[job].job_id)) not in queued:
                 if job in self._missed:  # twice, since a job that was just handed in may not be listed yet
                     ended.append(job)
@@ -125,8 +127,10 @@ class SlurmJobs:
             self._absent.pop(job, None)
             self._missed.discard(job)
             self.cluster.worker_spec.pop(job)
+            worker = self.cluster.workers.pop(job, None)
             with contextlib.suppress(OSError, RuntimeError):
-                await asyncio.wait_for(self.cluster.workers.pop(job).close(), 30)
+                if worker is not None:
+                    await asyncio.wait_for(worker.close(), 30)
         if len(self.cluster.worker_spec) < self._count and len(self._failed) < _MOST_FAILED:
             await self._hand_in()
         return bool(names)

@@ -154,6 +154,14 @@ def test_a_short_child_in_a_phenopacket(astronaut_png: Path, tmp_path: Path, inv
     assert ("Hypertelorism", True) in found  # a face has a reference at ten years
 
 
+def test_too_few_people_are_one_reason_however_many_they_are(astronaut_png: Path, invoke: Invoke) -> None:
+    baby = ("--sex", "female", "--age", "3w", "--reference", "web-all-ages")
+    shown = invoke("traits", astronaut_png, *baby).stdout.splitlines()
+    few = [line for line in shown if "too few people" in line]
+    assert len(few) == 1
+    assert re.fullmatch(r"  \d\d: web-all-ages has too few people around age 0\.06", few[0])
+
+
 def test_birth_at_term_is_said_below_two_years(astronaut_png: Path, invoke: Invoke) -> None:
     girl = ("--sex", "female", "--height", 80, "--age")
     words = "WHO 2006/2007 (birth at term is assumed)\n"
