@@ -479,9 +479,9 @@ def _warped(
     photo = read_photo(sitter.photo, short_side=FIRST_DECODE, max_megapixels=None)
     photo = photo.finer(power_of_two(outer_canthal_distance(sitter.points) / unit))
     points = photo.to_decoded(sitter.points)
-    pixels = mesh.warp(photo.pixels, points)
+    pixels, inside = mesh.warp_within(photo.pixels, points)
     bands = _strength(_bands(_grey(pixels), unit), unit) if sharp else None
-    return pixels, mesh.within(points, photo.pixels.shape[:2]), bands
+    return pixels, inside, bands
 
 
 def _grey(pixels: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -78,6 +78,7 @@ def make_trained(
     people: SamePeople | None = None,
     evaluations: Sequence[Evaluation] = (),
     refits: Sequence[KeptRefit] = (),
+    model: Model | None = None,
     command: str = "",
 ) -> Trained:
     """Train on all photos and describe the result.
@@ -105,6 +106,8 @@ def make_trained(
         Of a cross-validation with these options: one, or one per attribute.
     refits : sequence of KeptRefit
         Of the same cross-validation; without them contributions have no range.
+    model : LabelModel, AttributeModel or NormalityModel, optional
+        With these options, if the cross-validation has fitted it to all photos as well.
     command : str
         That trained it, without folders.
 
@@ -141,7 +144,7 @@ def make_trained(
         domains = Domains.fit(_read(features, options), options.adapt, target)
         counted = _domains(features, options, target, column)
         features = domains.apply(features)
-    model = fit_model(features, options, task)
+    model = model or fit_model(features, options, task)
     if not isinstance(model, NormalityModel):
         model = model.refitted(refits)
     labels = features.labels if task == "attributes" else collapse(features.labels, options.positive)

@@ -250,6 +250,7 @@ def judge_material(
     shares: Mapping[str, float] | None = None,
     sites: Sequence[str | None] | None = None,
     keep_refits: bool = False,
+    fit_whole: bool = False,
     progress: Progress = silent,
 ) -> CrossValidation:
     """Cross-validate models of a gathered cohort, by folds or by leaving out each site."""
@@ -272,6 +273,7 @@ def judge_material(
             baselines=baselines,
             shares=shares,
             keep_refits=keep_refits,
+            fit_whole=fit_whole,
             jobs=request.reading.jobs,
             on_progress=advance,
         )
