@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from anthropo._version import __version__
 from anthropo.errors import InputError
 from anthropo.learning.adjusting import Adjusted, Strata
+from anthropo.learning.alone import encoder_alone, encoders_compared
 from anthropo.learning.intervals import Interval, as_json
 from anthropo.learning.judged import Judged
 from anthropo.learning.matching import Matched
@@ -128,6 +129,9 @@ class Evaluation:
         How far apart photos of sites are, before adaptation and after.
     nearest : Nearest or None
         How often the nearest patient tells a label that nothing was trained on.
+    encoders : dict of str to dict of str to Interval
+        Of several encoders, each by its regions alone: differences of the one of greatest AUROC from each
+        other one.
 
     Examples
     --------
@@ -165,6 +169,7 @@ class Evaluation:
     adapted: dict[str, Figures]
     shifts: tuple[Shift, ...]
     nearest: Nearest | None
+    encoders: dict[str, Figures]
 
     def _repr_html_(self) -> str:
         return html(self, "evaluation")
@@ -336,6 +341,7 @@ class Evaluation:
             adapted=adapted,
             shifts=tuple(shifts),
             nearest=nearest,
+            encoders=encoders_compared(models, figures, positive, **options),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -344,7 +350,7 @@ class Evaluation:
             "attribute",
             "judged",
             *(name for name in ("sites", "adjusted", "matched", "nearest") if getattr(self, name) is None),
-            *(name for name in ("adapted", "shifts") if not getattr(self, name)),
+            *(name for name in ("adapted", "shifts", "encoders") if not getattr(self, name)),
         ]
         shown = {f.name: as_json(getattr(self, f.name)) for f in fields(self) if f.name not in hidden}
         left_out = [{"photo": photo, "reason": reason} for photo, reason in self.left_out]
@@ -353,7 +359,8 @@ class Evaluation:
 
 def model_name(name: str) -> str:
     """A model's name as people read it."""
-    return MODEL_NAMES.get(name, name)
+    alone = encoder_alone(name)
+    return MODEL_NAMES.get(name, name) if alone is None else f"{alone} only"
 
 
 def _hurting(adapted: Mapping[str, Figures]) -> list[str]:

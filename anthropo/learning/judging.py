@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from anthropo.errors import AnthropoError, InputError, parameter
+from anthropo.learning.alone import regions_by_encoder
 from anthropo.learning.attributes import ABSENT, PRESENT
 from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.domains import adapted, marked
@@ -77,7 +78,7 @@ class CrossValidation:
 
 
 def variants(features: Features, options: Options, task: Task = "labels") -> dict[str, Options]:
-    """The model and its baselines: not adapted, each half, metadata, photo gate and background alone."""
+    """The model and its baselines: not adapted, each half, encoder, metadata, gate and background alone."""
     regions = tuple(options.regions or [r for r in features.regions if r != BACKGROUND])
     alone = replace(options, regions=regions, baseline=True)
     options_of = {"hybrid": replace(options, regions=regions)}
@@ -88,6 +89,8 @@ def variants(features: Features, options: Options, task: Task = "labels") -> dic
         options_of["measurements"] = replace(alone, parts=frozenset({"measurements"}), missing="expected")
     if features.measurement_ids or options.metadata:  # else the model is that already
         options_of["regions"] = replace(alone, parts=frozenset({"regions"}))
+    for name, those in regions_by_encoder(regions if "regions" in options.parts else ()).items():
+        options_of[name] = replace(alone, parts=frozenset({"regions"}), regions=those)
     if features.metadata and task != "normality":  # distance to normal is of faces
         columns = tuple(features.metadata)
         options_of["metadata"] = replace(alone, parts=frozenset({"metadata"}), metadata=columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from anthropo.learning.alone import encoder_alone
 from anthropo.learning.citing import Works, joined
 from anthropo.learning.intervals import Interval
 from anthropo.learning.manifest import Manifest
@@ -132,9 +133,13 @@ def _judged(manifest: Manifest) -> list[str]:
     if figures:
         whose = f"For {manifest.positive} it" if manifest.positive else "It"
         sentences.append(f"{whose} reached {joined(figures)}.")
+    parts = dict(_ALONE)
+    for name in of.models:
+        if (encoder := encoder_alone(name)) is not None:
+            parts[name] = f"regions by {encoder}"
     alone = [
         f"{_figure(of.models[name]['auroc'])} from {words} alone"
-        for name, words in _ALONE.items()
+        for name, words in parts.items()
         if name in of.models and "auroc" in of.models[name] and of.models[name]["auroc"].known
     ]
     if alone:

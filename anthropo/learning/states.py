@@ -195,7 +195,7 @@ MACHINE = (Array("machine", "k m", "weights"),)
 #: Of a refit: of r regions, each of f frequencies and d numbers, k labels, m numbers, h halves.
 REFIT = (
     Array("weights", "r 2f k", "of the ridge regressions, over the standard deviation of their scores"),
-    Array("centres", "r d", "mean of the embeddings"),
+    Array("centres", "r d", "mean of the embeddings; zeros behind those of fewer numbers"),
     Array("scale", "r", "of the classifier's frequencies", lo=1e-9, hi=1e9),
     Array("spread", "m", "standard deviation of the numbers", lo=LEAST),
     Array("centre", "m", "mean of the numbers"),

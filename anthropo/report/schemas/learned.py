@@ -511,7 +511,7 @@ def _one_evaluation(made: Schemas) -> Schema:
     shift, nearest = _shift(made), _nearest(made)
     changed: Fields = {
         name: described(by_name(figures), meanings(Evaluation)[name])
-        for name in ("models", "differences", "by_label", "adapted")
+        for name in ("models", "differences", "by_label", "adapted", "encoders")
     }
     changed["subgroups"] = described(
         by_name(by_name({"$ref": "#/$defs/Subgroup"})), meanings(Evaluation)["subgroups"]
@@ -536,7 +536,7 @@ def _one_evaluation(made: Schemas) -> Schema:
         changed=changed,
         more=more,
         without=("attribute", "judged"),
-        optional=("sites", "matched", "adjusted", "adapted", "shifts", "nearest"),
+        optional=("sites", "matched", "adjusted", "adapted", "shifts", "nearest", "encoders"),
         missing=True,
     )
 

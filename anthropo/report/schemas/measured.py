@@ -345,7 +345,7 @@ def change() -> Schema:
 
 
 def change_cohort() -> Schema:
-    """What ``change --cohort -o FILE.json`` writes."""
+    """What ``change COHORT -o FILE.json`` writes."""
     made = Schemas()
     person = made.define("Person", entries(_change(made)), "One patient, as `change` writes it.")
     table = "change FILE.tests.csv"
