@@ -105,7 +105,7 @@ def _principal_axes(off: Floats) -> tuple[Floats, Floats]:
         moment = off.T @ off if n < m else moment
         variance, axes = np.linalg.eigh((1 - shrink) * moment / n + shrink * mean * np.eye(m))
         return variance, axes
-    # Where people are far fewer than features, an eighth of the time: in all directions in which no two people
+    # Where people are far fewer than features, an eighth of the time: in directions in which no two people
     # differ the variance is the same, and any axes will do.
     _, lengths, there = np.linalg.svd(off, full_matrices=False)
     variance = np.full(m, shrink * mean)
