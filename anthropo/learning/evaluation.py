@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo._version import __version__
-from anthropo.errors import InputError, parameter
+from anthropo.errors import InputError
 from anthropo.learning.adjusting import Adjusted, Strata
 from anthropo.learning.alone import encoder_alone, encoders_compared
 from anthropo.learning.intervals import Interval, as_json
@@ -58,13 +58,13 @@ _GUESSABLE = {
     "metadata": (
         "the metadata alone, without any photo",
         "The labels differ in age, sex or another column, and a face shows these. Compare people who are "
-        "alike in them: adjust ({adjust}), or match the patients ({match}).",
+        "alike in them: adjust the figures for them, or match the patients by them.",
     ),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
+class LabelCount:
     """Photos and patients of a label."""
 
     photos: int
@@ -83,7 +83,7 @@ class Evaluation:
         Number of photos that were judged.
     n_patients : int
         Number of their patients.
-    counts : dict of str to Count
+    counts : dict of str to LabelCount
         Photos and patients by label.
     positive : str or None
         Label that the figures are of; None: means over the labels.
@@ -146,7 +146,7 @@ class Evaluation:
     labels: tuple[str, ...]
     n_photos: int
     n_patients: int
-    counts: dict[str, Count]
+    counts: dict[str, LabelCount]
     positive: str | None
     prevalence: float | None
     shares: dict[str, float]
@@ -301,7 +301,7 @@ class Evaluation:
         compared = {c: v for c, v in (columns or {}).items() if sites is None or c != sites[0]}
         groups, unused = _groups(compared)
         counts = {
-            label: Count(photos=int(of.sum()), patients=len(set(judged.groups[of].tolist())))
+            label: LabelCount(photos=int(of.sum()), patients=len(set(judged.groups[of].tolist())))
             for label, of in ((label, judged.truth == c) for c, label in enumerate(judged.labels))
         }
         return cls(
@@ -385,16 +385,16 @@ def _hurting(adapted: Mapping[str, Figures]) -> list[str]:
 
 
 def _warnings(
-    main: str, models: Mapping[str, Figures], differences: Mapping[str, Figures], counts: Mapping[str, Count]
+    main: str,
+    models: Mapping[str, Figures],
+    differences: Mapping[str, Figures],
+    counts: Mapping[str, LabelCount],
 ) -> list[str]:
     """Reasons to trust the figures less."""
     warnings = []
     for name, (what, fix) in _GUESSABLE.items():
         if name in models and models[name]["auroc"].lo > _GUESSED:  # NaN is not
-            how = {option: parameter(option, "age,sex") for option in ("adjust", "match")}
-            warnings.append(
-                f"Labels can be guessed from {what}: AUROC {models[name]['auroc']}. {fix.format(**how)}"
-            )
+            warnings.append(f"Labels can be guessed from {what}: AUROC {models[name]['auroc']}. {fix}")
     for name, difference in differences.items():
         auroc = difference["auroc"]
         if auroc.hi < 0 and name != "unadapted":  # which is said otherwise

@@ -91,8 +91,8 @@ def _of_positive(made: Evaluation, name: str) -> list[str]:
         return []
     row = made.confusion[at]
     missed = sum(row) - row[at] - row[-1]
-    found = f"the {name} model found {row[at]} of the {sum(row)} of {made.positive}, {_percent(rate)}"
-    return [f"{found}: {missed} missed, {row[-1]} answered with “none of these”"]
+    detected = f"the {name} model found {row[at]} of the {sum(row)} of {made.positive}, {_percent(rate)}"
+    return [f"{detected}: {missed} missed, {row[-1]} answered with “none of these”"]
 
 
 def _of_others(made: Evaluation) -> list[str]:

@@ -22,7 +22,7 @@ from anthropo.learning.features import Features, feature_frame, subset
 from anthropo.learning.judging import CrossValidation, cross_validate
 from anthropo.learning.model import LabelModel, Options
 from anthropo.learning.normality import NormalityModel
-from anthropo.learning.refits import Kept, within_limits
+from anthropo.learning.refits import KeptRefit, within_limits
 from anthropo.learning.trained import Trained
 from anthropo.learning.training import fit_model, make_trained
 from anthropo.measurement.registry import registry
@@ -259,7 +259,7 @@ def test_sites_are_no_refits() -> None:
 
 
 def test_whole_dealings_as_a_file_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Kept(("a", "b"), {}, {"weights": np.zeros(100), "scale": np.zeros(4)})
+    one = KeptRefit(("a", "b"), {}, {"weights": np.zeros(100), "scale": np.zeros(4)})
     dealt = [[one] * 5, [one, None, one, one, one], [one] * 5]
     assert len(within_limits(dealt)) == 14
     monkeypatch.setattr(refits, "MOST_REFIT_NUMBERS", 10 * 104 - 1)

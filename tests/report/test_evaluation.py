@@ -154,7 +154,7 @@ def test_labels_guessed_without_a_face_are_said(made: Evaluation) -> None:
         {"hybrid": MODELS["hybrid"], "metadata": model(5, 1.2)}, positive="Noonan", bootstrap=50
     )
     (warning,) = [w for w in told.warnings if w.startswith("Labels can be guessed from the metadata alone")]
-    assert "adjust (adjust='age,sex'), or match the patients (match='age,sex')." in warning
+    assert "adjust the figures for them, or match the patients by them." in warning
     unsure = Evaluation.of({"hybrid": MODELS["hybrid"], "background": model(6, 0.25)}, bootstrap=50)
     assert unsure.models["background"]["auroc"].lo < 0.6
     assert not any("guessed" in w for w in unsure.warnings)

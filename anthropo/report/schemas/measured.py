@@ -82,7 +82,7 @@ def values(made: Schemas) -> Schema:
     made.define(
         "Millimetres", entries({**bounds, **pooled, **unit}, pooled), "The same value in millimetres."
     )
-    own: Fields = {
+    fields: Fields = {
         **bounds,
         **pooled,
         **unit,
@@ -97,7 +97,7 @@ def values(made: Schemas) -> Schema:
     }
     return made.define(
         "Value",
-        entries(own, [*pooled, "mm"]),
+        entries(fields, [*pooled, "mm"]),
         "A measured value with its errors and z-scores.",
     )
 
