@@ -29,7 +29,7 @@ from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.reference import adapting, load_reference, score
 from anthropo.reference.build import MeasuredPhoto, errors_of_row, subject, values_of_row
-from anthropo.reference.curve_fitting import People, fit_curves
+from anthropo.reference.curve_fitting import MeasuredPeople, fit_curves
 from anthropo.reference.curves import Curve, Curves
 
 Floats = NDArray[np.float64]
@@ -159,7 +159,7 @@ def own_error(n: int, times: int = 12, name: str = "mouth_width") -> tuple[float
         shift = random.normal(0, adapting.SHIFT_SD)
         values = np.array([row.mean + row.sd * (shift + random.standard_normal()) for row in known])
         none = np.zeros(len(known))
-        fit = fit_curves(People(values, age, age, female, none.astype(np.int64), none))
+        fit = fit_curves(MeasuredPeople(values, age, age, female, none.astype(np.int64), none))
         told = adapting.adaptation(adapting.under(known, values.tolist(), none.tolist()))
         for f in (True, False):
             true = [SHIPPED.choose(name, "female" if f else "male", float(a) + 1e-6)[0] for a in ages]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.measurement.registry import PIXELS, registry
-from anthropo.reference.curve_fitting import People
+from anthropo.reference.curve_fitting import MeasuredPeople
 
 #: The groups of ancestry, by the words of the sets.
 GROUPS = ("asian", "black", "indian", "other", "white")
@@ -40,7 +40,7 @@ class Faces:
     def __len__(self) -> int:
         return len(self.photos)
 
-    def people(self, measurement: str, *, limits: bool = False) -> tuple[NDArray[np.int64], People]:
+    def people(self, measurement: str, *, limits: bool = False) -> tuple[NDArray[np.int64], MeasuredPeople]:
         """Those who have a measurement, or of whom a limit of it is known: their rows, and what is fitted."""
         values, errors = self.values[measurement], self.errors[measurement]
         side = np.zeros(len(self), np.int64)
@@ -51,7 +51,7 @@ class Faces:
             side = np.where(cut, which, 0).astype(np.int64)
         (rows,) = np.nonzero(np.isfinite(values))
         lo = np.where(self.age <= YOUNGEST, 0.0, self.age)
-        return rows, People(
+        return rows, MeasuredPeople(
             values[rows], lo[rows], self.age[rows] + 1, self.female[rows], self.group[rows], errors[rows],
             side[rows] if limits else None,
         )  # fmt: skip

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from anthropo.errors import AnthropoError, InputError, parameter
+from anthropo.learning.alone import regions_by_encoder
 from anthropo.learning.attributes import ABSENT, PRESENT
 from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.domains import adapted, marked
@@ -21,7 +22,7 @@ from anthropo.learning.judged import Judged
 from anthropo.learning.memo import remembering
 from anthropo.learning.model import (
     OTHERS,
-    Answers,
+    ModelAnswers,
     Options,
     Task,
     collapse,
@@ -32,7 +33,7 @@ from anthropo.learning.model import (
 )
 from anthropo.learning.normality import OUTSIDE, WITHIN, NormalityModel
 from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
-from anthropo.learning.refits import Kept, within_limits
+from anthropo.learning.refits import KeptRefit, within_limits
 from anthropo.learning.repeats import repeats_for
 from anthropo.learning.splits import Folds, by_value, split
 from anthropo.learning.trained import Model, Trained
@@ -70,14 +71,14 @@ class CrossValidation:
     notes: tuple[str, ...]
     sites: tuple[str, ...] = ()  # whose people each fold holds, where sites were left out one by one
     rows: NDArray[np.intp] | None = None  # photos that were judged; None: all
-    refits: tuple[Kept, ...] = ()  # of the hybrid, if they are to be kept: a model without each fold
+    refits: tuple[KeptRefit, ...] = ()  # of the hybrid, if they are to be kept: a model without each fold
     whole: Model | None = None  # of all photos, if it is wanted
 
     __repr__ = fielded
 
 
 def variants(features: Features, options: Options, task: Task = "labels") -> dict[str, Options]:
-    """The model and its baselines: not adapted, each half, metadata, photo gate and background alone."""
+    """The model and its baselines: not adapted, each half, encoder, metadata, gate and background alone."""
     regions = tuple(options.regions or [r for r in features.regions if r != BACKGROUND])
     alone = replace(options, regions=regions, baseline=True)
     options_of = {"hybrid": replace(options, regions=regions)}
@@ -88,6 +89,8 @@ def variants(features: Features, options: Options, task: Task = "labels") -> dic
         options_of["measurements"] = replace(alone, parts=frozenset({"measurements"}), missing="expected")
     if features.measurement_ids or options.metadata:  # else the model is that already
         options_of["regions"] = replace(alone, parts=frozenset({"regions"}))
+    for name, those in regions_by_encoder(regions if "regions" in options.parts else ()).items():
+        options_of[name] = replace(alone, parts=frozenset({"regions"}), regions=those)
     if features.metadata and task != "normality":  # distance to normal is of faces
         columns = tuple(features.metadata)
         options_of["metadata"] = replace(alone, parts=frozenset({"metadata"}), metadata=columns)
@@ -221,7 +224,7 @@ def dealings(features: Features, repeats: int | None) -> int:
 
 def _answered(
     judge: _Judge, jobs: int, on_progress: Callable[[], None] | None
-) -> tuple[dict[str, list[list[_Fold]]], list[list[Kept | None]], Model | None]:
+) -> tuple[dict[str, list[list[_Fold]]], list[list[KeptRefit | None]], Model | None]:
     """Answers of each model, by dealing and fold, what is kept of the first one, and the model of all."""
     dealt, options_of = judge.dealt, judge.options_of
     folds = [_Which(at, fold) for at, one in enumerate(dealt) for fold in range(one.number)]
@@ -232,7 +235,7 @@ def _answered(
     fitted = len(judge.features) * len(folds) * len(options_of)
     runner = choose(workers) if fitted >= _ENOUGH else Threads(workers)
     models: dict[str, list[list[_Fold]]] = {name: [[] for _ in dealt] for name in options_of}
-    refits: list[list[Kept | None]] = [[] for _ in dealt]
+    refits: list[list[KeptRefit | None]] = [[] for _ in dealt]
     whole: Model | None = None
     with contextlib.ExitStack() as until_done:
         if isinstance(runner, Threads):
@@ -294,7 +297,7 @@ class _Judge:
         assert self.whole is not None
         return fit_model(self.features, self.whole, self.task)
 
-    def _answers(self, at: int, fold: int) -> tuple[dict[str, _Fold], Kept | None]:
+    def _answers(self, at: int, fold: int) -> tuple[dict[str, _Fold], KeptRefit | None]:
         features, task = self.features, self.task
         out = self.dealt[at].index == fold
         # a patient may have been at two sites
@@ -307,9 +310,9 @@ class _Judge:
             for method in {chosen.adapt for chosen in self.options_of.values()}
         }
         main = next(iter(self.options_of))
-        kept: list[Kept | None] = [None]
+        kept: list[KeptRefit | None] = [None]
 
-        def alone(name: str, chosen: Options) -> Answers:
+        def alone(name: str, chosen: Options) -> ModelAnswers:
             seen, asked = (gate_alone(train), gate_alone(test)) if name == GATE else read[chosen.adapt]
             model = fit_model(seen, chosen, task)
             if self.keep and name == main and not isinstance(model, NormalityModel):
@@ -327,7 +330,7 @@ def _learned_from(features: Features) -> Features:
     return replace(features, portraits=None, shapes=None, identities=None, prints=prints)
 
 
-def _without(kept: Kept | None, features: Features, train: Features) -> Kept | None:
+def _without(kept: KeptRefit | None, features: Features, train: Features) -> KeptRefit | None:
     """What is kept of a refit, with the share of the patients that it was fitted without."""
     there, all_ = (len(set(of.patients.tolist())) for of in (train, features))
     return None if kept is None else replace(kept, without=1 - there / all_)
@@ -420,7 +423,7 @@ def shares_of(features: Features, options: Options, task: Task = "labels") -> di
     return {label: labels.count(label) / len(labels) for label in sorted(set(labels))}
 
 
-def _decided(model: Model, table: Any, shares: Mapping[str, float] | None) -> Answers:
+def _decided(model: Model, table: Any, shares: Mapping[str, float] | None) -> ModelAnswers:
     """Answers with the model's own probabilities, decided where labels are as common as these shares."""
     answers = model.answer(table)
     if shares is None or isinstance(model, NormalityModel):
@@ -466,7 +469,7 @@ class _Target:
     features: Features | None
 
 
-_Fold = tuple[NDArray[np.intp], Answers]  # rows, and the answers on them
+_Fold = tuple[NDArray[np.intp], ModelAnswers]  # rows, and the answers on them
 _Folds = Sequence[_Fold]
 
 

@@ -101,13 +101,13 @@ class Profile:
         if len(state.patients) != n:
             raise ModelError("its profile does not say how many patients it is of")
         faces = COMPOSITES if "composites" in arrays else ()
-        found = taken(arrays, PROFILE + faces, {"n": n, "m": m})
-        known, quantiles = found["known"][..., None], found["quantiles"]
+        fields = taken(arrays, PROFILE + faces, {"n": n, "m": m})
+        known, quantiles = fields["known"][..., None], fields["quantiles"]
         if (np.diff(quantiles, axis=-1) < 0).any():
             raise ModelError("its profile has quantiles that do not ascend")
         return cls(
             state.labels, state.patients, state.measurements, np.where(known, quantiles, np.nan),
-            found.get("composites"), found["shapes"],
+            fields.get("composites"), fields["shapes"],
         )  # fmt: skip
 
 

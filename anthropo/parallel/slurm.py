@@ -15,7 +15,7 @@ from typing import Any
 
 from anthropo.errors import parameter
 from anthropo.files import cache_folder
-from anthropo.parallel.places import ClusterError, Slurm, told
+from anthropo.parallel.places import ClusterError, Slurm, first_line
 
 _GRACE = 20.0  # seconds that a job may be without workers: Dask starts those anew that have ended
 _ASK = 10.0  # seconds from one question to SLURM to the next
@@ -70,8 +70,8 @@ class SlurmJobs:
             self.cluster = dask_jobqueue.SLURMCluster(silence_logs=logging.CRITICAL + 1, **options)
         except (ImportError, OSError, RuntimeError, ValueError, TypeError) as error:
             raise ClusterError(
-                f"SLURM's jobs cannot be described ({told(error)}). State what they have in a file, as in "
-                f"{parameter('cluster', 'slurm:FILE.yaml')}."
+                f"SLURM's jobs cannot be described ({first_line(error)}). State what they have in a file, as "
+                f"in {parameter('cluster', 'slurm:FILE.yaml')}."
             ) from None
         try:
             self.cluster.sync(self._hand_in)

@@ -17,7 +17,7 @@ from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     from anthropo.learning.evaluation import Evaluation
-    from anthropo.learning.refits import Kept
+    from anthropo.learning.refits import KeptRefit
     from anthropo.learning.trained import Model, Trained
 
 _BOOTSTRAP = 500
@@ -91,7 +91,7 @@ def train(
     features = material.features
     evaluations: tuple[Evaluation, ...] = ()
     notes: tuple[str, ...] = ()
-    refits: tuple[Kept, ...] = ()
+    refits: tuple[KeptRefit, ...] = ()
     model: Model | None = None
     if judge and request.task == "normality" and len(set(features.labels.tolist())) < 2:
         notes = (
