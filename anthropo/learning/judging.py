@@ -183,6 +183,13 @@ def cross_validate(
         one, sites = by_value(labels, patients, leave_out)
         if not sites:
             raise InputError(f"No site can be left out: {' '.join(one.notes)}")
+        there = {label for label, fold in zip(labels, one.index.tolist(), strict=True) if fold >= 0}
+        if task == "labels" and len(there) == 1:
+            raise InputError(
+                f"All photos of the sites that can be judged ({some(sites)}) have the label {there.pop()}, so "
+                f"that there is nothing to tell apart. Sites with several labels are needed. "
+                f"{' '.join(one.notes)}".rstrip()
+            )
         dealt = [one]
     options_of = variants(features, options, task) if baselines else {"hybrid": options}
     # sites differ in size, and are no random part of the patients
