@@ -62,7 +62,7 @@ def keep(one: FittedHybrid) -> tuple[dict[str, Any], Arrays] | None:
     centres = np.stack([m.centre for m in regions]) if weights else np.zeros((0, 1))
     out["centres"] = centres.astype(np.float32)
     out["scale"] = np.array([m.scale * np.linalg.norm(m.frequencies) for m in regions])
-    described = {name: meta[name] for name in ("measured", "origin", "category")}
+    described = {name: meta[name] for name in ("measured", "origin", "category", "people")}
     return described, out | prefixed(part(arrays, "trees/"), "trees/")
 
 
@@ -123,6 +123,9 @@ def restored(
     there.imputer_ = Imputer(found["loadings"], found["noise"])
     there.deep_ = Stack(found["deep_slopes"], found["deep_bias"])
     there.stack_ = Stack(found["slopes"], found["bias"])
+    if len(state.people) not in (0, k):
+        raise ModelError("the people of a refit are not of its labels")
+    there.people_ = np.array(state.people, dtype=np.float64) if state.people else None
     there.measured_ = Machine(found["machine"]) if state.measured == "machine" else None
     if state.measured == "trees":
         there.measured_ = Trees(part(arrays, "trees/") or None, k)

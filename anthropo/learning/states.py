@@ -79,6 +79,7 @@ class RefitState:
     # columns that the standardised numbers are made from, one each; null: as in the classifier
     origin: Annotated[tuple[str, ...], Size(0, 1 << 15)] | None = None
     category: tuple[str | None, ...] | None = None  # null: as in the classifier
+    people: tuple[Annotated[int, Range(1, 1 << 31)], ...] = ()  # as in a classifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
