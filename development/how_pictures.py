@@ -416,8 +416,9 @@ def odds() -> Any:
         for n in (20, 40, 80):
             at = float(odds_of[n - people[0]])
             axis.plot(n, at, "o", color=color)
-            axis.annotate(f"{at:.0f} to 1", (n, at), xytext=(-4 if below > 0 else 6, below),
-                          ha="right" if below > 0 else "left", textcoords="offset points", fontsize=8)  # fmt: skip
+            side, beside = ("right", -4) if below > 0 else ("left", 6)
+            axis.annotate(f"{at:.0f} to 1", (n, at), xytext=(beside, below), ha=side,
+                          textcoords="offset points", fontsize=8)  # fmt: skip
     axis.legend(frameon=False, fontsize=8)
     axis.set_xlabel("people with the label, all told apart without an error", fontsize=9)
     axis.set_ylabel("odds to 1", fontsize=9)
