@@ -65,10 +65,10 @@ def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
 def smoothed(y: NDArray[np.int64], people: Floats, doubt: float = _DOUBT) -> Floats:
     """What photos are taken to be, (n, k): of their label, but for what so many people cannot rule out.
 
-    Of a label that `people` (k,) of them have, the share is (people + doubt) / (people + 2 doubt), and what is
-    left is shared by the other labels. Platt (1999) has 1 and 2, Jeffreys' prior 1/2 and 1; what the easiest
-    labels show is still more than that. Of scores that separate the labels, slopes of greatest likelihood
-    would be infinite.
+    Of a label that `people` (k,) of them have, the share is (people + doubt) / (people + 2 doubt), and what
+    is left is shared by the other labels. Platt (1999) has 1 and 2, Jeffreys' prior 1/2 and 1; what the
+    easiest labels show is still more than that. Of scores that separate the labels, slopes of greatest
+    likelihood would be infinite.
     """
     mistaken = doubt / (people[y] + 2 * doubt)
     targets = np.tile((mistaken / (len(people) - 1))[:, None], (1, len(people)))

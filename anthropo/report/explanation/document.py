@@ -47,8 +47,8 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
 
     Its keys: ``photo`` (null when anonymous), ``photos``, ``moved`` (landmarks placed by hand, and by how
     many pixels), ``decision``, ``reason``, ``set``, ``typicality``, ``ranked``, ``voided``, ``labels``
-    (each with ``label``, ``log_odds``, ``bias``, ``prevalence_shift``, ``limit``, ``residual``, ``against`` and
-    ``contributions``), ``shares`` (how common each label is where the probabilities hold) and
+    (each with ``label``, ``log_odds``, ``bias``, ``prevalence_shift``, ``limit``, ``residual``,
+    ``against`` and ``contributions``), ``shares`` (how common each label is where the probabilities hold) and
     ``shares_from`` (training, or stated), ``changes``, ``heatmaps``, ``traits``, ``age_basis`` (from
     which birth an age below two years is counted), ``measurements``, ``gate``, ``pose``, ``model``. A
     label's log_odds is its bias, residual and contributions added up; nats. ``prevalence_shift`` is the
