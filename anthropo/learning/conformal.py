@@ -53,14 +53,14 @@ class ConformalSets:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Distance:
+class MahalanobisDistance:
     """Squared Mahalanobis distance from a group of people, as a sum over its features."""
 
     mean: Floats  # (m,)
     axes: Floats  # (c, m), principal axes over which the distance is taken, each scaled to unit variance
 
     @classmethod
-    def fit(cls, values: Floats, all_axes: bool = False) -> Distance:
+    def fit(cls, values: Floats, all_axes: bool = False) -> MahalanobisDistance:
         """Learn mean and shrunk covariance of values (n, m); NaN counts as the mean.
 
         Covariance after Ledoit & Wolf (J Multivar Anal 2004;88:365), since people are fewer than features.

@@ -28,6 +28,7 @@ from anthropo.errors import parameters_spelled
 from anthropo.face.fine import refine
 from anthropo.files import is_device_name, portable_name
 from anthropo.measurement.registry import GEOMETRY, registry
+from anthropo.measurement.scale import NEEDS_MM
 from anthropo.settings import Settings
 
 NO_FACE = "{}: no face found. Use a frontal photo in which the whole face is visible, upright and well lit."
@@ -53,7 +54,7 @@ def test_one_photo_is_a_table_with_every_measurement(astronaut_png: Path, invoke
         assert any(character.isdigit() for character in line) or "see below" in line
     reasons = [line for line in result.stdout.splitlines() if line.startswith("voided by the photo gate: ")]
     assert any("smile 0.6" in line and "limit 0.41; " in line and "mouth_width" in line for line in reasons)
-    assert "needs millimetres: pass --scale: biocular_width, w_index" in result.stdout
+    assert f"{NEEDS_MM}: biocular_width, w_index. Give one with --scale." in result.stdout
     assert "gate: smile is 0.6" in result.stdout
     assert "Research use only, not a medical device." in result.stdout
 

@@ -15,12 +15,12 @@ from safetensors.torch import save_file
 from anthropo.encoder.encoders import load_encoder
 from anthropo.errors import WeightsError
 from anthropo.face.weights import locate
-from anthropo.learning.manifest import Weights
+from anthropo.learning.manifest import WeightsRecord
 from anthropo.networks.architectures import BACKBONES, FITTING, Spec, body
 from anthropo.networks.finetuning import began_with
 from anthropo.networks.network import flat, normalised
 from anthropo.networks.pretrained import warm_start
-from anthropo.networks.training_loop import Learned
+from anthropo.networks.training_loop import TrainedViews
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_the_name_of_a_file_that_training_began_with_is_not_kept(
     (tmp_path / "imagenet").mkdir()
     monkeypatch.chdir(tmp_path)
     spec = Spec(task="labels", backbone="resnet50", channels=3, outputs=2, dropout=0, head="linear")
-    learned = Learned((), spec, {}, (Weights(name="file-0123456789ab"),))
+    learned = TrainedViews((), spec, {}, (WeightsRecord(name="file-0123456789ab"),))
     assert began_with("anna.pth", learned) == "file-0123456789ab"  # also where it is there no more
     assert began_with("imagenet", learned) == "imagenet"  # also where a folder is called so
     assert began_with("none", replace(learned, origins=())) == "none"

@@ -18,7 +18,7 @@ from anthropo.cli import cli
 from anthropo.errors import InputError
 from anthropo.files import file_sha256
 from anthropo.workflows.manifest import TOLERANCE, Verification, manifest_path, read_manifest
-from anthropo.workflows.sameness import Difference, differences
+from anthropo.workflows.sameness import OutputDifference, differences
 
 
 def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -90,7 +90,7 @@ def test_what_differs_is_named_with_its_size(cohort: Path) -> None:
 
 
 def test_other_machines_are_allowed_the_last_digits() -> None:
-    small, large = (Difference("r.csv", "", "1", "1", size) for size in (TOLERANCE / 2, TOLERANCE * 2))
+    small, large = (OutputDifference("r.csv", "", "1", "1", size) for size in (TOLERANCE / 2, TOLERANCE * 2))
     assert not Verification(differences=(small,)).same
     assert Verification(differences=(small,), elsewhere=("torch: 1 then, 2 now",)).same
     assert not Verification(differences=(large,), elsewhere=("torch: 1 then, 2 now",)).same
