@@ -224,7 +224,7 @@ def test_cut_face_is_measured_or_refused_in_one_sentence(
             "bottom": astronaut[: 178 - cut],
         }[side]
         path = tmp_path / f"{cut}.png"
-        Image.fromarray(crop).save(path)
+        Image.fromarray(crop).save(path, compress_level=1)
         result = invoke("measure", path, "--jitter", 2, "--no-fine")
         if result.exit_code == 0:
             outcomes.append("measured")
@@ -474,11 +474,12 @@ def test_named_default_model_gives_the_default_result(astronaut_png: Path, invok
 )
 def test_unusual_names(tmp_path: Path, copies: Copies, invoke: Invoke, name: str) -> None:
     (path,) = copies(tmp_path / "photos", name)
-    shown = invoke("measure", path)
+    quick = ("--jitter", 2, "--no-fine")
+    shown = invoke("measure", path, *quick)
     assert shown.exit_code == 0
     assert shown.stdout.startswith(f"{path}  512 × 512 px")
     for suffix in ("csv", "json", "parquet", "html"):
-        result = invoke("measure", path, "-o", tmp_path / f"a.{suffix}", "--overlay", tmp_path / "o")
+        result = invoke("measure", path, *quick, "-o", tmp_path / f"a.{suffix}", "--overlay", tmp_path / "o")
         assert result.exit_code == 0
     with open(tmp_path / "a.csv", encoding="utf-8", newline="") as file:
         assert [row["photo"] for row in csv.DictReader(file)] == [str(path)]

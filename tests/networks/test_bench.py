@@ -57,7 +57,7 @@ def test_three_runtimes_side_by_side(tmp_path: Path) -> None:
     assert 20e6 < plain.memory_bytes < torch.memory_bytes
 
 
-def test_cases_are_answered_with_their_photos_and_metadata(tmp_path: Path) -> None:
+def test_cases_are_answered_with_their_photos_and_metadata(tmp_path: Path, timed_here: None) -> None:
     network = nets.network("cases")
     network.save(tmp_path / "net.anthropo")
     table = noise.write_cohort(
@@ -75,7 +75,7 @@ def test_cases_are_answered_with_their_photos_and_metadata(tmp_path: Path) -> No
     assert torch.accuracy.value == pytest.approx((p.argmax(1) == photos.units.target).mean())
 
 
-def test_attributes_have_mean_figures(tmp_path: Path) -> None:
+def test_attributes_have_mean_figures(tmp_path: Path, timed_here: None) -> None:
     network = nets.network("attributes", views=("image",))
     network.save(tmp_path / "net.anthropo")
     table = noise.write_cohort(tmp_path / "c", ["a; b", "b", "c", "", "a; c", "a"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,13 +28,21 @@ def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def cohort(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("measured")
     for name in ("a.png", "b.png"):
-        Image.fromarray(data.astronaut()).save(tmp_path / name)
-    (tmp_path / "t.csv").write_text("photo,visit\na.png,1\nb.png,1\n")
-    done = run(tmp_path, "measure", "t.csv", "-o", "r.csv", "--jitter", "2", "--no-fine")
+        Image.fromarray(data.astronaut()).save(folder / name)
+    (folder / "t.csv").write_text("photo,visit\na.png,1\nb.png,1\n")
+    done = run(folder, "measure", "t.csv", "-o", "r.csv", "--jitter", "2", "--no-fine")
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def cohort(measured: Path, tmp_path: Path) -> Path:
+    """A measured cohort, in a folder of its own."""
+    shutil.copytree(measured, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
