@@ -15,6 +15,7 @@ from anthropo.learning.judged import Floats
 
 MOST = 9  # patients of a label that is matched and not trained
 _DRAWS = 5  # small galleries that are drawn from each trained label, to learn what a match is worth
+_DOUBT = 0.4  # of a person, that somebody of the same label is not: there is no bound on these odds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,12 +37,12 @@ class Gallery:
 
     def similarity(self, embeddings: Floats) -> Floats:
         """Greatest cosine (n, labels) of embeddings (n, d) with a patient of each label."""
-        cosine = unit(embeddings - self.centre) @ self.vectors.T
+        cosine = unit_length(embeddings - self.centre) @ self.vectors.T
         return np.stack([cosine[:, self.owner == c].max(1) for c in range(len(self.labels))], axis=1)
 
     def by_region(self, embeddings: Floats, sizes: Sequence[int]) -> Floats:
         """The same cosine as a sum over regions (n, labels, regions) of `sizes` numbers each."""
-        there = unit(embeddings - self.centre)
+        there = unit_length(embeddings - self.centre)
         cosine = there @ self.vectors.T
         ends = np.cumsum([0, *sizes])
         out = np.empty((len(there), len(self.labels), len(sizes)))
@@ -77,8 +78,10 @@ def fit_gallery(
     label_of, patient_of = np.asarray(labels), np.asarray(patients)
     centre = label_centre(embeddings, label_of)
     known = list(dict.fromkeys(zip(label_of, patient_of, strict=True)))
-    vectors = unit(
-        np.stack([unit(embeddings[(label_of == c) & (patient_of == p)] - centre).mean(0) for c, p in known])
+    vectors = unit_length(
+        np.stack(
+            [unit_length(embeddings[(label_of == c) & (patient_of == p)] - centre).mean(0) for c, p in known]
+        )
     )
     of = np.array([c for c, _ in known])
     names = tuple(dict.fromkeys(str(c) for c in rare))
@@ -111,7 +114,8 @@ def fit_gallery(
     slope, intercept = 0.0, 0.0
     if any(same) and not all(same):
         weights = np.where(same, 0.5 / np.mean(same), 0.5 / (1 - np.mean(same)))
-        belonging = smoothed(np.array(same, dtype=np.int64), np.array([len(others_seen), len(same_seen)]))
+        people = np.array([len(others_seen), len(same_seen)])
+        belonging = smoothed(np.array(same, dtype=np.int64), people, _DOUBT)
         # each cosine twice: as far as it is taken for one of the same label, and as far as for another
         x, twice = np.tile(np.array(cosine), 2)[:, None], np.repeat([0, 1], len(same))
         shares = (belonging * weights[:, None]).T.ravel()
@@ -128,7 +132,7 @@ def label_centre(embeddings: Floats, labels: NDArray[Any]) -> Floats:
     return np.asarray(np.mean([embeddings[labels == c].mean(0) for c in dict.fromkeys(labels)], axis=0))
 
 
-def unit(vectors: Floats) -> Floats:
+def unit_length(vectors: Floats) -> Floats:
     """Vectors (…, d) of length 1; nothing stays nothing."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.where(length > 0, length, 1))

@@ -67,6 +67,8 @@ class ClassifierState:
     # what a measurement without a value counts as
     missing: Annotated[str, OneOf(("expected", "evidence"))] = "expected"
     sphere: bool = True  # whether embeddings have length 1 once they are centred, as all models once had
+    # patients with each label, whose number bounds log-odds; none: there is no bound, as models once were
+    people: tuple[Annotated[int, Range(1, 1 << 31)], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class RefitState:
     # columns that the standardised numbers are made from, one each; null: as in the classifier
     origin: Annotated[tuple[str, ...], Size(0, 1 << 15)] | None = None
     category: tuple[str | None, ...] | None = None  # null: as in the classifier
+    people: tuple[Annotated[int, Range(1, 1 << 31)], ...] = ()  # as in a classifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +198,7 @@ MACHINE = (Array("machine", "k m", "weights"),)
 #: Of a refit: of r regions, each of f frequencies and d numbers, k labels, m numbers, h halves.
 REFIT = (
     Array("weights", "r 2f k", "of the ridge regressions, over the standard deviation of their scores"),
-    Array("centres", "r d", "mean of the embeddings"),
+    Array("centres", "r d", "mean of the embeddings; zeros behind those of fewer numbers"),
     Array("scale", "r", "of the classifier's frequencies", lo=1e-9, hi=1e9),
     Array("spread", "m", "standard deviation of the numbers", lo=LEAST),
     Array("centre", "m", "mean of the numbers"),
@@ -289,12 +292,12 @@ def names_of(manifest: Manifest) -> Names:
     if unknown := next((name for name in manifest.metadata if name not in manifest.metadata_kinds), None):
         raise ModelError(f"it does not say whether {unknown} is a number")
     there = {name for name, entry in shipped().items() if not entry.needs_mm}
-    for own in manifest.own_measurements:
+    for definition in manifest.own_measurements:
         try:
-            there |= {own.id} if not entry_of(own).needs_mm else set()
+            there |= {definition.id} if not entry_of(definition).needs_mm else set()
         except InputError as error:
             raise ModelError(f"a measurement of its own cannot be used: {error}") from None
-    if len({own.id for own in manifest.own_measurements}) < len(manifest.own_measurements):
+    if len({definition.id for definition in manifest.own_measurements}) < len(manifest.own_measurements):
         raise ModelError("two measurements of its own have the same name")
     return {
         MEASUREMENTS_KNOWN: frozenset() if no_face else frozenset(there),

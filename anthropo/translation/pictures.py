@@ -75,7 +75,7 @@ class Faces:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Domains:
+class TranslationDomains:
     """Two domains, each dealt by person to what is trained on and what is kept apart to judge by."""
 
     train: tuple[Faces, Faces]
@@ -134,13 +134,13 @@ def borders(pixels: Pixels) -> tuple[int, int, int, int]:
     edge, a line that is the last one again is such a border; elsewhere it may be a plain backdrop, unless it
     is streaked.
     """
-    found = []
+    widths = []
     for edge, neck in ((pixels, False), (pixels[::-1], True)):
-        found.append(_border(edge, neck))
+        widths.append(_border(edge, neck))
     upright = pixels.transpose(1, 0, 2)
     for edge in (upright, upright[::-1]):
-        found.append(_border(edge, False))
-    above, below, first, last = found
+        widths.append(_border(edge, False))
+    above, below, first, last = widths
     height, width = pixels.shape[:2]
     # of a picture that is one colour throughout nothing would be left
     if above + below >= height - 1 or first + last >= width - 1:
@@ -256,7 +256,7 @@ def read_domains(
     jobs: int = 1,
     runner: Runner | None = None,
     advance: Callable[[int], Advance] | None = None,
-) -> Domains:
+) -> TranslationDomains:
     """Read the photos of two domains, refuse what they share, and deal their people.
 
     Parameters
@@ -295,17 +295,7 @@ def read_domains(
         looks.append(looked)
         if step:
             step()
-    left_out: list[tuple[str, str]] = []
-    usable: list[tuple[int, Item, Looked]] = []
-    for at, (item, looked) in enumerate(zip(both, looks, strict=True)):
-        if isinstance(looked, str):
-            left_out.append((item.path, looked))
-        else:
-            usable.append((0 if at < len(listed[0]) else 1, item, looked))
-    for domain, name in enumerate(names):
-        if not any(one[0] == domain for one in usable):
-            reason = next(reason for path, reason in left_out if path in {i.path for i in listed[domain]})
-            raise InputError(f"{name}: no face that can be used in any of its photos (the first: {reason})")
+    usable, left_out = _usable(names, listed, looks)
     features = _features(usable)
     _refuse_shared(names, features)
     pairs = find_same_people(features)
@@ -338,12 +328,31 @@ def read_domains(
     train = faces(0, False), faces(1, False)
     if not masked and (ends := _unlike_ends(train)):
         notes.append(ends)
-    return Domains(
+    return TranslationDomains(
         train=train,
         held_out=(faces(0, True), faces(1, True)),
         left_out=tuple(left_out),
         notes=tuple(notes),
     )
+
+
+def _usable(
+    names: tuple[str, str], listed: Sequence[Sequence[Item]], looks: Sequence[Looked | str]
+) -> tuple[list[tuple[int, Item, Looked]], list[tuple[str, str]]]:
+    """Photos with a face, each with its domain, and why the others are left out; refuse a domain without."""
+    left_out: list[tuple[str, str]] = []
+    usable: list[tuple[int, Item, Looked]] = []
+    both = [(domain, item) for domain, items in enumerate(listed) for item in items]
+    for (domain, item), looked in zip(both, looks, strict=True):
+        if isinstance(looked, str):
+            left_out.append((item.path, looked))
+        else:
+            usable.append((domain, item, looked))
+    for domain, name in enumerate(names):
+        if not any(one[0] == domain for one in usable):
+            reason = next(reason for path, reason in left_out if path in {i.path for i in listed[domain]})
+            raise InputError(f"{name}: no face that can be used in any of its photos (the first: {reason})")
+    return usable, left_out
 
 
 def repeated(pictures: Pixels) -> Floats:

@@ -21,7 +21,7 @@ from anthropo.explanation.fitness import unfit_face
 from anthropo.face.landmarker import Face
 from anthropo.learning.model import Prediction
 from anthropo.learning.training import landmark_weights
-from anthropo.networks.answering import Metadata, answer, kinds_of
+from anthropo.networks.answering import Metadata, answer_patients, kinds_of
 from anthropo.networks.network import Network
 from anthropo.networks.pictures import CohortPictures, read_pictures
 from anthropo.observation import observe
@@ -222,20 +222,7 @@ class NetworkModel:
             If the photos cannot be found, or not be read as those that the network was trained on.
         """
         network, reading = self.network, reading or PhotoReading()
-        if encoder_weights:
-            raise InputError(
-                f"{self.path}: a network holds its weights. Leave {parameter('encoder_weights')} out."
-            )
-        if prevalence:
-            raise InputError(
-                f"{self.path}: a network's probabilities are not calibrated, so that they hold at no stated "
-                f"prevalence. Leave {parameter('prevalence')} out, or train a model with "
-                f"{parameter('encoder', self.path.name)}."
-            )
-        if site is not None:
-            raise InputError(
-                f"{self.path}: a network reads photos of every site alike. Leave {parameter('site')} out."
-            )
+        self._refuse_model_options(encoder_weights, prevalence, site)
         items = collect(as_names(photos))
         settings = self._settings(reading, [item.path for item in items])
         people = People.of(items, kinds_of(network.about.metadata), together=patient)
@@ -256,7 +243,7 @@ class NetworkModel:
         answers: list[Answer] = []
         metadata, notes = None, []
         if len(pictures.features):
-            told = answer(network, pictures)
+            told = answer_patients(network, pictures)
             answers += [Answered(people.names[p.patient], p) for p in told.predictions]
             metadata = told.metadata
             most = network.about.parameters.images
@@ -281,6 +268,25 @@ class NetworkModel:
             metadata=metadata,
             faces={case.photo: case.face_at for case in people.cohort.cases},
         )
+
+    def _refuse_model_options(
+        self, encoder_weights: str | None, prevalence: object, site: str | None
+    ) -> None:
+        """Refuse what only a trained model can be asked."""
+        if encoder_weights:
+            raise InputError(
+                f"{self.path}: a network holds its weights. Leave {parameter('encoder_weights')} out."
+            )
+        if prevalence:
+            raise InputError(
+                f"{self.path}: a network's probabilities are not calibrated, so that they hold at no stated "
+                f"prevalence. Leave {parameter('prevalence')} out, or train a model with "
+                f"{parameter('encoder', self.path.name)}."
+            )
+        if site is not None:
+            raise InputError(
+                f"{self.path}: a network reads photos of every site alike. Leave {parameter('site')} out."
+            )
 
     def _settings(self, reading: PhotoReading, photos: Sequence[str]) -> Settings:
         """How photos are read: as the network's training photos were."""
