@@ -201,9 +201,10 @@ def judge(looked: Looked | None, name: str, count: Count) -> None:
                     needed = [
                         i for i in np.flatnonzero(hidden) if hidden_measurement(entry, np.arange(68) == i)
                     ]
+                    off = 2 * abs(value.value - before) / (value.hi - value.lo)
                     count.wrong.append(
-                        f"{name} {value.id}: off by {2 * abs(value.value - before) / (value.hi - value.lo):.1f} "
-                        f"half-widths; seen with {face.seen[needed].min():.2f}"
+                        f"{name} {value.id}: off by {off:.1f} half-widths; seen with "
+                        f"{face.seen[needed].min():.2f}"
                     )
         elif math.isfinite(value.value - before) and not hidden_measurement(entry, share > 0.25):
             count.others += 1

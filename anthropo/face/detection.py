@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -55,6 +55,7 @@ class Detection:
     second_try: bool = False
     turn: float = 0.0  # deg, by which the face is rolled clockwise; 0 when it is looked at as it stands
     points: Floats | None = None  # (5, 2) full-photo pixels, as the second detector saw them
+    beside: bool = False  # looked for as there is a larger face
 
     @property
     def width(self) -> float:
@@ -350,7 +351,14 @@ def _foreground(photo: Photo, detections: list[Detection], searched: int) -> tup
         photo = photo.finer(power_of_two(full / short))
         # only the pyramid levels (5/6 each) below what the first search has covered
         levels = int(np.ceil(np.log(short / searched) / np.log(6 / 5)))
-        detections = _merge(detections, _search(photo, short, levels=levels, enlarge=True))
+        others = _merge([], _search(photo, short, levels=levels, enlarge=True))
+        # the faces that are known stay as they were found
+        beside = [
+            replace(one, beside=True)
+            for one in others
+            if not any(within(one.centre, face.box) or within(face.centre, one.box) for face in detections)
+        ]
+        detections = sorted([*detections, *beside], key=lambda f: -f.width)
     return photo, foreground(detections)
 
 

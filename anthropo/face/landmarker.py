@@ -376,7 +376,9 @@ class _Look:
         faces: list[Face] = []
         for finer, detections in search_photo(self.photo, self.which, faces):
             self.photo = finer
-            candidates = self._faces(detections)
+            candidates = self._faces([one for one in detections if not one.beside])
+            if any(f.unsteadiness <= _RETRY for f in candidates):  # else there is none to be beside of
+                candidates += self._faces([one for one in detections if one.beside])
             # with nothing steady, a finer search may find what the coarse one missed
             steady = [f for f in candidates if f.unsteadiness <= LANDMARK_SPREAD]
             faces[:] = steady or faces or candidates  # in place: the search looks whether there are any

@@ -308,5 +308,5 @@ def test_a_second_face_in_front_is_found_however_small_the_photo(
     photo = Photo.from_array(np.asarray(picture))
     with pytest.raises(FaceError, match="2 faces found, 1 needed"):
         read_face(photo, jitter=2)
-    left, top, right, bottom = read_face(photo, face="largest", jitter=2).box
+    left, _, right, _ = read_face(photo, face="largest", jitter=2).box
     assert (left + right) / 2 < size[0] / 2
