@@ -148,9 +148,9 @@ def _parse_manifest(data: bytes, kind: Kind) -> dict[str, Any]:
         )
     except (ValueError, RecursionError):
         raise Refused(f"its {_MANIFEST} is not valid JSON; damaged or altered. {_GET_ANOTHER}") from None
-    found = manifest.get("format") if isinstance(manifest, dict) else None
-    if not isinstance(manifest, dict) or found != kind.format:
-        what = kind.others.get(found) if isinstance(found, str) else None
+    stated = manifest.get("format") if isinstance(manifest, dict) else None
+    if not isinstance(manifest, dict) or stated != kind.format:
+        what = kind.others.get(stated) if isinstance(stated, str) else None
         raise Refused(f"{what or f'a zip file, but not a {kind.name}.'} {kind.give}")
     version = manifest.get("format_version")
     if type(version) is not int or version < 1:

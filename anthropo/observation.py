@@ -165,7 +165,7 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
             max_megapixels=settings.max_megapixels,
             deadline=settings.deadline,
         )
-    found = find_faces(
+    asked_for = find_faces(
         photo,
         face=settings.face,
         jitter=settings.jitter,
@@ -176,7 +176,7 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
     declared = settings.distance_request()
     age = None if settings.age is None else parse_age(settings.age)
     seen = []
-    for index, first in found.faces.items():
+    for index, first in asked_for.faces.items():
         face, landmarks = first, None
         if settings.fine:
             face = refine(photo, first, fine_model(settings.landmark_model))
@@ -189,7 +189,7 @@ def observe_all(photo: str | os.PathLike[str] | Photo, settings: Settings | None
             face = with_distance(face, photo, declared, age)
         seen.append(
             Observation(
-                photo=photo, face=face, first=first, index=index, landmarks=landmarks, boxes=found.boxes
+                photo=photo, face=face, first=first, index=index, landmarks=landmarks, boxes=asked_for.boxes
             )
         )
     return seen

@@ -15,7 +15,7 @@ from anthropo.decoding.limits import DEADLINE, FRAMES, MAX_MEGAPIXELS, Limits
 from anthropo.definitions import Definition, definitions
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
-from anthropo.face.detection import Which, parse_place
+from anthropo.face.detection import Which, parse_point
 from anthropo.face.fine import fine_sha256
 from anthropo.face.gate import CHECKS
 from anthropo.face.landmarker import DEFAULT_JITTER, checked_landmark_model
@@ -130,7 +130,7 @@ class Settings:
     @property
     def place(self) -> tuple[float, float] | None:
         """Where the face is, if that is said; an InputError if it is no place."""
-        return parse_place(self.face_at) if self.face_at and self.face != "all" else None
+        return parse_point(self.face_at) if self.face_at and self.face != "all" else None
 
     def at_face(self, cell: str) -> Settings:
         """The settings for a photo of which a table may say which face is meant.
@@ -238,7 +238,9 @@ class Settings:
 
 
 @lru_cache(maxsize=16)
-def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...], own: tuple[Definition, ...]) -> str:
+def _fingerprint(
+    settings: Settings, tables: tuple[tuple[str, str], ...], added: tuple[Definition, ...]
+) -> str:
     if settings.sex is not None:
         parse_sex(settings.sex)
     if settings.age is not None:
@@ -253,14 +255,14 @@ def _fingerprint(settings: Settings, tables: tuple[tuple[str, str], ...], own: t
         settings.face, settings.jitter, shared,
         fine_sha256() if settings.fine else "", settings.force, settings.texture, str(request), tables,
         settings.sex, settings.age, settings.gestation, settings.ancestry, settings.frames, COLOUR_VERSION,
-        known_weights("visibility").sha256, str(distance), CHECKS, *([[*map(asdict, own)]] if own else []),
-        *([settings.place] if settings.place else []),
+        known_weights("visibility").sha256, str(distance), CHECKS,
+        *([[*map(asdict, added)]] if added else []), *([settings.place] if settings.place else []),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=64)
-def _reference(name: str, stamp: tuple[int, int] | None, own: tuple[Definition, ...]) -> Reference:
+def _reference(name: str, stamp: tuple[int, int] | None, added: tuple[Definition, ...]) -> Reference:
     return load_reference(name)
 
 

@@ -8,7 +8,8 @@ patient. Three things are printed:
 1. How far each studio is from web-all-ages (1 SD over measurements, of the shift and of the logarithm of the
    scale, by maximal likelihood): the constants of anthropo.reference.adapting.
 2. Halves of a studio by patient, `--times` of them: curves are adapted to some of one half and score all of
-   the other, with the constants as the other studio has them. No person is in both.
+   the other, with the constants as the other studio has them. No person is in both. More controls than half
+   a studio has leave fewer people to be scored.
 3. From how many people on curves of their own are as good: the error of their median, of simulated controls.
 """
 
@@ -28,12 +29,13 @@ from anthropo.measurement.compute import Measurement
 from anthropo.measurement.registry import registry
 from anthropo.reference import adapting, load_reference, score
 from anthropo.reference.build import MeasuredPhoto, errors_of_row, subject, values_of_row
-from anthropo.reference.curve_fitting import People, fit_curves
+from anthropo.reference.curve_fitting import MeasuredPeople, fit_curves
 from anthropo.reference.curves import Curve, Curves
 
 Floats = NDArray[np.float64]
 SHIFTS, SCALES = np.linspace(-3, 3, 121), np.linspace(-1.2, 1.2, 49)
 SHIPPED = load_reference("web-all-ages")
+SCORED = 10  # people of a studio that are left to be scored, at least
 
 
 def read(table: Path) -> list[MeasuredPhoto]:
@@ -109,16 +111,15 @@ def adapted_to(photos: Sequence[MeasuredPhoto], constants: tuple[float, float]) 
 
 
 def halves(photos: Sequence[MeasuredPhoto], constants: tuple[float, float], times: int) -> list[str]:
-    """Lines of a table: by how many people the curves were adapted, how the other half scores."""
+    """Lines of a table: by how many people the curves were adapted, how the others score."""
     patients = sorted({photo.subject.patient for photo in photos})
-    sizes = [n for n in (5, 10, 20) if n <= len(patients) // 2]
+    sizes = [n for n in (5, 10, 20, 40) if n <= max(len(patients) // 2, len(patients) - SCORED)]
     kept: dict[int, list[tuple[float, float, float]]] = {n: [] for n in (0, *sizes)}
     assert isinstance(SHIPPED, Curves)
     for time in range(times):
         mixed = np.random.default_rng([7, time]).permutation(patients).tolist()
-        half = len(mixed) // 2
-        tested = [photo for photo in photos if photo.subject.patient in mixed[half:]]
         for n in kept:
+            tested = [photo for photo in photos if photo.subject.patient in mixed[max(n, len(mixed) // 2) :]]
             own = [photo for photo in photos if photo.subject.patient in mixed[:n]]
             of = scores(tested, adapted_to(own, constants) if n else SHIPPED)
             z = [np.array(values) for values in of.values() if len(values) >= 5]
@@ -132,7 +133,8 @@ def halves(photos: Sequence[MeasuredPhoto], constants: tuple[float, float], time
     lines = []
     for n, figures in kept.items():
         mean, sd, beyond = np.mean(figures, axis=0)
-        lines.append(f"{n or 'as shipped'} | {mean:.2f} | {sd:.2f} | {100 * beyond:.1f} % |")
+        scored = len(patients) - max(n, len(patients) // 2)
+        lines.append(f"{n or 'as shipped'} | {scored} | {mean:.2f} | {sd:.2f} | {100 * beyond:.1f} % |")
     return lines
 
 
@@ -157,7 +159,7 @@ def own_error(n: int, times: int = 12, name: str = "mouth_width") -> tuple[float
         shift = random.normal(0, adapting.SHIFT_SD)
         values = np.array([row.mean + row.sd * (shift + random.standard_normal()) for row in known])
         none = np.zeros(len(known))
-        fit = fit_curves(People(values, age, age, female, none.astype(np.int64), none))
+        fit = fit_curves(MeasuredPeople(values, age, age, female, none.astype(np.int64), none))
         told = adapting.adaptation(adapting.under(known, values.tolist(), none.tolist()))
         for f in (True, False):
             true = [SHIPPED.choose(name, "female" if f else "male", float(a) + 1e-6)[0] for a in ages]
@@ -198,13 +200,15 @@ def main() -> None:
     print(f"| both | | {shift:.2f} | {scale:.2f} |")
     for name, photos in studios.items():
         print(f"{name}: the shift of one sex is {between_sexes(photos):.2f} SD from that of both")
-    print("\n| studio | controls | mean size of a mean z | SD of z | beyond ±2 |\n|---|---|---|---|---|")
+    print("\n| studio | controls | scored | mean size of a mean z | SD of z | beyond ±2 |")
+    print("|---" * 6 + "|")
     for name, photos in studios.items():
         (other,) = (found[one] for one in found if one != name)
         for line in halves(photos, other, arguments.times):
             print(f"| {name} | {line}")
-        tested = len(photos) - len(photos) // 2
-        print(f"| {name} | (true curve, {tested} scored) | {floor(tested):.2f} | 1.00 | 4.6 % |")
+        half = len(photos) - len(photos) // 2
+        for tested in sorted({half, min(half, SCORED)}, reverse=True):
+            print(f"| {name} | (true curve) | {tested} | {floor(tested):.2f} | 1.00 | 4.6 % |")
     print("\n| people | error of curves of their own, SD | error of an adapted shift, SD |\n|---|---|---|")
     for n in (50, 100, 200, 400, 800):
         own, of_adapted = own_error(n)

@@ -8,9 +8,12 @@ race, and BEYOND what `development/beyond.py` made of it, as for `development/we
 photographs cut the chin: who has a value of a height that ends there has a shorter face than most, and a z
 below 0. So such measurements have a table of their own, in which the median z of everybody is found from
 values and limits together (Kaplan and Meier's estimate). The curves are fitted five times to four fifths of
-the photographs, written, read, and used by `score` and `call_traits` on the last fifth. The youngest label of
-such sets, 1, means the first two years and is scored in their middle. The shipped reference says which
-measurements.
+the photographs, written, read, and used by `score` and `call_traits` on the last fifth, by the rules of the
+shipped ones: nobody is scored where the effective n is under 40. The youngest label of such sets, 1, means
+the first two years and is scored in their middle. The shipped reference says which measurements.
+
+What chance does to cells of few people, or to a studio's 50 adults, is told by drawing as many of those who
+were left out: the measurements of one face belong together and have heavier tails than a normal distribution.
 
 FULL and SMALL are photographs of the same adults from a studio (columns age, sex, ethnicity), as taken and
 with faces of 80 px between the outer canthi; they are scored under the shipped reference.
@@ -28,7 +31,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +44,7 @@ from anthropo.measurement.compute import Z95, Measurement
 from anthropo.measurement.registry import registry
 from anthropo.reference.curve_building import tabulated
 from anthropo.reference.curve_fitting import Fit, fit_curves, log_density
-from anthropo.reference.curves import as_csv
+from anthropo.reference.curves import LEAST_N, Curves, as_csv
 from anthropo.reference.tables import REFERENCE_OF_ALL_AGES, Reference, load_reference
 from anthropo.reference.traits import NOT_ASSESSED, PRESENT, Trait, call_traits
 from anthropo.reference.zscore import ZScore, score
@@ -60,6 +63,8 @@ BANDS = {
     "41–80": (41, 81),
 }
 LEAST = 5  # people of a cell, below which a measurement has no mean
+BEYOND = 0.03, 0.07  # the share beyond ±2 that a cell is asked for
+SPREAD = 0.85, 1.15  # the SD of a measurement that a studio is asked for
 # Of the studio's people, by the words of their set. Its western Asians fit none of the groups.
 STUDIO_GROUPS = {"black": "black", "east_asian": "asian", "west_asian": "other", "white": "white"}
 TRIMMED = 4.685  # SD beyond which nothing says which form is right
@@ -103,7 +108,7 @@ def measurements_of(values: dict[str, float], errors: dict[str, float]) -> list[
 
 
 def reference_of(fits: dict[str, Fit], folder: Path) -> Reference:
-    """A reference of fitted curves, written and read as the shipped one is."""
+    """A reference of fitted curves, written and read as the shipped one is, and with its least n."""
     curves = [
         c
         for name, fit in fits.items()
@@ -111,7 +116,11 @@ def reference_of(fits: dict[str, Fit], folder: Path) -> Reference:
     ]
     path = folder / "others.csv"
     path.write_text(as_csv(curves, GROUPS))
-    return load_reference(path)
+    table = load_reference(path)
+    assert isinstance(table, Curves)
+    others = replace(table, name=path.stem)  # without the ending of its file a table counts as shipped
+    assert others.least == LEAST_N
+    return others
 
 
 def scored(
@@ -205,6 +214,29 @@ def beyond_interval(z: Floats) -> str:
     return f"{100 * low:.1f} to {100 * high:.1f} %"
 
 
+def chance_of_cells(s: Scored, times: int = 4000) -> str:
+    """How far cells of as many photographs are, drawn from all, from what is asked of the share beyond ±2."""
+    far, known = (np.abs(s.given) > 2).sum(axis=1), np.isfinite(s.given).sum(axis=1)
+    (some,) = np.nonzero(known)
+    random = np.random.default_rng(0)
+    drawn, real = [], []
+    for _, _, who in s.cells():
+        of = random.choice(some, (times, int((who & (known > 0)).sum())))
+        drawn.append(far[of].sum(axis=1) / known[of].sum(axis=1))
+        real.append(far[who].sum() / max(int(known[who].sum()), 1))
+    shares, found = np.array(drawn), np.array(real)
+    low, high = BEYOND
+    outside = ((shares < low) | (shares > high)).sum(axis=0)
+    here = ((found < low) | (found > high)).sum()
+    as_far = (shares.max(axis=0) >= found.max()).mean()
+    return (
+        f"Outside {100 * low:.0f} to {100 * high:.0f} % beyond ±2: {here} of {len(found)} cells. Of cells "
+        f"of as many photographs, drawn from all of them, {outside.mean():.1f} would be, at least one in "
+        f"{100 * (outside > 0).mean():.0f} % of cases, and the largest share would be "
+        f"{100 * found.max():.1f} % or more in {100 * as_far:.1f} %."
+    )
+
+
 def print_cells(s: Scored) -> None:
     print("### z-scores, by age and group\n")
     print(
@@ -224,6 +256,7 @@ def print_cells(s: Scored) -> None:
             f"| {means.mean() if len(means) else math.nan:.2f} | {by_chance(counts):.2f} | {sd:.2f} "
             f"| {100 * beyond:.1f} % | {beyond_interval(z)} | {off:+.2f} | {wide:.2f} | {100 * far:.1f} % |"
         )
+    print(f"\n{chance_of_cells(s)}")
     for what, z in (("group given", s.given), ("unknown", s.unknown)):
         mean, sd, beyond = numbers(z)
         print(
@@ -235,6 +268,12 @@ def print_cells(s: Scored) -> None:
         f"\nLabel {YOUNGEST} as completed years, 1 to 2, group given: mean z {mean:+.2f}, SD {sd:.2f}, "
         f"beyond ±2 {100 * beyond:.1f} %."
     )
+    for what, who in (("no check failed", s.faces.posed), ("some check failed", ~s.faces.posed)):
+        _, sd, beyond = numbers(s.given[who])
+        print(
+            f"\nPhotographs of which {what}, group given: {(np.isfinite(s.given[who]).any(axis=1)).sum():,}, "
+            f"SD {sd:.2f}, beyond ±2 {100 * beyond:.1f} % ({beyond_interval(s.given[who])})."
+        )
     print("\n| group | unknown: mean z | SD | beyond ±2 | most, in one measurement |")
     print("|---|---|---|---|---|")
     for g, group in enumerate(GROUPS):
@@ -333,7 +372,7 @@ def percent(part: int, whole: int) -> str:
 # ------------------------------------------------------------------------------------------- studio
 
 
-def print_studio(full: Path, small: Path) -> None:
+def print_studio(full: Path, small: Path, s: Scored) -> None:
     """The same adults, as taken and small, under the shipped reference."""
     reference = load_reference(REFERENCE_OF_ALL_AGES)
     names = reference.measurements
@@ -355,7 +394,7 @@ def print_studio(full: Path, small: Path) -> None:
     print(f"\n### {len(photos)} adults of a studio, as taken and small\n")
     print("| measurement | people | mean z, as taken | small less it | SD, as taken | small | unknown: SD |")
     print("|---" * 7 + "|")
-    differences, spreads, people = [], [], []
+    differences, spreads, people = [], [], {}
     for m, name in enumerate(names):
         both = np.isfinite(a[:, m]) & np.isfinite(b[:, m])
         if both.sum() < 2:
@@ -364,27 +403,44 @@ def print_studio(full: Path, small: Path) -> None:
         sds = float(np.nanstd(a[:, m], ddof=1)), float(np.nanstd(b[:, m], ddof=1))
         differences.append(moved)
         spreads.append(sds)
-        people.append(both.sum())
+        people[m] = int(both.sum())
         print(
             f"| {name} | {both.sum()} | {np.nanmean(a[:, m]):+.2f} | {moved:+.2f} | {sds[0]:.2f} "
             f"| {sds[1]:.2f} | {np.nanstd(mixed[:, m], ddof=1):.2f} |"
         )
     both_sd = np.array(spreads)
-    by_sampling = float(np.mean([chance_within(int(n)) for n in people]))
-    within = (both_sd >= 0.85) & (both_sd <= 1.15)
+    normal_ = sum(chance_within(n) for n in people.values())
+    low, middle, high = np.percentile(by_drawing(s, people), [2.5, 50, 97.5])
+    least, most = SPREAD
+    within = (both_sd >= least) & (both_sd <= most)
     pooled = np.sqrt((both_sd**2).mean(axis=0))
     apart = sum(abs(d) > 0.4 for d in differences)
     print(
         f"\nApart by more than 0.4: {apart} of {len(differences)} measurements. SD about each mean, pooled: "
         f"{pooled[0]:.2f} as taken, {pooled[1]:.2f} small; of single measurements "
-        f"{within[:, 0].sum()} and {within[:, 1].sum()} of {len(within)} within 0.85 to 1.15, where sampling "
-        f"alone would leave {by_sampling * len(within):.0f}."
+        f"{within[:, 0].sum()} and {within[:, 1].sum()} of {len(within)} within {least} to {most} "
+        f"({(both_sd[:, 0] < least).sum()} below, {(both_sd[:, 0] > most).sum()} above). As many adults "
+        f"of the web who were left out: {middle:.0f} ({low:.0f} to {high:.0f} in 95 % of draws); normal "
+        f"values, each measurement by itself: {normal_:.0f}."
     )
 
 
+def by_drawing(s: Scored, people: Mapping[int, int], times: int = 500) -> Floats:
+    """How many measurements have an SD as asked for, where as many of the left-out adults are drawn."""
+    random = np.random.default_rng(0)
+    adults = s.given[(s.faces.age >= 19) & (s.faces.age < 41)]
+    found = np.zeros(times)
+    for time in range(times):
+        drawn = adults[random.permutation(len(adults))]
+        for m, n in people.items():
+            sd = drawn[np.isfinite(drawn[:, m]), m][:n].std(ddof=1)
+            found[time] += SPREAD[0] <= sd <= SPREAD[1]
+    return found
+
+
 def chance_within(n: int) -> float:
-    """How often the SD of n normal values is within 0.85 to 1.15 of theirs."""
-    low, high = chi2.cdf((n - 1) * np.array([0.85, 1.15]) ** 2, n - 1)
+    """How often the SD of n normal values of SD 1 is as it is asked for."""
+    low, high = chi2.cdf((n - 1) * np.array(SPREAD) ** 2, n - 1)
     return float(high - low)
 
 
@@ -490,7 +546,8 @@ def main() -> None:
     print_cut(s)
     print_traits(s, arguments.list)
     if arguments.studio:
-        print_studio(*arguments.studio)
+        full, small = arguments.studio
+        print_studio(full, small, s)
     if likely:
         print_forms(names, likely)
 

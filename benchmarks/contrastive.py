@@ -39,7 +39,7 @@ from anthropo.networks.recipes import Recipe, load_recipe
 from anthropo.networks.training_loop import beginning, device_of
 from anthropo.networks.training_set import TrainingSet, training_set, view_of
 from anthropo.networks.units import TEST
-from anthropo.networks.verification import Pairs, pairs_between, similarity, verify
+from anthropo.networks.verification import Pairs, cosine, pairs_between, verification_figures
 from anthropo.settings import Settings
 
 SIDES = (150, 16)  # px of the smiling photo's pictures; 150 is what networks see
@@ -72,7 +72,7 @@ def scores(network: Network, material: TrainingSet, side: int) -> tuple[dict[str
     for view in network.views:
         chips = shrunk(chips_of(network, material.photos.pictures, units, chosen, view), second, side)
         embedded = network.embed({view: chips}) + network.embed({view: chips[:, :, ::-1]})
-        found[view] = similarity(embedded, pairs)
+        found[view] = cosine(embedded, pairs)
     return {"all views": np.mean([*found.values()], 0), **found}, pairs
 
 
@@ -108,10 +108,10 @@ def verification(folder: Path, settings: tuple[str, ...], folds: int, jobs: int,
         same = np.concatenate([pairs.same for _, _, pairs in of])
         every = Pairs(people[0], people[1], same, people, "")
         after, before = (np.concatenate([scored[k] for scored in of]) for k in (0, 1))
-        found = verify(after, before, every, start="face-resnet")
+        found = verification_figures(after, before, every, start="face-resnet")
         print(
             f"| {loss} | {view} | {side} px | {found.auroc} | {found.began} | {found.gained} | "
-            f"{found.apart} | {found.apart_began} | {found.found} | {found.found_began} |",
+            f"{found.apart} | {found.apart_began} | {found.true_accepts} | {found.true_accepts_began} |",
             flush=True,
         )
     print(f"\n{loss}: {found.people} people judged, {seconds:.0f} s a fold\n", flush=True)

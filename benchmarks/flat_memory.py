@@ -78,7 +78,7 @@ def case(result: multiprocessing.connection.Connection, folder: str, kind: str, 
     from anthropo import Settings, example_photo
     from anthropo.batch.inputs import Item, collect
     from anthropo.batch.output import Output
-    from anthropo.batch.patients import People, PooledPeople, patients
+    from anthropo.batch.patients import PeopleTable, PooledPeople, patients
     from anthropo.batch.run import measure_item
     from anthropo.batch.summaries import Finished, Summary, finish
 
@@ -121,7 +121,7 @@ def case(result: multiprocessing.connection.Connection, folder: str, kind: str, 
             kept[item.path] = table.add_finished(Finished(item.path, line, one.layouts, one.summary, digest))
         known = table.close(items, keep=what == "people")
         if what == "people":
-            People(f"{path}.people.csv").write(PooledPeople(patients(items), known, settings))
+            PeopleTable(f"{path}.people.csv").write(PooledPeople(patients(items), known, settings))
     seconds = time.process_time() - began
     result.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, seconds))
 

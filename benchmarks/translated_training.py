@@ -27,7 +27,7 @@ from translation import studio, table, web
 from anthropo.networks.training_loop import device_of
 from anthropo.settings import Settings
 from anthropo.translation import load_translation
-from anthropo.translation.pictures import DOMAINS, Domains, Faces, read_domains
+from anthropo.translation.pictures import DOMAINS, Faces, TranslationDomains, read_domains
 
 WIDTHS = (32, 64, 128, 256)
 RATE, DECAY, BATCH = 1e-3, 0.05, 64
@@ -88,7 +88,9 @@ def seen(pictures: np.ndarray, side: int, device: torch.device) -> Tensor:
     return functional.adaptive_avg_pool2d(x, side) - 0.5
 
 
-def judge(path: Path, domains: Domains, device: torch.device, seeds: int, steps: int, side: int) -> None:
+def judge(
+    path: Path, domains: TranslationDomains, device: torch.device, seeds: int, steps: int, side: int
+) -> None:
     """Rows of each direction and way to learn."""
     made = load_translation(path)
 

@@ -30,10 +30,10 @@ from anthropo.parallel.threads import network_threads
 from anthropo.report.translation import by_part, summary
 from anthropo.translation.checkpoints import Checkpoint, fingerprint
 from anthropo.translation.file import Translation
-from anthropo.translation.judging import TEXTURES, Judgement, judge, kernel_distance
+from anthropo.translation.judging import TEXTURES, TranslationJudgement, judge_translation, kernel_distance
 from anthropo.translation.options import load_parameters
-from anthropo.translation.pictures import DOMAINS, Domains, Faces, Pixels, encoder_chips
-from anthropo.translation.training import learn
+from anthropo.translation.pictures import DOMAINS, Faces, Pixels, TranslationDomains, encoder_chips
+from anthropo.translation.training import learn_translation
 from anthropo.workflows.cohort import settings_for
 from anthropo.workflows.translation import _about, gather_domains
 
@@ -84,7 +84,7 @@ def web(folder: Path) -> list[dict[str, str]]:
         ]
 
 
-def dealt(domains: Domains, share: float, seed: int) -> Domains:
+def dealt(domains: TranslationDomains, share: float, seed: int) -> TranslationDomains:
     """The same photos, with other people kept apart."""
     random = np.random.default_rng(seed)
     train, held = [], []
@@ -111,7 +111,7 @@ def joined(one: Faces, other: Faces) -> Faces:
     )
 
 
-def inside(domains: Domains, pictures: Pixels) -> Pixels:
+def inside(domains: TranslationDomains, pictures: Pixels) -> Pixels:
     """Pictures with grey outside an oval from the brows to the chin of the mean face."""
     mean = np.concatenate([faces.points for faces in domains.train]).mean(0)
     middle, half = (mean.min(0) + mean.max(0)) / 2, (mean.max(0) - mean.min(0)) / 2
@@ -121,7 +121,7 @@ def inside(domains: Domains, pictures: Pixels) -> Pixels:
     return np.where(oval[..., None], pictures, np.uint8(128))
 
 
-def textures(made: Translation, domains: Domains) -> list[tuple[str, ...]]:
+def textures(made: Translation, domains: TranslationDomains) -> list[tuple[str, ...]]:
     """Rows of what an encoder of textures says inside the face, a column for each direction."""
     encoder = anthropo.load_encoder(TEXTURES)
 
@@ -183,11 +183,11 @@ def main() -> None:
 
 
 def of_seed(
-    read: Domains, seed: int, request: anthropo.TranslationRequest, arguments: argparse.Namespace
+    read: TranslationDomains, seed: int, request: anthropo.TranslationRequest, arguments: argparse.Namespace
 ) -> None:
     """Train with each weight, and print what becomes of the same people."""
     device = device_of(arguments.device)
-    judgements: dict[str, Judgement] = {}
+    judgements: dict[str, TranslationJudgement] = {}
     more: dict[str, list[tuple[str, ...]]] = {}
     for weight in arguments.weights:
         changes = (*request.changes, f"landmarks={weight:g}", f"seed={seed}")
@@ -198,7 +198,7 @@ def of_seed(
         start = time.process_time()
         with exact(device), network_threads(parameters.threads):
             checkpoint = Checkpoint(path, fingerprint(domains, parameters, device))
-            learned = learn(domains, parameters, checkpoint=checkpoint, device=device)
+            learned = learn_translation(domains, parameters, checkpoint=checkpoint, device=device)
             about = _about(domains, parameters, learned, replace(request, changes=changes), "")
             made = Translation(about, learned.generators)
             made.save(path.with_suffix(".anthropo"))
@@ -215,7 +215,9 @@ def of_seed(
             ]
             asked = replace(domains, held_out=(held[0], held[1]))
             settings = settings_for(request.reading)
-            judgements[name] = judge(made, asked, settings, label="sex", jobs=arguments.jobs, seed=seed)
+            judgements[name] = judge_translation(
+                made, asked, settings, label="sex", jobs=arguments.jobs, seed=seed
+            )
             more[name] = textures(made, asked)
         moved = [one.displacement.value for one in judgements[name].directions]
         first = [one.displacement.value for one in next(iter(judgements.values())).directions]

@@ -25,8 +25,8 @@ from anthropo.networks.network import flat
 from anthropo.networks.training_loop import Step, device_of, exact
 from anthropo.translation.checkpoints import TRANSLATION, Checkpoint, fingerprint
 from anthropo.translation.options import TranslationParameters, load_parameters
-from anthropo.translation.pictures import Domains, Faces
-from anthropo.translation.training import Learned, Report, learn
+from anthropo.translation.pictures import Faces, TranslationDomains
+from anthropo.translation.training import LearnedTranslation, Report, learn_translation
 
 PUBLISHED = ("channels=64", "discriminator_channels=64", "skip=false", "upsampling=transposed")
 SIZES: dict[str, tuple[str, ...]] = {
@@ -58,15 +58,15 @@ def faces(size: int, side: int) -> Faces:
 
 def train(
     parameters: TranslationParameters, path: Path, device: torch.device, report: Report | None = None
-) -> Learned:
+) -> LearnedTranslation:
     """A translation between drawn domains, from its checkpoint on."""
     both = [faces(parameters.size, side) for side in (0, 1)]
     kept = [one.subset(np.arange(PEOPLE // 5)) for one in both]
     rest = [one.subset(np.arange(PEOPLE // 5, PEOPLE)) for one in both]
-    domains = Domains(train=(rest[0], rest[1]), held_out=(kept[0], kept[1]))
+    domains = TranslationDomains(train=(rest[0], rest[1]), held_out=(kept[0], kept[1]))
     checkpoint = Checkpoint(path, fingerprint(domains, parameters, device))
     with exact(device):
-        return learn(domains, parameters, checkpoint=checkpoint, device=device, report=report)
+        return learn_translation(domains, parameters, checkpoint=checkpoint, device=device, report=report)
 
 
 def speed(settings: tuple[str, ...], precision: str, device: torch.device, path: Path) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def speed(settings: tuple[str, ...], precision: str, device: torch.device, path:
     }
 
 
-def apart(one: Learned, other: Learned) -> float:
+def apart(one: LearnedTranslation, other: LearnedTranslation) -> float:
     """The largest difference between two translations' weights."""
     pairs = zip(one.generators, other.generators, strict=True)
     return max(float(np.abs(flat(a) - flat(b)).max()) for a, b in pairs)

@@ -30,9 +30,9 @@ def command(as_json: bool) -> None:
       anthropo doctor
       anthropo doctor --json > doctor.json
     """
-    found = doctor()
+    installation = doctor()
     if as_json:
-        say(found.to_json())
+        say(installation.to_json())
     else:
-        print_installation(found)
-    sys.exit(0 if found.whole else EXIT_NONE)
+        print_installation(installation)
+    sys.exit(0 if installation.whole else EXIT_NONE)

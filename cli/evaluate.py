@@ -283,7 +283,7 @@ def _refuse_training_options(ctx: click.Context) -> None:
     kept = {
         "cohort", "model", "output", "predictions", "names", "figures", "prevalence", "bootstrap",
         "positive", "encoder_weights",
-        "allow_duplicates", "same_person", "trained_on", "seed",
+        "allow_duplicates", "same_person", "trained_on", "seed", "cluster", "send_photos", "registry",
         *(field.name for field in fields(PhotoReading)),
     }  # fmt: skip
     for name in ctx.params:

@@ -31,6 +31,7 @@ from anthropo.cli.decorators import passed_as
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import AnthropoError, InputError
 from anthropo.measurement.landmark_file import Corrections
+from anthropo.measurement.scale import NEEDS_MM
 from anthropo.plain import say, together
 from anthropo.report.tables import print_face, print_overview, print_person
 from anthropo.settings import Settings
@@ -41,7 +42,7 @@ from anthropo.workflows.measuring import MeasuredPhotos, measure_items
 
 if TYPE_CHECKING:
     from anthropo.batch.output import Output
-    from anthropo.batch.patients import People
+    from anthropo.batch.patients import PeopleTable
     from anthropo.batch.run import Beside
     from anthropo.parallel import Runner
     from anthropo.report.face_figures import FaceFigures
@@ -49,6 +50,12 @@ if TYPE_CHECKING:
 
 
 _MANY_ON_A_PAGE = 1000  # photos; of each the page has a picture
+# what a note misses, and the options and columns that give it
+_GIVES = {
+    NEEDS_MM: "Millimetres: --scale, or a column `scale`",
+    "the sex is missing and": "Sex: --sex, or a column `sex`",
+    "the age is missing and": "Age: --age, or a column `age`",
+}
 
 
 @click.command(cls=Sectioned)
@@ -192,7 +199,7 @@ class _Places(NamedTuple):
     photos: Path | None = None  # the table of photos, or the page
     table: Output | None = None
     tidy: Path | None = None  # the table in long form
-    people: People | None = None
+    people: PeopleTable | None = None
 
     @classmethod
     def of(cls, output: str | None, settings: Settings, patient: bool, long: bool, page: bool) -> _Places:
@@ -203,10 +210,10 @@ class _Places(NamedTuple):
         if not (patient or long):
             return cls(Path(output), Output(output, settings))
         from anthropo.batch.long import long_path
-        from anthropo.batch.patients import People, photos_table
+        from anthropo.batch.patients import PeopleTable, photos_table
 
         tidy, photos = long_path(output) if long else None, photos_table(output)
-        people = People(output) if not long else None
+        people = PeopleTable(output) if not long else None
         return cls(photos, Output(str(photos), settings), tidy, people)
 
 
@@ -277,7 +284,7 @@ def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
     """What became of the photos, on stderr; the exit code. A page names every photo that failed."""
     most = MOST_FAILURES if place and not page else None
     show_first(together(measured.remarks), "more such remarks; the table has them all", most)
-    show_first(measured.notes, "more such notes; the table has them all", most)
+    _show_notes(measured.notes, "more such notes; the table has them all", most)
     show_first(measured.reasons, "more photos failed; the table has every reason", most)
     if measured.total > 1 and not measured.interrupted:
         show_gate(measured.gate)
@@ -295,6 +302,14 @@ def _tell(measured: MeasuredPhotos, place: Path | None, page: bool) -> int:
     if not failures:
         return EXIT_SOME if measured.notes else 0
     return EXIT_SOME if total > failures else EXIT_NONE
+
+
+def _show_notes(notes: Sequence[str], more: str, most: int | None) -> None:
+    """Notes on photos, which the table holds, and the options that give what they miss."""
+    show_first(notes, more, most)
+    for missing, how in _GIVES.items():
+        if any(missing in note for note in notes):
+            say(f"{how}.", err=True)
 
 
 def _show(measured: MeasuredPhotos, patient: bool) -> None:

@@ -72,11 +72,11 @@ def _list(output: str | None, find: str | None, photo: str | None) -> None:
     from anthropo.report.registry import print_registry
 
     text = (find or "").casefold()
-    found = [
+    entries = [
         entry
         for entry in registry().values()
         if any(text in words.casefold() for words in (entry.id, entry.name, entry.expression, entry.region))
     ]
-    if not found:
+    if not entries:
         fail(f"--find {find}: no measurement has this in its id, name or expression.", EXIT_NONE)
-    print_registry(found)
+    print_registry(entries)

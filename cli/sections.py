@@ -37,8 +37,8 @@ class Sectioned(click.Command):
         for param in params:
             if record := param.get_help_record(ctx):
                 name = max(param.opts, key=len)
-                own = TRAINING if training and name in _TRAINING else OWN
-                records.setdefault(_SECTION_OF.get(name, own), []).append(record)
+                section_of_rest = TRAINING if training and name in _TRAINING else OWN
+                records.setdefault(_SECTION_OF.get(name, section_of_rest), []).append(record)
         for section in (OWN, TRAINING, PERSON, PHOTOS, COMPUTING):
             if section in records:
                 with formatter.section(section):

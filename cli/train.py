@@ -24,7 +24,7 @@ from anthropo.errors import InputError
 from anthropo.learning.card import stability
 from anthropo.learning.evaluation import Evaluation, model_name
 from anthropo.plain import say
-from anthropo.report.evaluation import print_balance, print_comparison, summary
+from anthropo.report.evaluation import encoder_sentences, print_balance, print_comparison, summary
 from anthropo.report.rendering import print_table
 from anthropo.workflows.cohort import Material, TrainRequest, gather
 from anthropo.workflows.training import TrainResult, train
@@ -193,6 +193,8 @@ def _show_figures(evaluations: tuple[Evaluation, ...]) -> None:
     for sentence in made.warnings:
         say(f"warning: {sentence}", fg="yellow", err=True)
     print_comparison({model_name(name): figures for name, figures in made.models.items()})
+    for sentence in encoder_sentences(made):
+        say(sentence)
 
 
 def _show_decision(result: TrainResult) -> None:

@@ -28,7 +28,7 @@ from anthropo.reference.growth import CHARTS
 from anthropo.reference.traits import CONFIDENCE
 from anthropo.report.figure_files import figures_of
 from anthropo.report.rendering import as_csv
-from anthropo.report.traits import Target, print_traits
+from anthropo.report.traits import FindingsTarget, print_traits
 from anthropo.workflows.trait_calling import Findings, TraitsRequest, call, prepare
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def command(
             sys.exit(EXIT_SOME)
 
 
-def _target(name: str, identity: str | None, inputs: Sequence[str], one_page: bool) -> Target:
+def _target(name: str, identity: str | None, inputs: Sequence[str], one_page: bool) -> FindingsTarget:
     """Where to write: a folder is made now, and what cannot be written is refused now."""
     path = Path(name)
     if path.is_dir() or name.endswith(("/", "\\")) or not path.suffix:
@@ -167,10 +167,10 @@ def _target(name: str, identity: str | None, inputs: Sequence[str], one_page: bo
             raise InputError(f"{name}: cannot be made a folder ({error.strerror}).") from None
     else:
         place_to_write(name, (".csv", ".json", ".html"), inputs)
-    return Target(path, identity, one_page)
+    return FindingsTarget(path, identity, one_page)
 
 
-def _show(findings: Findings, target: Target | None, patient: bool, everything: bool) -> None:
+def _show(findings: Findings, target: FindingsTarget | None, patient: bool, everything: bool) -> None:
     if target:
         target.write(findings)
     elif len(findings.people) > 1 and not sys.stdout.isatty():

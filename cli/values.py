@@ -33,10 +33,10 @@ class Completed(click.types.StringParamType):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         head, comma, last = incomplete.rpartition(",") if self.listed else ("", "", incomplete)
-        found: Iterable[str] = ()
+        choices: Iterable[str] = ()
         with contextlib.suppress(Exception):  # a table or model that cannot be read says so when it is used
-            found = tuple(self.values(ctx)) if self.values else ()
-        items = [CompletionItem(f"{head}{comma}{one}") for one in found if one.startswith(last)]
+            choices = tuple(self.values(ctx)) if self.values else ()
+        items = [CompletionItem(f"{head}{comma}{one}") for one in choices if one.startswith(last)]
         return items if items or not self.files else [CompletionItem(incomplete, type=self.files)]
 
 
@@ -106,8 +106,8 @@ def _manifest(ctx: click.Context) -> dict[str, Any]:
     if not path.is_file():  # a pipe or a device may have no end
         return {}
     with zipfile.ZipFile(path) as file, file.open("manifest.json") as member:
-        found: dict[str, Any] = json.loads(member.read(_MOST_BYTES))
-    return found
+        manifest: dict[str, Any] = json.loads(member.read(_MOST_BYTES))
+    return manifest
 
 
 def _labels_of_model(end: str = "") -> Values:

@@ -45,7 +45,7 @@ BINS = (0, 1, 2, 3, 5, 8, 12, 16, 20, 26, 33, 41, 51, 61, 71, 81)
 TICKS = (1, 2, 5, 10, 20, 40, 80)
 EDGES = (0, 2, 5, 10, 15, 20, 30, 45, 60, 81, 96)  # of the table of people
 LEAST = 8  # people behind a dot
-COLUMNS, WIDTH, HEIGHT = 4, 2.4, 1.75  # panels in a row; inches
+COLUMNS, WIDTH, HEIGHT = 2, 3.4, 1.9  # panels in a row, which a telephone shows as well; inches
 REGIONS = ("eye", "brow", "nose", "mouth", "face", "jaw")
 COLOURS = 128  # of a picture: lines and text need no more
 
@@ -165,12 +165,10 @@ def picture(faces: Faces, names: Sequence[str], norms: pd.DataFrame) -> bytes:
         low, high = axis.get_ylim()
         axis.set_ylim(min(low, min(spans) - pad), max(high, max(spans) + pad))
         axis.set_xticks(np.log1p(TICKS), [str(age) for age in TICKS])
-        axis.set_title(
-            f"{name}, {entry.unit}" if entry.unit != "1" else name, fontsize=6.5, loc="left", pad=2
-        )
-        axis.tick_params(labelsize=5.5, length=2, pad=1.5)
+        axis.set_title(f"{name}, {entry.unit}" if entry.unit != "1" else name, fontsize=8, loc="left", pad=2)
+        axis.tick_params(labelsize=7, length=2, pad=1.5)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.supxlabel("age, years", fontsize=7)
+    figure.supxlabel("age, years", fontsize=8)
     lines = [Line2D([], [], color=colour, lw=1.6, label=sex) for sex, colour in SEXES.items()]
     lines += [Line2D([], [], color=colour, lw=0.8, label=group) for group, colour in COLOUR.items()]
     lines += [Line2D([], [], color="black", marker="x", ls="", ms=4, label="published")]
@@ -461,8 +459,8 @@ one year old.
 photographed and measured as your patients are. What 200 people or more have gets a curve of its own, fitted
 as above (grade A). What fewer have, down to 5, is adapted from web-all-ages (grade B): its curves are
 shifted and scaled, in SD of people, as far as your controls show it. Beforehand a studio's shift is believed
-to be 0 ± 0.69 SD and the logarithm of its scale 0 ± 0.28, a little more than two studios are from
-web-all-ages; twelve controls move a curve by about six sevenths of what they differ. One control in twenty
+to be 0 ± 0.57 SD and the logarithm of its scale 0 ± 0.31, which is as far as two studios are from
+web-all-ages; twelve controls move a curve by about four fifths of what they differ. One control in twenty
 may be wrong without spoiling it. Adapted curves end a quarter of the logarithm of age beyond your youngest
 and oldest control (20 to 40 years become 15 to 52): that a studio's shift is the same at other ages has not
 been shown. The table's n counts the people that would give as small an error of the median, and no more than

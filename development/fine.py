@@ -3,7 +3,7 @@
     python development/fine.py FACES -o OUT [--only SET ...] [--device cpu]
 
 FACES holds helen_crops (photographs with 68 points each: index.csv) and frl and canada (studio photographs
-with 189 template points: landmarks189.csv, labels.csv). Networks are trained by anthropo.landmarks.train,
+with 189 template points: landmarks189.csv, labels.csv). Networks are trained by `train_patches`,
 on the sets of people that have to be told apart (OUT/SET.npz):
 
     fine              everybody: what is shipped
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.face.weights import landmark_model
-from anthropo.landmarks import REGIONS, Annotated, Job, mean_face, pack, read_upright, train
+from anthropo.landmarks import REGIONS, Annotated, Job, mean_face, pack, read_upright, train_patches
 from anthropo.landmarks.augmentation import Augmentation
 from anthropo.landmarks.patch_training import Arrays
 
@@ -119,7 +119,7 @@ def main() -> None:
         # on an accelerator all side by side; on a processor one after the other, which needs less memory
         for some in [wanted] if arguments.device != "cpu" else [[one] for one in wanted]:
             print(f"{len(some)} networks: {', '.join('/'.join(one) for one in some)}", flush=True)
-            trained = train(
+            trained = train_patches(
                 faces,
                 [Job(REGIONS[key], keep[name]) for name, key in some],
                 epochs=recipe.epochs,

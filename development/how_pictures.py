@@ -31,7 +31,7 @@ from anthropo.reference.zscore import score
 from anthropo.report import heat
 from anthropo.report.rendering import jpeg, png
 from anthropo.synthetic import healthy_sd, nearer, occlude
-from anthropo.workflows.explain import Case
+from anthropo.workflows.explain import ExplainedCase
 
 Array = np.ndarray[Any, Any]
 
@@ -420,7 +420,7 @@ def odds() -> Any:
     return made
 
 
-def heatmaps(case: Case) -> Image.Image:
+def heatmaps(case: ExplainedCase) -> Image.Image:
     """The photo of a synthetic person, and the heatmaps of the whole and of each region."""
     if case.heat is None or case.face is None:
         raise RuntimeError("this answer has no heatmap")

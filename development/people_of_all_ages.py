@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.measurement.registry import PIXELS, registry
-from anthropo.reference.curve_fitting import People
+from anthropo.reference.curve_fitting import MeasuredPeople
 
 #: The groups of ancestry, by the words of the sets.
 GROUPS = ("asian", "black", "indian", "other", "white")
@@ -32,6 +32,7 @@ class Faces:
     group: NDArray[np.int64]
     values: dict[str, NDArray[np.float64]]  # NaN where there is none
     errors: dict[str, NDArray[np.float64]]  # repeatability, 1 SD
+    posed: NDArray[np.bool_]  # no check of the photo gate failed
     #: Where the border cuts what a measurement needs: limit, 1 (at least) or -1 (at most) or 0 (not known),
     #: and its repeatability, of each face; see `beyond.py`.
     limits: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # (3, faces)
@@ -39,7 +40,7 @@ class Faces:
     def __len__(self) -> int:
         return len(self.photos)
 
-    def people(self, measurement: str, *, limits: bool = False) -> tuple[NDArray[np.int64], People]:
+    def people(self, measurement: str, *, limits: bool = False) -> tuple[NDArray[np.int64], MeasuredPeople]:
         """Those who have a measurement, or of whom a limit of it is known: their rows, and what is fitted."""
         values, errors = self.values[measurement], self.errors[measurement]
         side = np.zeros(len(self), np.int64)
@@ -50,7 +51,7 @@ class Faces:
             side = np.where(cut, which, 0).astype(np.int64)
         (rows,) = np.nonzero(np.isfinite(values))
         lo = np.where(self.age <= YOUNGEST, 0.0, self.age)
-        return rows, People(
+        return rows, MeasuredPeople(
             values[rows], lo[rows], self.age[rows] + 1, self.female[rows], self.group[rows], errors[rows],
             side[rows] if limits else None,
         )  # fmt: skip
@@ -102,6 +103,7 @@ def read_faces(tables: Sequence[Path], beyond: Path | None = None) -> Faces:
         group=np.array([GROUPS.index(row["race"]) for row in every]),
         values={name: numbers(name) for name in registry() if name in every[0]},
         errors={name: np.nan_to_num(numbers(f"{name}_repeat_sd")) for name in registry() if name in every[0]},
+        posed=np.array([not row["gate_failed"] for row in every]),
         limits=limits,
     )
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -201,10 +207,86 @@ def annotated_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def maps_drawn_once() -> Iterator[None]:
+    """In a module that uses it, heatmaps of one face by one model are computed once."""
+    with drawing_once():
+        yield
+
+
+@contextmanager
+def drawing_once() -> Iterator[None]:
+    """Within it, equal heatmaps are computed once: they are most of what an explanation takes."""
+    import pickle
+
+    from anthropo.explanation import heatmap, network_heat
+    from anthropo.groups import regions
+
+    of_heads, of_network = heatmap.heat_of_heads, network_heat.network_heatmaps
+    kept: dict[bytes, Any] = {}
+
+    def once(draw: Callable[[], Any], photo: Photo, face: Face | None, *seen_by: Any) -> Any:
+        asked = pickle.dumps((photo.pixels, None if face is None else face.landmarks, *seen_by))
+        if asked not in kept:
+            kept[asked] = draw()
+        return kept[asked]
+
+    def by_heads(
+        encoder: Any, photo: Photo, face: Face | None, names: Any, heads: Any, *, jobs: int = 1, **how: Any
+    ) -> Any:
+        def draw() -> Any:
+            return of_heads(encoder, photo, face, names, heads, jobs=jobs, **how)
+
+        return once(draw, photo, face, encoder.name, encoder.digest, tuple(names), list(heads), how)
+
+    def by_network(
+        network: Any, photo: Photo, face: Face | None, label: str, metadata: Any = None, **how: Any
+    ) -> Any:
+        def draw() -> Any:
+            return of_network(network, photo, face, label, metadata, **how)
+
+        weights = [{name: part.numpy() for name, part in m.state_dict().items()} for m in network.modules]
+        return once(draw, photo, face, weights, network.views, label, metadata, how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heatmap, "heat_of_heads", by_heads)
+        patch.setattr(regions, "heat_of_heads", by_heads)
+        patch.setattr(network_heat, "network_heatmaps", by_network)
+        yield
+
+
 @pytest.fixture
 def dealt_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cross-validation by one dealing of the folds, where the default is several: it is not the point."""
     monkeypatch.setattr("anthropo.learning.judging.repeats_for", lambda _: 1)
+
+
+@pytest.fixture
+def small_demo(monkeypatch: pytest.MonkeyPatch, dealt_once: None) -> None:
+    """The demonstration with one plain look at each photo, two regions and two folds; `make demo` has all."""
+    from anthropo.learning.model import Options
+    from anthropo.workflows import demonstration
+    from anthropo.workflows.cohort import PhotoReading, TrainRequest
+
+    reading = partial(PhotoReading, jitter=1, fine=False)
+    request = partial(TrainRequest, folds=2, options=Options(regions=("face", "mouth")))
+    monkeypatch.setattr(demonstration, "PhotoReading", reading)
+    monkeypatch.setattr(demonstration, "TrainRequest", request)
+
+
+@pytest.fixture
+def timed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are timed in this process, where that they have one of their own is not the point."""
+    from anthropo.networks import bench, bench_worker
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        said = io.StringIO()
+        with monkeypatch.context() as patch, redirect_stdout(said):
+            patch.setattr(sys, "argv", command[2:])
+            bench_worker.main()
+        return subprocess.CompletedProcess(command, 0, said.getvalue(), "")
+
+    monkeypatch.setattr(bench, "subprocess", SimpleNamespace(run=run))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from anthropo import observation
 from anthropo.face.gate import check_hidden
-from anthropo.face.landmarker import Face, Found, find_faces
+from anthropo.face.landmarker import Face, FacesAskedFor, find_faces
 from anthropo.face.visibility import Cover
 
 #: Two places in which hidden landmarks are found, pixels beside where they are.
@@ -46,11 +46,11 @@ def hidden_in(
 ) -> Iterator[None]:
     """Whatever reads these photos finds landmarks of them hidden."""
 
-    def found(photo: Any, **how: Any) -> Found:
+    def found(photo: Any, **how: Any) -> FacesAskedFor:
         faces, boxes = find_faces(photo, **how)
         if photos(photo.source):
             faces = {at: hiding(face, hidden, by) for at, face in faces.items()}
-        return Found(faces, boxes)
+        return FacesAskedFor(faces, boxes)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(observation, "find_faces", found)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.adaptation.methods import Floats, align
+from anthropo.adaptation.methods import Floats, alignment_maps
 
 Words = NDArray[np.str_]
 
@@ -36,11 +36,11 @@ def proxy_distance(
     people : pair of (n,) and (m,) array
         Whose the rows are. Nobody is in the training and the test part of a fold.
     method : str
-        As for `align`; fitted without the people on whom the classifier is tested.
+        As for `alignment_maps`; fitted without the people on whom the classifier is tested.
     sites : (n,) array, optional
         Of the source's rows, each brought to the target by itself.
     named : bool
-        As for `align`.
+        As for `alignment_maps`.
     seed : int
         Of the folds and of the resamples of the people, for the interval.
 
@@ -117,7 +117,7 @@ def _aligned(
     """Rows of both, adapted by those that are trained on."""
     names = [name for name in dict.fromkeys(at.tolist()) if (ours & (at == name)).sum() > 1]
     learned = {name: source[ours & (at == name)] for name in names}
-    aligned = align(method, learned, target[theirs], named=named)
+    aligned = alignment_maps(method, learned, target[theirs], named=named)
     moved = np.array(source, dtype=np.float64)
     for name in names:
         if (by := aligned.sources[name]) is not None:

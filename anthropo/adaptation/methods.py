@@ -87,7 +87,7 @@ def check_method(method: str) -> None:
         )
 
 
-def align(
+def alignment_maps(
     method: str, sources: Mapping[str, Floats], target: Floats | None = None, *, named: bool = False
 ) -> Aligned:
     """Maps that make the rows of each source like those of a target.
@@ -125,9 +125,9 @@ def align(
     Examples
     --------
     >>> import numpy as np
-    >>> from anthropo.adaptation import align
+    >>> from anthropo.adaptation import alignment_maps
     >>> here = np.random.default_rng(0).normal(size=(50, 2))
-    >>> aligned = align("standardise", {"there": 3 * here + 1}, here)
+    >>> aligned = alignment_maps("standardise", {"there": 3 * here + 1}, here)
     >>> bool(np.allclose(aligned.sources["there"](3 * here + 1), here))
     True
     """

@@ -115,12 +115,12 @@ def _posterior(shift: Floats, squares: Floats, n: NDArray[np.int64]) -> tuple[Fl
     prior, width = shift.mean(), max(float(shift.var(ddof=1)), _LEAST)
     m, s = float(factor.mean()), max(float(factor.var(ddof=1)), _LEAST)
     a, b = (2 * s + m**2) / s, (m * s + m**3) / s
-    found, of = shift, factor
+    posterior, of = shift, factor
     for _ in range(_ROUNDS):
         moved = (width * n * shift + of * prior) / (width * n + of)
         wider = (b + (squares + n * (shift - moved) ** 2) / 2) / (n / 2 + a - 1)
-        change = max(np.abs(moved - found).max(), np.abs(wider / of - 1).max())
-        found, of = moved, wider
+        change = max(np.abs(moved - posterior).max(), np.abs(wider / of - 1).max())
+        posterior, of = moved, wider
         if change < _SMALL:
             break
-    return found, of
+    return posterior, of

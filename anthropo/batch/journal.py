@@ -20,7 +20,7 @@ _START = b'[{"photo": '
 _BETWEEN = "\r  }, {\r"  # the texts of two faces; within one a carriage return begins a line, or is escaped
 
 
-class Line(NamedTuple):
+class JournalLine(NamedTuple):
     """What a journal has of a photo."""
 
     columns: dict[str, str]
@@ -57,15 +57,15 @@ class Journal:
         for line in self._read:
             if not line.endswith(b"\n"):
                 break
-            found = None
+            entry = None
             # written by another version, or damaged
             with contextlib.suppress(ValueError, KeyError, TypeError, IndexError, AttributeError):
                 head, *faces = json.loads(line)
                 rows = self._line(head, faces).rows
                 _ = [(row["face"], hash(row["photo"])) for row in rows]
-                found = head["photo"], at, cell(rows[0], "sha256"), summary_of_rows(rows)
-            if found:
-                yield found
+                entry = head["photo"], at, cell(rows[0], "sha256"), summary_of_rows(rows)
+            if entry:
+                yield entry
             at += len(line)
         self._cut(at)
 
@@ -85,7 +85,7 @@ class Journal:
         self._end = at + len(line)
         return at
 
-    def line(self, at: int) -> Line:
+    def line(self, at: int) -> JournalLine:
         """The photo whose line is somewhere."""
         self._read.seek(at)
         head, *faces = json.loads(self._read.readline())
@@ -122,13 +122,13 @@ class Journal:
             os.ftruncate(self._file.fileno(), end)
         self._end = end
 
-    def _line(self, head: dict[str, Any], faces: list[Any]) -> Line:
+    def _line(self, head: dict[str, Any], faces: list[Any]) -> JournalLine:
         columns = head["columns"]  # a former version has a record here
         if len(head) != 2:
             raise ValueError("not of this version")
         if isinstance(faces[-1], dict) and "layouts" in faces[-1]:  # of these columns it is the first
             self._layouts |= {key: tuple(names) for key, names in faces.pop()["layouts"].items()}
-        return Line(columns, [self._row(face) if isinstance(face, list) else face for face in faces])
+        return JournalLine(columns, [self._row(face) if isinstance(face, list) else face for face in faces])
 
     def _row(self, face: list[Any]) -> Row:
         names, values = self._layouts[face[0]], face[1:]

@@ -86,11 +86,11 @@ def _places(folder: Path) -> tuple[Path, Path, Path]:
 
 
 def _parts(folder: Path) -> list[Path]:
-    found = sorted(folder.iterdir())
-    for path in found:
+    files = sorted(folder.iterdir())
+    for path in files:
         if not _PART.fullmatch(path.name) or not path.is_file():
             raise ForeignError(
                 f"{folder}: holds {path.name}, which is no part of a table that anthropo wrote. Move it, or "
                 "choose another name."
             )
-    return found
+    return files

@@ -281,7 +281,7 @@ def photos_table(path: str) -> Path:
     return Path(path).with_suffix(".photos.json")
 
 
-class People:
+class PeopleTable:
     """The table of people, made anew from the records of the photos and never half-written.
 
     An InputError says that a file of this name is none of anthropo's, or why it cannot be written.

@@ -133,7 +133,7 @@ class _Reader:
 
 def _json_rows(path: Path, what: str) -> Iterator[Row]:
     """The entries of the list that the object in a JSON file has under a name."""
-    found = False
+    listed = False
     with text_of(path, most=None) as file:
         reader = _Reader(file)
         reader.take("{")
@@ -142,7 +142,7 @@ def _json_rows(path: Path, what: str) -> Iterator[Row]:
             key = reader.value()
             reader.take(":")
             if key == what and reader.sign() == "[":
-                found = True
+                listed = True
                 reader.take("[")
                 last = reader.sign() == "]"
                 if last:
@@ -154,7 +154,7 @@ def _json_rows(path: Path, what: str) -> Iterator[Row]:
                 reader.value()
             ended = reader.over("}")
         reader.end()
-    if not found:
+    if not listed:
         raise KeyError(what)
 
 

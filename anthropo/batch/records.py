@@ -487,18 +487,18 @@ def columns_of_measurements(names: tuple[str, ...]) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1 << 16)  # asked of every cell's column
-def _is_result_column(name: str, own: int) -> bool:
-    return name in _columns(own) or _variable(own).fullmatch(name) is not None
+def _is_result_column(name: str, registry_state: int) -> bool:
+    return name in _columns(registry_state) or _variable(registry_state).fullmatch(name) is not None
 
 
 @lru_cache(maxsize=4)
-def _variable(own: int) -> re.Pattern[str]:
+def _variable(registry_state: int) -> re.Pattern[str]:
     """Columns that are there with a scale, references (whatever their name), texture, several photos."""
     return re.compile(rf"(?:{'|'.join(registry())})_(?:{_MORE})|lbp_\w+_\d+|video_\w+")
 
 
 @lru_cache(maxsize=4)
-def _columns(own: int) -> frozenset[str]:
+def _columns(registry_state: int) -> frozenset[str]:
     """Names of every column that `Record.to_row` always writes."""
     nothing = Diagnostics(
         anthropo="", settings="", dlib="", landmark_model="", fine_model="", jitter=0, person=""

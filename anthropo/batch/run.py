@@ -371,6 +371,6 @@ def _adult_iris(item: Item, settings: Settings) -> None:
         if age < IRIS_FROM:
             raise ScaleError(
                 f"{item.path}: the scale iris is for people of {IRIS_FROM:g} years and more; "
-                f"this one is {age:g} years old. Give {parameter('scale', 'iris=MM')} with the measured "
-                "diameter, sticker=MM or ipd=MM."
+                f"this one is {age:g} years old. Give the scale iris=MM with the measured diameter, "
+                "sticker=MM or ipd=MM."
             )

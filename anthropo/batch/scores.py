@@ -10,13 +10,14 @@ from typing import TypeVar
 from anthropo._version import __version__
 from anthropo.batch.inputs import PERSON, Item
 from anthropo.batch.records import Diagnostics
-from anthropo.errors import InputError, parameter
+from anthropo.errors import InputError
 from anthropo.face import _engine
-from anthropo.face.detection import parse_place
+from anthropo.face.detection import parse_point
 from anthropo.face.fine import fine_sha256
 from anthropo.face.lens import parse_distance
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Measurement
+from anthropo.measurement.scale import NEEDS_MM
 from anthropo.reference.person import age_basis, born_early, gestation_at, parse_age, parse_ancestry
 from anthropo.reference.suited import best_reference
 from anthropo.reference.tables import Reference, instrument_name, parse_sex, same_models
@@ -89,7 +90,7 @@ def at_declared(item: Item, settings: Settings) -> Settings:
         if declared:
             parse_distance(declared, named=column_named(item, "distance"))
         if face:
-            parse_place(face, named="Column `face_at`")
+            parse_point(face, named="Column `face_at`")
     except InputError as error:
         raise InputError(f"{item.path}: {error}") from None
     return replace(settings, distance=declared or None).at_face(face)
@@ -207,8 +208,8 @@ def _without_scores(table: Reference, scores: Sequence[ZScore], *, scaled: bool)
     # what the reference lacks would be lacking in a better photo as well
     of_reference = [reason for reason in reasons if table.name in reason]
     why = max(of_reference or reasons, key=reasons.count)
-    if scaled and why.endswith(f"pass {parameter('scale')}"):
-        return ""  # it was passed, and another note says why there is no scale
+    if scaled and why.endswith(NEEDS_MM):
+        return ""  # a scale was declared, and another note says why it cannot be had
     return f"no z-scores under {table.name}: {why}"
 
 

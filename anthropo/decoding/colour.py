@@ -159,19 +159,19 @@ def of_code_points(primaries: int, transfer: int, *, full_range: bool = True) ->
     if transfer in (PQ, HLG):
         from anthropo.decoding.hdr import to_srgb
 
-        found = Colours(
+        colours = Colours(
             partial(to_srgb, transfer == PQ, space),
             remark="A picture of high dynamic range; its highlights are darkened to fit into sRGB.",
         )
     elif transfer in _LIKE_SRGB:
-        found = SRGB if space == PRIMARIES[1] else _of_space(*space, None)
+        colours = SRGB if space == PRIMARIES[1] else _of_space(*space, None)
     elif transfer in _GAMMAS:
-        found = _of_space(*space, _GAMMAS[transfer])
+        colours = _of_space(*space, _GAMMAS[transfer])
     else:
         return Colours(remark=f"{_NO_CURVE.format(transfer)}; {_AS_SRGB}.")
     if full_range:
-        return found
-    return Colours(partial(_widened, found.convert), remark=found.remark)
+        return colours
+    return Colours(partial(_widened, colours.convert), remark=colours.remark)
 
 
 def _widened(then: Callable[[Image_], Image_] | None, image: Image_) -> Image_:

@@ -354,7 +354,7 @@ def _colours(frame: VideoFrame) -> tuple[Colours, str]:
         return SRGB, ""
     if primaries == _UNSAID and matrix == _BT2020:
         primaries = _BT2020
-    found = of_code_points(primaries, _BT709 if curve in _CURVES else curve)
-    if found.convert is None:
+    colours = of_code_points(primaries, _BT709 if curve in _CURVES else curve)
+    if colours.convert is None:
         return SRGB, f"primaries {primaries} and curve {curve} are not known"
-    return found, ""
+    return colours, ""

@@ -24,8 +24,8 @@ _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 def synthetic_source(data: bytes) -> str:
     """The digital source type that a file's beginning states, if that is one of `SYNTHETIC`; else empty."""
-    found = _MARK.search(data, 0, HEAD)
-    return found[1].decode() if found else ""
+    match = _MARK.search(data, 0, HEAD)
+    return match[1].decode() if match else ""
 
 
 def synthetic_file(path: str) -> str:

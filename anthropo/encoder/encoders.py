@@ -362,10 +362,10 @@ def _face_resnet(file: str | os.PathLike[str] | None) -> ChipEncoder:
     data = read_weights_file(Path(file))
     weights = read_weights(data, os.fspath(file))
     red, green, blue = (float(m) for m in weights.mean)
-    own = FaceBackend(lambda: weights, (red, green, blue))
-    _tried(name, own, SIZE)
+    packaged = FaceBackend(lambda: weights, (red, green, blue))
+    _tried(name, packaged, SIZE)
     sha256 = hashlib.sha256(data).hexdigest()
-    return _encoder(name, own, sha256, SIZE, DIMENSION, parameter_count(), os.path.abspath(file))
+    return _encoder(name, packaged, sha256, SIZE, DIMENSION, parameter_count(), os.path.abspath(file))
 
 
 @lru_cache(maxsize=1)

@@ -28,7 +28,7 @@ _DEEPEST = 8  # graphs within graphs
 _LONGEST = 1000  # bytes of a name
 _EXTERNAL = 1  # data_location
 
-FLOAT, UINT8, DOUBLE = 1, 2, 11  # of the types of tensors
+FLOAT, UINT8 = 1, 2  # of the types of tensors
 _TYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "text",
     9: "bool", 10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 16: "bfloat16",

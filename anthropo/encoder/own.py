@@ -204,12 +204,12 @@ def with_sidecar(path: Path, data: bytes, file: OnnxFile, *, tried: bool = False
                 f"{where}: its output {given.name!r} has the shape {shape} for {len(trial)} picture(s), and "
                 "an embedding has (pictures, numbers). Name another one as `output` in the sidecar."
             )
-        found = math.prod(shape[1:])
-        if about.dimension not in (None, found):
+        length = math.prod(shape[1:])
+        if about.dimension not in (None, length):
             raise InputError(
-                f"{where}: its sidecar states dimension = {about.dimension}, and it gives {found}."
+                f"{where}: its sidecar states dimension = {about.dimension}, and it gives {length}."
             )
-        dimension = found
+        dimension = length
     if not 1 <= dimension <= _MOST_NUMBERS:
         raise WeightsError(
             f"{where}: its embedding has {dimension:,} numbers, and {_MOST_NUMBERS:,} is the most."

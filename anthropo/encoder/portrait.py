@@ -43,8 +43,8 @@ def portrait(photo: Photo, face: Face) -> tuple[Pixels, Floats]:
     mesh = _common()
     photo = photo.finer(power_of_two(outer_canthal_distance(face.landmarks) / _UNIT))
     points = photo.to_decoded(face.landmarks)
-    pixels = mesh.warp(photo.pixels, points)
-    pixels[~mesh.within(points, photo.pixels.shape[:2])] = FILL  # in an average a corner is somebody's
+    pixels, inside = mesh.warp_within(photo.pixels, points)
+    pixels[~inside] = FILL  # in an average a corner is somebody's
     return pixels, in_face_frame(face.landmarks)
 
 

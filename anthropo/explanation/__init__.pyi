@@ -1,4 +1,4 @@
-from .changes import Change as Change
+from .changes import Counterfactual as Counterfactual
 from .contributions import Contribution as Contribution
 from .contributions import Explained as Explained
 from .contributions import Explanation as Explanation

@@ -21,7 +21,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Counterfactual:
     """Change of one measurement, everything else as it is, after which the decision is another one."""
 
     measurement: str  # id
@@ -31,7 +31,7 @@ class Change:
     decision: str
 
 
-def smallest_changes(trained: Trained, features: Features, most: int = _SHOWN) -> list[Change]:
+def smallest_changes(trained: Trained, features: Features, most: int = _SHOWN) -> list[Counterfactual]:
     """The smallest changes of single measurements after which the decision is another one.
 
     A change moves the measurement in each of the patient's photos alike. Smallest first, in standard
@@ -87,5 +87,5 @@ def smallest_changes(trained: Trained, features: Features, most: int = _SHOWN) -
         value = float(np.nanmean(numbers_of(table, (name,))))
         needed = value + spread * float(classifier.scaler_.spread[columns[i]])
         new = int(decisions(columns[i : i + 1], np.array([spread]))[0])
-        changes.append(Change(name, value, needed, spread, model.trained[new]))
+        changes.append(Counterfactual(name, value, needed, spread, model.trained[new]))
     return changes

@@ -17,7 +17,7 @@ from anthropo.explanation.chip_scene import ChipScene
 from anthropo.explanation.heads import Head
 from anthropo.explanation.maps import WHOLE, FaceHeat, Heatmap, Scene, blank, drawn
 from anthropo.explanation.occlusion import OccludedScene
-from anthropo.explanation.placed import Placed, Together
+from anthropo.explanation.placed import PlacedScene, Together
 from anthropo.face.landmarker import Face
 from anthropo.learning.fitted import FittedHybrid
 from anthropo.photo import Photo
@@ -113,7 +113,7 @@ def _scene(
         if isinstance(one, ChipEncoder):
             kind = ChipScene if one.backend.differentiable else OccludedScene
             chips = kind.of(one, one.chips(photo, face, plain), plain, heads, jobs)
-            scenes.append(Placed.of(chips, [one.square(photo, face, r) for r in plain], common, side))
+            scenes.append(PlacedScene.of(chips, [one.square(photo, face, r) for r in plain], common, side))
             continue
         from anthropo.explanation.view_scene import ViewScene
         from anthropo.networks.encoder import NetworkEncoder
@@ -122,7 +122,7 @@ def _scene(
         views = ViewScene.of(one, photo, face, plain, heads)
         if one is encoder:  # alone: as it is
             return views
-        scenes.append(Placed.of(views, [common] * len(plain), common, side))
+        scenes.append(PlacedScene.of(views, [common] * len(plain), common, side))
     return scenes[0] if len(scenes) == 1 else Together(scenes)
 
 

@@ -15,58 +15,58 @@ Map = Floats  # (2, 3), of the unit square to the photo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Placed:
+class PlacedScene:
     """A scene whose squares lie somewhere in a photo, as it lies in the common square of `side` pixels."""
 
     scene: Scene
-    own: Sequence[Map]  # of each part
+    parts: Sequence[Map]  # how each of them lies
     common: Map
     side: int
     masks: Masks  # see `Scene.masks`
 
     @classmethod
-    def of(cls, scene: Scene, own: Sequence[Map], common: Map, side: int) -> Placed:
+    def of(cls, scene: Scene, parts: Sequence[Map], common: Map, side: int) -> PlacedScene:
         """The scene in the common square."""
         seen = [
             _brought(mask.astype(np.float64), at, common, side) > 0.5
-            for mask, at in zip(scene.masks, own, strict=True)
+            for mask, at in zip(scene.masks, parts, strict=True)
         ]
-        return cls(scene, own, common, side, np.stack(seen))
+        return cls(scene, parts, common, side, np.stack(seen))
 
     @property
     def grid(self) -> tuple[int, int]:
         """See `Scene.grid`."""
         return 1, 0
 
-    def randomised(self, seed: int) -> Placed:
+    def randomised(self, seed: int) -> PlacedScene:
         """See `Scene.randomised`."""
         return replace(self, scene=self.scene.randomised(seed))
 
     def log_odds(self, keeps: NDArray[np.float32]) -> Floats:
         """See `Scene.log_odds`."""
         size = self.scene.masks.shape[1]
-        own = np.empty((*keeps.shape[:2], size, size), np.float32)
+        brought = np.empty((*keeps.shape[:2], size, size), np.float32)
         for part in range(keeps.shape[1]):
-            where = _places(size, self.own[part], self.common, self.side)
+            where = _places(size, self.parts[part], self.common, self.side)
             for q in range(len(keeps)):  # beyond the common square as at its rim
-                own[q, part] = map_coordinates(keeps[q, part], where, order=1, mode="nearest")
-        return self.scene.log_odds(own)
+                brought[q, part] = map_coordinates(keeps[q, part], where, order=1, mode="nearest")
+        return self.scene.log_odds(brought)
 
     def maps(self, steps: int) -> Floats:
         """See `Scene.maps`."""
         size = self.scene.masks.shape[1]
         brought = []
-        for values, own in zip(self.scene.maps(steps), self.own, strict=True):
+        for values, part in zip(self.scene.maps(steps), self.parts, strict=True):
             # a pixel of the common square covers so much of the scene's, and so much of its log-odds
-            area = np.linalg.det(self.common[:, :2]) / np.linalg.det(own[:, :2])
-            here = _brought(values, own, self.common, self.side)
+            area = np.linalg.det(self.common[:, :2]) / np.linalg.det(part[:, :2])
+            here = _brought(values, part, self.common, self.side)
             brought.append(here * float(area) * (size / self.side) ** 2)
         return np.stack(brought)
 
 
-def _brought(values: Floats, own: Map, common: Map, side: int) -> Floats:
+def _brought(values: Floats, part: Map, common: Map, side: int) -> Floats:
     """One part's square (size, size) as it lies in the common one, (side, side)."""
-    return np.asarray(map_coordinates(values, _places(side, common, own, len(values)), order=1))
+    return np.asarray(map_coordinates(values, _places(side, common, part, len(values)), order=1))
 
 
 def _places(size: int, here: Map, there: Map, across: int) -> Floats:

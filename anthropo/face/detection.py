@@ -18,7 +18,7 @@ from anthropo.face.weights import face_detector
 from anthropo.photo import Photo
 
 if TYPE_CHECKING:
-    from anthropo.face.yunet import Found
+    from anthropo.face.yunet import YuNetFace
 
 Which = Literal["one", "largest", "all"]
 
@@ -75,7 +75,7 @@ class Candidate:
     score: float
 
 
-def parse_place(text: str, *, named: str = "") -> tuple[float, float]:
+def parse_point(text: str, *, named: str = "") -> tuple[float, float]:
     """A place in a photo, x and y in pixels, as in ``"812, 430"``.
 
     `named` is what a message calls the text; an InputError says that it is no place.
@@ -138,7 +138,7 @@ class _Wide(Protocol):
 
 
 _W = TypeVar("_W", bound=_Wide)
-Detector = Callable[[NDArray[np.uint8]], "list[Found]"]
+Detector = Callable[[NDArray[np.uint8]], "list[YuNetFace]"]
 
 
 def foreground(faces: list[_W]) -> list[_W]:

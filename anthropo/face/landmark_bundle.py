@@ -88,11 +88,6 @@ class LandmarkBundle:
     fine: dict[str, NDArray[Any]] = field(default_factory=dict)
     start: Start | None = None
 
-    @property
-    def forest_scheme(self) -> Scheme:
-        """The points that the forest places: the 68, if it is the start's."""
-        return self.scheme if self.start is None else IBUG
-
 
 def terms(licence: str, start: Start | None) -> str:
     """The licence of a model's photographs, and that of what it begins from."""

@@ -277,7 +277,7 @@ def read_faces(
     """
     check_faces()
     checked_landmark_model(landmark_model)  # `find_faces` takes models with other points beside the 68, too
-    found = find_faces(
+    asked_for = find_faces(
         photo,
         face=face,
         jitter=jitter,
@@ -285,10 +285,10 @@ def read_faces(
         detector_model=detector_model,
         max_megapixels=max_megapixels,
     )
-    return [*found.faces.values()]
+    return [*asked_for.faces.values()]
 
 
-class Found(NamedTuple):
+class FacesAskedFor(NamedTuple):
     """Faces of a photo."""
 
     faces: dict[int, Face]  # that were asked for, by their number among all: the largest first, from 0
@@ -304,7 +304,7 @@ def find_faces(
     detector_model: str | None = None,
     max_megapixels: float | None = MAX_MEGAPIXELS,
     at: tuple[float, float] | None = None,
-) -> Found:
+) -> FacesAskedFor:
     """Faces as `read_faces` gives them, or the one face at a place of the photo, unless all are asked for."""
     if face not in ("one", "largest", "all"):
         raise ValueError(f"face={face!r}: 'one', 'largest' or 'all' is needed")
@@ -324,7 +324,7 @@ def find_faces(
         )
     asked = faces if face == "all" else faces[:1]
     shown = {index: with_cover(look.photo, one, model) for index, one in enumerate(asked)}
-    return Found(shown, tuple(one.box for one in faces))
+    return FacesAskedFor(shown, tuple(one.box for one in faces))
 
 
 def _looked(
@@ -342,7 +342,7 @@ def _looked(
 
 def _face_at(
     photo: Photo, at: tuple[float, float], model: LandmarkModel, jitter: int, detector_model: str | None
-) -> Found:
+) -> FacesAskedFor:
     """The face at a place: of those in front, which are found in less time, else of all."""
     place = np.array(at)
     ways: tuple[Which, ...] = ("largest", "all")
@@ -354,10 +354,10 @@ def _face_at(
             middle = [math.dist(at, (boxes[index][:2] + boxes[index][2:]) / 2) for index in there]
             index = there[int(np.argmin(middle))]
             one = with_cover(look.photo, faces[index], model)
-            return Found({index: one}, tuple(face.box for face in faces))
-    found = "; ".join(f"{(box[0] + box[2]) / 2:.0f}, {(box[1] + box[3]) / 2:.0f}" for box in boxes)
+            return FacesAskedFor({index: one}, tuple(face.box for face in faces))
+    centres = "; ".join(f"{(box[0] + box[2]) / 2:.0f}, {(box[1] + box[3]) / 2:.0f}" for box in boxes)
     raise FaceError(
-        f"{photo.source}: no face is at {at[0]:g}, {at[1]:g} (`face_at`). There are faces at: {found}."
+        f"{photo.source}: no face is at {at[0]:g}, {at[1]:g} (`face_at`). There are faces at: {centres}."
     )
 
 
@@ -436,15 +436,15 @@ class _Look:
         self, photo: Photo, detector: Detector, candidates: Sequence[Candidate], sure: Sequence[Face]
     ) -> list[Detection]:
         """Those candidates beside the faces that are sure which are faces, largest first."""
-        found: list[Detection] = []
+        detections: list[Detection] = []
         known = [np.array(f.box) for f in sure]
         for candidate in candidates:
             if not any(within(candidate.centre, box) for box in known):
                 one = upright(photo, detector, candidate, self.model.predictor.mean_shape)
                 if one and not any(same_face(one.box, box) for box in known):
-                    found.append(one)
+                    detections.append(one)
                     known.append(one.box)
-        return sorted(found, key=lambda f: -f.width)
+        return sorted(detections, key=lambda f: -f.width)
 
     def _faces(self, detections: Sequence[Detection]) -> list[Face]:
         """Those of the detections that are whole faces."""
@@ -453,7 +453,7 @@ class _Look:
         smallest = min(f.width for f in detections)
         if smallest / self.photo.decode_scale < _DECODED_FACE:
             self.photo = self.photo.finer(power_of_two(smallest / _DECODED_FACE))
-        found = []
+        faces = []
         for one in detections:
             try:
                 face = _landmarks(self.photo, one, self.model.predictor, self.jitter)
@@ -461,8 +461,8 @@ class _Look:
                 self.refused = self.refused or error
             else:
                 if face is not None:
-                    found.append(face)
-        return found
+                    faces.append(face)
+        return faces
 
 
 def checked_landmark_model(path: str | None, *, measured: bool = True) -> LandmarkModel:

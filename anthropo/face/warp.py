@@ -113,15 +113,17 @@ class Mesh:
             Bilinear samples, of block means where the picture is at least twice as fine as the output.
             Beyond the picture its border is repeated.
         """
+        return self.warp_within(pixels, points)[0]
+
+    def warp_within(self, pixels: Pixels, points: Floats) -> tuple[Pixels, NDArray[np.bool_]]:
+        """The same, and which of its pixels (h, w) the picture reaches."""
+        places = self.places(points)
         zoom = float(np.hypot(*similarity(self.shape, points)[:, 0]))  # picture pixels per output pixel
-        return _bilinear(*_reduced(pixels, self.places(points), zoom))
+        return _bilinear(*_reduced(pixels, places, zoom)), _reached(places, pixels.shape[:2])
 
     def within(self, points: Floats, size: tuple[int, ...]) -> NDArray[np.bool_]:
         """Which output pixels (h, w) a picture of height and width `size` reaches."""
-        places = self.places(points)
-        height, width = size
-        inside = ((places >= -0.5) & (places < (width - 0.5, height - 0.5))).all(-1)
-        return np.asarray(inside)
+        return _reached(self.places(points), size)
 
 
 def _anchors(shape: Floats, height: int, width: int) -> Floats:
@@ -156,6 +158,12 @@ def _reduced(pixels: Pixels, places: Floats, zoom: float) -> tuple[Pixels, Float
     return small, (places - low + 0.5) / factor - 0.5
 
 
+def _reached(places: Floats, size: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which of the places (h, w, 2) are in a picture of height and width `size`."""
+    (height, width), x, y = size, places[..., 0], places[..., 1]
+    return np.asarray((x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5))
+
+
 def _bilinear(pixels: Pixels, places: Floats) -> Pixels:
     """Samples (h, w, 3) of a picture at places (h, w, 2)."""
     height, width = pixels.shape[:2]
@@ -164,13 +172,17 @@ def _bilinear(pixels: Pixels, places: Floats) -> Pixels:
     column, row = x.astype(np.intp), y.astype(np.intp)
     right = np.minimum(column + 1, width - 1)
     above, below = row * width, np.minimum(row + 1, height - 1) * width
-    a = (x - column).astype(np.float32)[:, None]
-    b = (y - row).astype(np.float32)[:, None]
+    a, b = (x - column).astype(np.float32), (y - row).astype(np.float32)
     flat = pixels.reshape(-1, 3)
-    top = flat[above + column] * (1 - a) + flat[above + right] * a
-    bottom = flat[below + column] * (1 - a) + flat[below + right] * a
-    mixed = top * (1 - b) + bottom * b
-    return np.asarray((mixed + 0.5).astype(np.uint8).reshape(*places.shape[:2], 3))
+    around = (above + column, above + right, below + column, below + right)
+    corners = [flat.take(at, axis=0) for at in around]
+    out = np.empty((len(x), 3), dtype=np.uint8)
+    for channel in range(3):  # numpy is slow over an axis of three
+        first, second, third, fourth = (corner[:, channel].astype(np.float32) for corner in corners)
+        top = first * (1 - a) + second * a
+        bottom = third * (1 - a) + fourth * a
+        out[:, channel] = top * (1 - b) + bottom * b + np.float32(0.5)
+    return out.reshape(*places.shape[:2], 3)
 
 
 def blurring(n: int, sigma: float, reach: int | None = None) -> Floats:

@@ -45,7 +45,7 @@ _SHORTS = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class YuNetFace:
     """A face as YuNet sees it, in pixels of the image that it was given."""
 
     box: Floats  # (4,) left, top, right, bottom
@@ -54,7 +54,7 @@ class Found:
 
 
 @lru_cache(maxsize=4)
-def second_detector(path: str | None = None) -> Callable[[Pixels], list[Found]] | None:
+def second_detector(path: str | None = None) -> Callable[[Pixels], list[YuNetFace]] | None:
     """What finds faces in an RGB image (H, W, 3), the surest first; None where there is no detector.
 
     `path` is a YuNet network in an ONNX file; without one the packaged library is used.
@@ -104,14 +104,14 @@ class CompiledDetector:
         self._once = threading.Lock()
         self._begun = False
 
-    def __call__(self, image: Pixels) -> list[Found]:
+    def __call__(self, image: Pixels) -> list[YuNetFace]:
         with self._once:
             if not self._begun:
                 self._call(np.zeros((_DIVISOR, _DIVISOR, 3), np.uint8))
                 self._begun = True
         return self._call(np.ascontiguousarray(image[:, :, ::-1]))
 
-    def _call(self, bgr: Pixels) -> list[Found]:
+    def _call(self, bgr: Pixels) -> list[YuNetFace]:
         if self._threads is not None:
             self._threads(1)  # holds for the calling thread alone
         height, width = bgr.shape[:2]
@@ -119,11 +119,11 @@ class CompiledDetector:
         self._function(buffer.ctypes.data, bgr.ctypes.data, width, height, bgr.strides[0])
         count = int(buffer[:4].view(np.int32)[0])
         rows = buffer[4:].view(np.int16)[: _SHORTS * count].reshape(-1, _SHORTS).astype(np.float64)
-        found = [
-            Found(np.concatenate([row[1:3], row[1:3] + row[3:5]]), row[5:15].reshape(5, 2), row[0] / 100)
+        detections = [
+            YuNetFace(np.concatenate([row[1:3], row[1:3] + row[3:5]]), row[5:15].reshape(5, 2), row[0] / 100)
             for row in rows
         ]
-        return sorted(found, key=lambda f: -f.score)
+        return sorted(detections, key=lambda f: -f.score)
 
 
 class OnnxDetector:
@@ -169,7 +169,7 @@ class OnnxDetector:
             )
         return str(inputs[0].name)
 
-    def __call__(self, image: Pixels) -> list[Found]:
+    def __call__(self, image: Pixels) -> list[YuNetFace]:
         height, width = image.shape[:2]
         scale = 1.0
         if self._fixed is None:
@@ -186,14 +186,17 @@ class OnnxDetector:
             outputs = self._session.run(self._names, {self._input: padded})
         except Exception as error:  # as above
             raise WeightsError(f"{self._path}: the network fails ({_first_line(error)}).") from None
-        found = decode(dict(zip(self._names, outputs, strict=True)), rows, columns, self._path)
+        detections = decode(dict(zip(self._names, outputs, strict=True)), rows, columns, self._path)
         # the middle of the first pixel stays where it is
-        return [Found((f.box + 0.5) / scale - 0.5, (f.points + 0.5) / scale - 0.5, f.score) for f in found]
+        return [
+            YuNetFace((f.box + 0.5) / scale - 0.5, (f.points + 0.5) / scale - 0.5, f.score)
+            for f in detections
+        ]
 
 
 def decode(
     outputs: Mapping[str, NDArray[Any]], rows: int, columns: int, source: str = "YuNet"
-) -> list[Found]:
+) -> list[YuNetFace]:
     """Faces from the network's outputs for an image of so many rows and columns, the surest first.
 
     A cell at column c and row r of the grid of stride s has its centre at (c + x) s, (r + y) s, its sides are
@@ -225,7 +228,8 @@ def decode(
         scores.append(score[sound])
     all_boxes, all_points, all_scores = map(np.concatenate, (boxes, points, scores))
     return [
-        Found(all_boxes[i], all_points[i], float(all_scores[i])) for i in _suppressed(all_boxes, all_scores)
+        YuNetFace(all_boxes[i], all_points[i], float(all_scores[i]))
+        for i in _suppressed(all_boxes, all_scores)
     ]
 
 

@@ -9,7 +9,6 @@ from typing import Final, Literal
 
 import numpy as np
 
-from anthropo.errors import parameter
 from anthropo.face.frame import Floats
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.pooling import pool
@@ -171,7 +170,7 @@ def _one(
     a, b = first.values[entry.id], second.values[entry.id]
     photos = first.photos[entry.id], second.photos[entry.id]
     if entry.kind in PIXELS and not appearance:
-        return Change(id=entry.id, status=NOT_COMPARED, reason=_light())
+        return Change(id=entry.id, status=NOT_COMPARED, reason=LIGHT)
     if not (math.isfinite(a.value) and math.isfinite(b.value)):
         missing = [(f"{w}: {m.reason}") for w, m in (("before", a), ("after", b)) if math.isnan(m.value)]
         reason = "; ".join(missing)
@@ -198,20 +197,22 @@ def _one(
     )  # fmt: skip
 
 
-def _light() -> str:
-    return f"colour and texture differ with the light: if both have one, pass {parameter('appearance', True)}"
+#: Why colours and textures are not compared unasked.
+LIGHT = (
+    "colour and texture differ with the light, and are compared only where both photos are said to have one"
+)
 
 
 def _remarks(name: str, before: Sequence[Look], after: Sequence[Look]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
+    remarks: dict[str, None] = {}
     for when, looks in (("before", before), ("after", after)):
         for look in looks:
             for check in look.values[name].doubts:
                 how = "" if check.name in EXPRESSION else "; its error is wider for it"
-                found[
+                remarks[
                     f"{when}: {check.name.replace('_', ' ')} {check.value:.3g} (limit {check.limit:g}){how}"
                 ] = None
-    return tuple(found)
+    return tuple(remarks)
 
 
 def false_discovery(p: Iterable[float]) -> Floats:
@@ -313,7 +314,7 @@ def paired(people: Sequence[Sequence[Change]]) -> list[Paired]:
     for changes in people:
         for change in changes:
             by_id.setdefault(change.id, []).append(change)
-    found = []
+    tests = []
     for name, of_all in by_id.items():
         have = [c for c in of_all if c.status != NOT_COMPARED]
         if not have:
@@ -322,15 +323,15 @@ def paired(people: Sequence[Sequence[Change]]) -> list[Paired]:
         n, mean = len(d), float(d.mean())
         sd = float(d.std(ddof=1)) if n > 1 else math.nan
         p, lo, hi = _signs(d) if n <= EXACT else _student(d)
-        found.append(Paired(
+        tests.append(Paired(
             id=name, n=n, left_out=len(of_all) - n, before=float(np.mean([c.before for c in have])),
             after=float(np.mean([c.after for c in have])), mean=mean, lo=lo, hi=hi, sd=sd,
             g=mean / sd * (1 - 3 / (4 * (n - 1) - 1)) if n > 1 and sd > 0 else math.nan, p=p, q=math.nan,
             test="sign-flip" if n <= EXACT else "t", changed=sum(c.status == CHANGED for c in have),
             moved=sum(c.status == MOVED for c in have),
         ))  # fmt: skip
-    q = false_discovery(one.p for one in found).tolist()
-    return [replace(one, q=of_one) for one, of_one in zip(found, q, strict=True)]
+    q = false_discovery(one.p for one in tests).tolist()
+    return [replace(one, q=of_one) for one, of_one in zip(tests, q, strict=True)]
 
 
 def _student(d: Floats) -> tuple[float, float, float]:

@@ -149,9 +149,9 @@ def find_sitters(
         _looked_up(cases, settings, store, jobs) if store else ([""] * len(cases), [None] * len(cases))
     )
     lacking = [case for case, points in zip(cases, known, strict=True) if points is None]
-    found = choose(jobs, len(lacking), runner).in_order(_Landmarks(settings), lacking)
+    landmarks = choose(jobs, len(lacking), runner).in_order(_Landmarks(settings), lacking)
     for case, key, kept in zip(cases, keys, known, strict=True):
-        points = next(found) if kept is None else kept
+        points = next(landmarks) if kept is None else kept
         if store and key and kept is None:
             _keep(store, key, case, points)
         if isinstance(points, Lost):
@@ -376,12 +376,12 @@ def placed(shape: Floats, size: int) -> Floats:
     return (place(shape) + 0.5) * (size / PORTRAIT[0]) - 0.5
 
 
-def unit(size: int) -> float:
+def unit_pixels(size: int) -> float:
     """The pixels of an outer-canthal distance in a picture of height `size`."""
     return float(np.ptp(placed(np.array([(0.0, 0.0), (1.0, 0.0)]), size)[:, 0]))
 
 
-def within(points: Floats, grid: Floats) -> NDArray[np.bool_]:
+def inside_outline(points: Floats, grid: Floats) -> NDArray[np.bool_]:
     """Which places (h, w, 2) lie in the outline of points (p, 2), (h, w)."""
     from scipy.spatial import Delaunay
 
@@ -457,7 +457,7 @@ def average_face(
     total = np.zeros((height, width, 3))
     people = np.zeros((height, width))
     strength = np.zeros((_BANDS, height, width))
-    work = partial(_warped, mesh=mesh, unit=unit(size), sharp=sharp)
+    work = partial(_warped, mesh=mesh, unit=unit_pixels(size), sharp=sharp)
     warped = choose(jobs, len(sitters), runner).in_order(work, sitters)
     for sitter, result in zip(sitters, warped, strict=True):
         pixels, reached, bands = unless_lost(result, sitter.photo)
@@ -471,7 +471,7 @@ def average_face(
     some = np.maximum(people, 1e-9)
     average = total / some[..., None]
     if sharp:
-        average = _sharpened(average, strength / some, mesh.shape, unit(size))
+        average = _sharpened(average, strength / some, mesh.shape, unit_pixels(size))
     shown = ((people / len(photos) - _FEW) / (_MOST - _FEW)).clip(0, 1)[..., None]
     average = shown * average + (1 - shown) * _PAPER
     return np.asarray(np.rint(average).clip(0, 255), dtype=np.uint8)
@@ -484,9 +484,9 @@ def _warped(
     photo = read_photo(sitter.photo, short_side=FIRST_DECODE, max_megapixels=None)
     photo = photo.finer(power_of_two(outer_canthal_distance(sitter.points) / unit))
     points = photo.to_decoded(sitter.points)
-    pixels = mesh.warp(photo.pixels, points)
+    pixels, inside = mesh.warp_within(photo.pixels, points)
     bands = _strength(_bands(_grey(pixels), unit), unit) if sharp else None
-    return pixels, mesh.within(points, photo.pixels.shape[:2]), bands
+    return pixels, inside, bands
 
 
 def _grey(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -526,7 +526,7 @@ def _known(shape: Floats, size: tuple[int, ...], unit: float) -> Floats:
 
     middle = (shape.min(0) + shape.max(0)) / 2
     rows, columns = np.mgrid[0 : size[0], 0 : size[1]]
-    inside = within(middle + _KNOWN * (shape - middle), np.stack([columns, rows], -1))
+    inside = inside_outline(middle + _KNOWN * (shape - middle), np.stack([columns, rows], -1))
     return np.asarray(gaussian_filter(inside.astype(np.float64), _SOFT * unit))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from anthropo.encoder.regions import FACE_WINDOW, frame_to
 from anthropo.face.scheme import LANDMARKS
 from anthropo.face.shape import shapes
-from anthropo.groups.regions import SIGNIFICANT, Difference
+from anthropo.groups.regions import SIGNIFICANT, HeatmapDifference
 
 _SMALLEST = 0.004  # share of the square: smaller places are not listed
 _WORDS = {
@@ -22,7 +22,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DifferingPlace:
     """A connected part of the map in which the groups differ."""
 
     where: str  # the landmark that its strongest point is nearest to
@@ -31,12 +31,12 @@ class Place:
     p: float  # the smallest
 
 
-def places(maps: Difference) -> list[Place]:
+def places(maps: HeatmapDifference) -> list[DifferingPlace]:
     """Where the groups differ, strongest first."""
     from scipy.ndimage import label
 
     strength = np.abs(maps.difference)
-    by_strength: list[tuple[float, Place]] = []
+    by_strength: list[tuple[float, DifferingPlace]] = []
     for sign in (1, -1):
         parts, n = label((maps.p <= SIGNIFICANT) & (sign * maps.difference > 0))
         for i in range(1, n + 1):
@@ -45,12 +45,12 @@ def places(maps: Difference) -> list[Place]:
                 continue
             row, column = np.unravel_index(int(np.where(part, strength, -1).argmax()), part.shape)
             where = _nearest(int(row), int(column), len(part))
-            place = Place(where, sign > 0, float(part.mean()), float(maps.p[part].min()))
+            place = DifferingPlace(where, sign > 0, float(part.mean()), float(maps.p[part].min()))
             by_strength.append((float(strength[part].sum()), place))
     return [place for _, place in sorted(by_strength, key=lambda pair: -pair[0])]
 
 
-def no_place(maps: Difference) -> str:
+def no_place(maps: HeatmapDifference) -> str:
     """Why no place is listed."""
     smallest = f"p {maps.p.min():.2g}, all places together"
     if maps.p.min() <= SIGNIFICANT:

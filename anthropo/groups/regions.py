@@ -57,7 +57,7 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Difference:
+class HeatmapDifference:
     """Mean heatmaps of both groups, log-odds of the label per pixel of the face's chip."""
 
     label: Floats  # (size, size)
@@ -83,7 +83,7 @@ class Discovery:
     measurements: tuple[Effect, ...]  # largest first
     regions: tuple[Effect, ...]  # largest first
     metadata: tuple[Effect, ...]  # largest first
-    maps: Difference
+    maps: HeatmapDifference
     auroc: float  # of the regions, out of fold, over patients
     folds: int
 
@@ -268,7 +268,7 @@ def _effects(
     kind: Kind, names: Sequence[str], values: Floats, units: NDArray[np.intp], group: Masks
 ) -> tuple[Effect, ...]:
     """Effects of columns of values (n, c) of photos, whose people are in the `group` or not, (people,)."""
-    found = []
+    compared = []
     for name, column in zip(names, values.T, strict=True):
         known = np.isfinite(column)
         count = np.bincount(units[known], minlength=len(group))
@@ -276,8 +276,8 @@ def _effects(
         mean = np.divide(total, count, out=np.full(len(group), np.nan), where=count > 0)
         one, other = (mean[np.isfinite(mean) & (group == g)] for g in (True, False))
         if min(len(one), len(other)) >= FEWEST:
-            found.append((name, one, other))
-    return tuple(sorted(effects(kind, found), key=lambda e: (-abs(e.g), e.name)))
+            compared.append((name, one, other))
+    return tuple(sorted(effects(kind, compared), key=lambda e: (-abs(e.g), e.name)))
 
 
 def effects(kind: Kind, groups: Sequence[tuple[str, Floats, Floats]]) -> list[Effect]:
@@ -321,8 +321,8 @@ def effects(kind: Kind, groups: Sequence[tuple[str, Floats, Floats]]) -> list[Ef
         return []
     plain = [effect(kind, *group) for group in groups]
     rates = false_discovery_control([e.p for e in plain])
-    found = int((rates <= SIGNIFICANT).sum())
-    level = 1 - SIGNIFICANT * max(found, 1) / len(groups)
+    significant = int((rates <= SIGNIFICANT).sum())
+    level = 1 - SIGNIFICANT * max(significant, 1) / len(groups)
     return [
         replace(effect(kind, *group, level=level), q=float(q)) for group, q in zip(groups, rates, strict=True)
     ]
@@ -404,7 +404,7 @@ def _metadata_effects(
 
 def compare_maps(
     maps: Floats, inside: Masks, folds: NDArray[np.int64], permutations: int = 2000, seed: int = 0
-) -> Difference:
+) -> HeatmapDifference:
     """Where heatmaps of two groups differ, with p-values for all places together.
 
     Parameters
@@ -420,7 +420,7 @@ def compare_maps(
 
     Returns
     -------
-    Difference
+    HeatmapDifference
         A place's p-value: the share of permutations in which the largest Welch t anywhere is as large.
 
     Examples
@@ -451,7 +451,7 @@ def compare_maps(
     repeats = np.diff([*edges, size])
     whole = np.repeat(np.repeat(p, repeats, 0), repeats, 1)
     means, n_inside = (maps[inside].mean(0), maps[~inside].mean(0)), int(inside.sum())
-    return Difference(*means, whole, n_inside, n - n_inside, permutations)
+    return HeatmapDifference(*means, whole, n_inside, n - n_inside, permutations)
 
 
 def _welch(groups: Masks, cells: Floats) -> Floats:

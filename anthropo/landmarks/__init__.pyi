@@ -3,12 +3,12 @@ from .annotations import Annotations as Annotations
 from .annotations import read_annotations as read_annotations
 from .example import write_example as write_example
 from .forest import ForestOptions as ForestOptions
-from .judging import Placed as Placed
+from .judging import JudgedLandmarks as JudgedLandmarks
 from .patch_training import REGIONS as REGIONS
 from .patch_training import Job as Job
-from .patch_training import Region as Region
+from .patch_training import PatchRegion as PatchRegion
 from .patch_training import pack as pack
-from .patch_training import train as train
+from .patch_training import train_patches as train_patches
 from .upright import Annotated as Annotated
 from .upright import UprightFaces as UprightFaces
 from .upright import mean_face as mean_face

@@ -170,9 +170,9 @@ def _folder(folder: Path) -> tuple[tuple[str, ...], list[AnnotatedFace]]:
         if (folder / name).is_file():
             return _table(folder / name)
     forms: tuple[tuple[str, Callable[[Path], Floats]], ...] = ((".pts", read_pts), (".tem", read_tem))
-    found = {suffix: sorted(folder.rglob(f"*{suffix}")) for suffix, _ in forms}
-    found[CORRECTED] = sorted(folder.rglob(f"*{CORRECTED}"))
-    kinds = [suffix for suffix, files in found.items() if files]
+    files_of = {suffix: sorted(folder.rglob(f"*{suffix}")) for suffix, _ in forms}
+    files_of[CORRECTED] = sorted(folder.rglob(f"*{CORRECTED}"))
+    kinds = [suffix for suffix, files in files_of.items() if files]
     if not kinds:
         raise InputError(
             f"{folder}: no annotations in this folder (*.pts, *.tem, *{CORRECTED}, or an index.csv)."
@@ -180,13 +180,13 @@ def _folder(folder: Path) -> tuple[tuple[str, ...], list[AnnotatedFace]]:
     if len(kinds) > 1:
         raise InputError(f"{folder}: holds {' and '.join(kinds)} files. Put each kind into its own folder.")
     if kinds == [CORRECTED]:
-        return _corrected(found[CORRECTED])
+        return _corrected(files_of[CORRECTED])
     read = dict(forms)[kinds[0]]
     photos: dict[str, list[str]] = {}
     for photo in photographs_in(folder):
         photos.setdefault(os.path.splitext(photo)[0], []).append(photo)
     faces = []
-    for file in found[kinds[0]]:
+    for file in files_of[kinds[0]]:
         beside = photos.get(os.path.splitext(file)[0], [])
         if len(beside) != 1:
             what = f"{beside[0]} and {beside[1]} are" if beside else "no photo of its name is"
@@ -366,12 +366,12 @@ class _Photos(Finder):
 
     def find(self, name: str) -> str:
         """The path of a photo."""
-        found = super().find(name)
-        if not os.path.exists(found) and Path(name.strip()).suffix.lower() not in SUFFIXES:
+        path = super().find(name)
+        if not os.path.exists(path) and Path(name.strip()).suffix.lower() not in SUFFIXES:
             for suffix in (".jpg", ".png", ".jpeg"):
                 if os.path.exists(other := super().find(name.strip() + suffix)):
                     return other
-        return found
+        return path
 
 
 def _stem(path: Path) -> str:

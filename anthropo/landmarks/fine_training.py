@@ -21,12 +21,12 @@ from anthropo.face.scheme import MIRROR
 from anthropo.face.shape import shapes
 from anthropo.landmarks.forest import Report, inverse, laid_on
 from anthropo.landmarks.gathering import Gathered
-from anthropo.landmarks.judging import Placed
+from anthropo.landmarks.judging import JudgedLandmarks
 from anthropo.landmarks.upright import UprightFaces, mean_face
 
 if TYPE_CHECKING:
     from anthropo.landmarks.augmentation import Augmentation
-    from anthropo.landmarks.patch_training import Form, Region
+    from anthropo.landmarks.patch_training import Form, PatchRegion
 
 #: Epochs of the regions' networks where nothing is asked for, and the people it takes.
 EPOCHS, LEAST_PEOPLE = 64, 100
@@ -51,7 +51,7 @@ Arrays = dict[str, NDArray[Any]]
 class _Round:
     """Networks that look at the same time."""
 
-    regions: dict[str, Region]  # on the subject's right; the left is seen in the mirror
+    regions: dict[str, PatchRegion]  # on the subject's right; the left is seen in the mirror
     form: Form
     augmentation: Augmentation
     epochs: int  # for each that is asked for
@@ -59,10 +59,10 @@ class _Round:
 
 def _rounds() -> tuple[_Round, ...]:
     from anthropo.landmarks.augmentation import Augmentation  # these need torch, which is slow to load
-    from anthropo.landmarks.patch_training import Form, Region
+    from anthropo.landmarks.patch_training import Form, PatchRegion
 
-    def region(first: int, last: int, pixel: float) -> Region:
-        return Region(tuple(range(first, last + 1)), (), pixel)
+    def region(first: int, last: int, pixel: float) -> PatchRegion:
+        return PatchRegion(tuple(range(first, last + 1)), (), pixel)
 
     by = Augmentation(
         shift=4.5, size=0.05, turn=0.05, stretch=0.05, bend=3.0, gamma=0.25, slope=0.2, coarse=0.3
@@ -97,7 +97,7 @@ def train_fine(
     report: Callable[[str], Report],
 ) -> Arrays:
     """The networks of a second stage, learnt from these faces; without what `mix` adds."""
-    from anthropo.landmarks.patch_training import Job, train
+    from anthropo.landmarks.patch_training import Job, train_patches
 
     frame = fine_frame()
     pixels, points = [], []
@@ -119,7 +119,7 @@ def train_fine(
     arrays: Arrays = {"frame": frame.astype(np.float32)}
     for number, one_round in enumerate(_rounds()):
         for name, region in one_round.regions.items():
-            (layers,) = train(
+            (layers,) = train_patches(
                 faces,
                 [Job(region, everyone)],
                 epochs=epochs * one_round.epochs,
@@ -152,7 +152,9 @@ def unmixed() -> Mixing:
     return Mixing(np.ones(68), np.zeros((68, 2)), np.ones(68))
 
 
-def mix(first: Placed, second: Placed, truth: Sequence[Floats]) -> tuple[Mixing, Placed]:
+def mix(
+    first: JudgedLandmarks, second: JudgedLandmarks, truth: Sequence[Floats]
+) -> tuple[Mixing, JudgedLandmarks]:
     """How to mix two stages, by what both make of people kept apart.
 
     A network that sees each face in the mirror too cannot learn that annotators place a point to one side;
@@ -162,7 +164,7 @@ def mix(first: Placed, second: Placed, truth: Sequence[Floats]) -> tuple[Mixing,
 
     Parameters
     ----------
-    first, second : Placed
+    first, second : JudgedLandmarks
         The same N faces by the first stage, and by the second alone.
     truth : sequence of (68, 2) array
         Where the faces' points are, pixels; NaN where unknown.
@@ -179,19 +181,19 @@ def mix(first: Placed, second: Placed, truth: Sequence[Floats]) -> tuple[Mixing,
     >>> import numpy as np
     >>> from anthropo.face.scheme import IBUG
     >>> from anthropo.landmarks.fine_training import fine_frame, mix
-    >>> from anthropo.landmarks.judging import Placed
+    >>> from anthropo.landmarks.judging import JudgedLandmarks
     >>> random = np.random.default_rng(0)
     >>> off, spread = random.normal(0, 0.05, (20, 68, 2)), np.full((20, 68, 2), 0.02)
     >>> people = tuple(map(str, range(20)))
-    >>> first = Placed(IBUG, off, spread, people)
-    >>> second = Placed(IBUG, off / 9 + (0.03, 0), spread, people)  # always to one side
+    >>> first = JudgedLandmarks(IBUG, off, spread, people)
+    >>> second = JudgedLandmarks(IBUG, off / 9 + (0.03, 0), spread, people)  # always to one side
     >>> by, mixed = mix(first, second, [fine_frame()] * 20)
     >>> float(by.share.min()), np.allclose(by.offset.mean(0), (5.5, 0), atol=0.3), mixed.error < 0.01
     (1.0, True, True)
     """
     maps = np.array([_map(points, first.scheme.length(points)) for points in truth])
 
-    def upright(placed: Placed) -> Floats:
+    def upright(placed: JudgedLandmarks) -> Floats:
         return np.asarray(np.einsum("nij,nkj->nki", maps, placed.residuals))
 
     a, b = upright(first), upright(second)

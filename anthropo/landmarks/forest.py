@@ -77,7 +77,7 @@ _SHARE_DETECTED = 0.25  # of the copies
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Samples:
+class ForestSamples:
     """What the engine trains on."""
 
     chips: list[NDArray[np.uint8]]
@@ -114,7 +114,7 @@ def samples(
     mirror: NDArray[np.intp] | None,
     options: ForestOptions,
     seed: int,
-) -> Samples:
+) -> ForestSamples:
     """Jittered copies of faces and of their mirror images, upright and as the detector shows them."""
     random = np.random.default_rng(seed)
     detected = max(1, round(_SHARE_DETECTED * options.copies))
@@ -151,7 +151,7 @@ def samples(
             chips.append(_engine.chip(one.pixels, unit, size, PAD, CONTRAST))
     target = np.array(targets)
     known = np.isfinite(target).all(2)
-    return Samples(
+    return ForestSamples(
         chips,
         np.array(of_chip, np.intp),
         np.array(maps),
@@ -198,8 +198,8 @@ def _jitter(random: np.random.Generator, spread: tuple[float, float, float], cop
     return boxes
 
 
-def grow(
-    made: Samples, options: ForestOptions, *, seed: int, threads: int, report: Report
+def grow_forest(
+    made: ForestSamples, options: ForestOptions, *, seed: int, threads: int, report: Report
 ) -> NDArray[np.uint8]:
     """The packed predictor that the engine makes of the samples; an InputError where options ask too much."""
     try:

@@ -28,7 +28,7 @@ _SHARE = 4  # of the memory for photos, all gathered faces may take one part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ReadingLimits:
     """What reading a photo may cost."""
 
     max_megapixels: float | None = MAX_MEGAPIXELS
@@ -44,10 +44,10 @@ class Gathered:
     face: Face | None  # as the packaged landmark model sees it; None where no face is found
 
 
-def gather(
+def gather_faces(
     faces: Sequence[AnnotatedFace],
     *,
-    limits: Limits | None = None,
+    limits: ReadingLimits | None = None,
     jobs: int = 1,
     runner: Runner | None = None,
     advance: Callable[[], None] = lambda: None,
@@ -62,7 +62,7 @@ def gather(
         If points lie outside their photo, the same photo is under two people, or all faces together would
         take more memory than there is.
     """
-    limits = limits or Limits()
+    limits = limits or ReadingLimits()
     by_photo: dict[str, list[AnnotatedFace]] = {}
     for one in faces:
         by_photo.setdefault(one.photo, []).append(one)
@@ -93,7 +93,7 @@ def gather(
 
 
 def _of_photo(
-    faces: Sequence[AnnotatedFace], limits: Limits
+    faces: Sequence[AnnotatedFace], limits: ReadingLimits
 ) -> tuple[str, list[tuple[Example, Face | None]]]:
     """A photo's SHA-256, and each of its annotated faces cut out, with what the detector sees there."""
     photo = read_photo(
@@ -139,7 +139,7 @@ def _check_inside(one: AnnotatedFace, photo: Photo) -> None:
         )
 
 
-def _nearest(found: Sequence[Face], points: Floats) -> Face | None:
+def _nearest(faces: Sequence[Face], points: Floats) -> Face | None:
     """The face that is the annotated one, if it was found."""
 
     def far(face: Face) -> float:
@@ -147,7 +147,7 @@ def _nearest(found: Sequence[Face], points: Floats) -> Face | None:
         middle = (np.nanmax(points, 0) + np.nanmin(points, 0)) / 2
         return float(np.hypot(*((box[:2] + box[2:]) / 2 - middle)))
 
-    face = min(found, key=far, default=None)
+    face = min(faces, key=far, default=None)
     if face is None or far(face) > _NEAR * max(_size(points), face.box[2] - face.box[0]):
         return None
     return face

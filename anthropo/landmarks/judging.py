@@ -26,7 +26,7 @@ _HELD, _95 = 0.95, 1.96  # what an interval holds, standard deviations
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Placed:
+class JudgedLandmarks:
     """Landmarks of several faces beside the annotated ones, each face in its own unit of length.
 
     Attributes
@@ -140,10 +140,10 @@ def placed(
 
 def residuals_of(
     samples: Sequence[Floats], truth: Sequence[Floats], scheme: Scheme, people: Sequence[str]
-) -> Placed:
+) -> JudgedLandmarks:
     """Evaluations (K, P, 2) of faces beside their annotated points (P, 2)."""
     units = [scheme.length(points) for points in truth]
-    return Placed(
+    return JudgedLandmarks(
         scheme,
         np.array([(s.mean(0) - t) / u for s, t, u in zip(samples, truth, units, strict=True)]),
         np.array([s.std(0, ddof=1) / u for s, u in zip(samples, units, strict=True)]),

@@ -39,7 +39,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class PatchRegion:
     """What one network sees and predicts, on the subject's right."""
 
     scheme: tuple[int, ...]  # points of the first stage's scheme; the patch is centred on their mean
@@ -55,18 +55,18 @@ _LIP_CODES = ("sn", "cph", "ls", "sts", "sti", "li")
 _CORNER = (48, 49, 59, 60)
 #: The packaged fine stage: two networks for each region, which take turns in where they look from.
 REGIONS = {
-    "eye": Region(_EYE, ("p", "ps", "pi"), 1.4, ("ex", "en")),
-    "eye_wide": Region(_EYE, ("p", "ps", "pi"), 2.3, ("ex", "en")),
-    "inner": Region((38, 39, 40), ("en",), 1.1),
-    "inner2": Region((38, 39, 40), ("en",), 1.1),
-    "outer": Region((36, 37, 41), ("ex",), 1.1),
-    "outer2": Region((36, 37, 41), ("ex",), 1.1),
-    "ala": Region((31, 32), ("al",), 1.75),
-    "ala_wide": Region((31, 32), ("al",), 2.5),
-    "corner": Region(_CORNER, ("ch",), 1.75),
-    "corner_wide": Region(_CORNER, ("ch",), 2.5),
-    "lips": Region(_LIPS, _LIP_CODES, 2.2),
-    "lips_wide": Region(_LIPS, _LIP_CODES, 2.7),
+    "eye": PatchRegion(_EYE, ("p", "ps", "pi"), 1.4, ("ex", "en")),
+    "eye_wide": PatchRegion(_EYE, ("p", "ps", "pi"), 2.3, ("ex", "en")),
+    "inner": PatchRegion((38, 39, 40), ("en",), 1.1),
+    "inner2": PatchRegion((38, 39, 40), ("en",), 1.1),
+    "outer": PatchRegion((36, 37, 41), ("ex",), 1.1),
+    "outer2": PatchRegion((36, 37, 41), ("ex",), 1.1),
+    "ala": PatchRegion((31, 32), ("al",), 1.75),
+    "ala_wide": PatchRegion((31, 32), ("al",), 2.5),
+    "corner": PatchRegion(_CORNER, ("ch",), 1.75),
+    "corner_wide": PatchRegion(_CORNER, ("ch",), 2.5),
+    "lips": PatchRegion(_LIPS, _LIP_CODES, 2.2),
+    "lips_wide": PatchRegion(_LIPS, _LIP_CODES, 2.7),
 }
 
 
@@ -74,11 +74,11 @@ REGIONS = {
 class Job:
     """One network to train."""
 
-    region: Region
+    region: PatchRegion
     keep: NDArray[np.intp]  # the faces that it may see
 
 
-def train(
+def train_patches(
     faces: UprightFaces,
     jobs: Sequence[Job],
     *,
@@ -129,13 +129,14 @@ def train(
     --------
     >>> import anthropo, numpy as np
     >>> from anthropo.face.weights import landmark_model
-    >>> from anthropo.landmarks import Annotated, Job, Region, mean_face, pack, read_upright, train
+    >>> from anthropo.landmarks import Annotated, Job, PatchRegion, mean_face, pack, read_upright
+    >>> from anthropo.landmarks import train_patches
     >>> path = anthropo.example_photo()
     >>> points = anthropo.read_face(path).landmarks
     >>> frame = mean_face(landmark_model().predictor.mean_shape)
     >>> faces, _ = read_upright([Annotated(path, "E.C.", points, {})], frame)
-    >>> mouth = Region((48, 54), (), 2.0)
-    >>> networks = train(faces, [Job(mouth, np.array([0]))], epochs=1)
+    >>> mouth = PatchRegion((48, 54), (), 2.0)
+    >>> networks = train_patches(faces, [Job(mouth, np.array([0]))], epochs=1)
     >>> networks[0]["out"].shape
     (64, 4)
     """
@@ -176,16 +177,16 @@ def train(
     return networks.folded(material.start, [len(j.region.scheme) + len(j.region.codes) for j in jobs])
 
 
-def pack(frame: Floats, regions: Mapping[str, Region], networks: Mapping[str, Arrays]) -> bytes:
+def pack(frame: Floats, regions: Mapping[str, PatchRegion], networks: Mapping[str, Arrays]) -> bytes:
     """The file of a fine stage.
 
     Parameters
     ----------
     frame : (68, 2) array
         The mean face that the networks' faces were laid on.
-    regions : mapping of str to Region
+    regions : mapping of str to PatchRegion
     networks : mapping of str to dict
-        From `train`, by the same names.
+        From `train_patches`, by the same names.
 
     Returns
     -------
@@ -196,13 +197,14 @@ def pack(frame: Floats, regions: Mapping[str, Region], networks: Mapping[str, Ar
     --------
     >>> import anthropo, numpy as np
     >>> from anthropo.face.weights import landmark_model
-    >>> from anthropo.landmarks import Annotated, Job, Region, mean_face, pack, read_upright, train
+    >>> from anthropo.landmarks import Annotated, Job, PatchRegion, mean_face, pack, read_upright
+    >>> from anthropo.landmarks import train_patches
     >>> path = anthropo.example_photo()
     >>> points = anthropo.read_face(path).landmarks
     >>> frame = mean_face(landmark_model().predictor.mean_shape)
     >>> faces, _ = read_upright([Annotated(path, "E.C.", points, {})], frame)
-    >>> mouth = Region((48, 54), (), 2.0)
-    >>> networks = train(faces, [Job(mouth, np.array([0]))], epochs=1)
+    >>> mouth = PatchRegion((48, 54), (), 2.0)
+    >>> networks = train_patches(faces, [Job(mouth, np.array([0]))], epochs=1)
     >>> file = pack(frame, {"mouth": mouth}, {"mouth": networks[0]})
     >>> anthropo.face.fine.read_fine_model(file).regions[0].scheme.tolist()
     [48, 54]
@@ -332,11 +334,11 @@ class _Material:
         return top + (c + (d - c) * u - top) * v
 
 
-def _learnt(region: Region) -> tuple[str, ...]:
+def _learnt(region: PatchRegion) -> tuple[str, ...]:
     return region.codes + region.aside
 
 
-def _known(faces: UprightFaces, region: Region) -> tuple[Floats, Floats]:
+def _known(faces: UprightFaces, region: PatchRegion) -> tuple[Floats, Floats]:
     """Patch centres (2 N, 2) and known points (2 N, K, 2), the mirror images' last."""
     scheme = list(region.scheme)
     unknown = np.full((len(faces.pixels), 2), np.nan)

@@ -13,7 +13,7 @@ from anthropo.face.fine import fine_model, refine
 from anthropo.face.frame import Floats
 from anthropo.face.landmarker import DEFAULT_JITTER, FIRST_DECODE, Face, find_faces
 from anthropo.face.weights import landmark_model
-from anthropo.landmarks.gathering import Limits
+from anthropo.landmarks.gathering import ReadingLimits
 from anthropo.landmarks.judging import place
 from anthropo.photo import Photo, read_photo
 
@@ -51,7 +51,7 @@ class Placing:
 
     model: str
     face: Which
-    limits: Limits
+    limits: ReadingLimits
 
     def __call__(self, path: str) -> OnPhoto:
         count = len(landmark_model(self.model).scheme.names)
@@ -81,8 +81,8 @@ class Placing:
         return samples.mean(0), np.sqrt((spread**2).mean(1))
 
     def _from_the_68(self, photo: Photo) -> Floats:
-        found = find_faces(photo, face=self.face, jitter=DEFAULT_JITTER, landmark_model=self.model)
-        (face,) = found.faces.values()
+        asked_for = find_faces(photo, face=self.face, jitter=DEFAULT_JITTER, landmark_model=self.model)
+        (face,) = asked_for.faces.values()
         fine = fine_model(self.model)
         samples = refine(photo, face, fine).samples
         beside = fine.adjustment is not None and fine.adjustment.beside

@@ -108,10 +108,10 @@ def mirror_of(mean: Floats) -> NDArray[np.intp] | None:
         order = np.arange(len(mean))
         for _ in range(10):
             cost = ((mean[:, None] - there[None]) ** 2).sum(-1)
-            _, found = linear_sum_assignment(cost)
-            if (found == order).all():
+            _, assigned = linear_sum_assignment(cost)
+            if (assigned == order).all():
                 break
-            order = found
+            order = assigned
             there = _laid_as(mean * (-1, 1), order, mean)
         away = float(np.sqrt(((mean - there[order]) ** 2).sum(-1)).mean())
         if away < least and (order[order] == np.arange(len(mean))).all():

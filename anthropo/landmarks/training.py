@@ -28,52 +28,52 @@ from anthropo.landmarks.fine_training import (
     unmixed,
 )
 from anthropo.landmarks.fine_training import LEAST_PEOPLE as LEAST_FOR_FINE
-from anthropo.landmarks.forest import ForestOptions, Report, grow, mean_shape, samples
+from anthropo.landmarks.forest import ForestOptions, Report, grow_forest, mean_shape, samples
 from anthropo.landmarks.gathering import Gathered
-from anthropo.landmarks.judging import Placed, placed, residuals_of
+from anthropo.landmarks.judging import JudgedLandmarks, placed, residuals_of
 
 LEAST_PEOPLE = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trained:
+class TrainedForest:
     """A forest, and how it does on people it has not seen.
 
     Attributes
     ----------
     forest : (N,) array of uint8
         The packed predictor, of all people.
-    held_out : Placed
+    held_out : JudgedLandmarks
         Faces of the people who were kept apart, by a predictor of the others; of everybody in turn where a
         model begins from another and has no networks of its own.
     undetected : int
         Annotated faces that the detector does not see; they are learned from, but not judged.
     fine : mapping of str to array
         Networks of the second stage, of all people but those kept apart; empty without.
-    held_out_fine : Placed or None
+    held_out_fine : JudgedLandmarks or None
         The same faces by both stages, of which neither has seen them.
     share : mapping of str to float
         Of the second stage in the points of each part of the face; empty without.
     begins : Beginning or None
         The model that this one begins from, whose forest it has.
-    held_out_start : Placed or None
+    held_out_start : JudgedLandmarks or None
         The same faces by that model as it was.
     penalty : float
         What held the adjustment back (`anthropo.landmarks.beginning.learnt`).
     """
 
     forest: NDArray[np.uint8]
-    held_out: Placed
+    held_out: JudgedLandmarks
     undetected: int
     fine: dict[str, NDArray[Any]]
-    held_out_fine: Placed | None
+    held_out_fine: JudgedLandmarks | None
     share: dict[str, float]
     begins: Beginning | None = None
-    held_out_start: Placed | None = None
+    held_out_start: JudgedLandmarks | None = None
     penalty: float = math.inf
 
 
-def split(people: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
+def hold_out_people(people: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
     """Which faces are kept apart, so that no person is on both sides: about `share` of the people."""
     names = sorted(set(people))
     if len(names) < LEAST_PEOPLE:
@@ -98,7 +98,7 @@ def train_forest(
     report: Callable[[str], Report],
     fine_epochs: int | None = None,
     begins: Beginning | None = None,
-) -> Trained:
+) -> TrainedForest:
     """Train on all people but some, judge on these, and train again on everybody.
 
     With `begins`, that model's forest places the 68 points, and what is learnt is how these annotators'
@@ -117,7 +117,7 @@ def train_forest(
         raise InputError(
             f"{annotations.source}: no face is found in any of its photos, and prediction begins there."
         )
-    apart = split([one.annotated.person for one in gathered], held_out, seed)
+    apart = hold_out_people([one.annotated.person for one in gathered], held_out, seed)
     if fine_epochs is None:
         # beside a good start they gain little, and take most of the time
         enough = begins is None and scheme.ibug and len(set(annotations.people)) >= LEAST_FOR_FINE
@@ -127,7 +127,7 @@ def train_forest(
         examples = [one.example for one in chosen]
         mean = mean_shape(examples, scheme.mirror)
         made = samples(examples, mean, scheme.mirror, options, seed)
-        return grow(made, options, seed=seed, threads=threads, report=report(what))
+        return grow_forest(made, options, seed=seed, threads=threads, report=report(what))
 
     others = [one for one, away in zip(gathered, apart, strict=True) if not away]
     judged = [one for one, away in zip(gathered, apart, strict=True) if away and one.face is not None]
@@ -138,12 +138,12 @@ def train_forest(
     undetected = sum(one.face is None for one in gathered)
 
     def second_stage(
-        predictor: _engine.ShapePredictor, first: Placed, begun: Mapping[str, NDArray[Any]]
-    ) -> tuple[dict[str, NDArray[Any]], Placed, dict[str, float]]:
+        predictor: _engine.ShapePredictor, first: JudgedLandmarks, begun: Mapping[str, NDArray[Any]]
+    ) -> tuple[dict[str, NDArray[Any]], JudgedLandmarks, dict[str, float]]:
         """Networks and how they are mixed, the people kept apart by both stages, and the shares."""
         fine = train_fine(others, fine_epochs, seed=seed, threads=threads, report=report)
         alone = replace(fine_of_arrays({**begun, **fine}), mixing=unmixed())
-        second = judge(predictor, scheme, judged, alone)
+        second = judge_landmarks(predictor, scheme, judged, alone)
         mixing, refined = mix(first, second, [one.example.points for one in judged])
         shares = {name: round(float(mixing.share[part][0]), 2) for name, part in PARTS.items()}
         return fine | mixing_arrays(mixing), refined, shares
@@ -154,21 +154,23 @@ def train_forest(
         arrays = starts.arrays | adjustment_arrays(by)
         if not fine_epochs:
             first, as_it_was = starts.in_turn(held_out, seed)
-            return Trained(begins.block, first, undetected, arrays, None, {}, begins, as_it_was, penalty)
+            return TrainedForest(
+                begins.block, first, undetected, arrays, None, {}, begins, as_it_was, penalty
+            )
         away = np.array([one in judged for one in starts.faces])
         by, _ = starts.learnt(~away)
         first, as_it_was = starts.judged(away, by(starts.samples[away]))
         begun = starts.arrays | adjustment_arrays(by)
         fine, refined, shares = second_stage(begins.predictor, first, begun)
-        return Trained(
+        return TrainedForest(
             begins.block, first, undetected, arrays | fine, refined, shares, begins, as_it_was, penalty
         )
     predictor = _engine.ShapePredictor(grown(others, "training without those kept apart"))
-    first = judge(predictor, scheme, judged)
+    first = judge_landmarks(predictor, scheme, judged)
     forest = grown(gathered, "training on everybody")
     if not fine_epochs:
-        return Trained(forest, first, undetected, {}, None, {})
-    return Trained(forest, first, undetected, *second_stage(predictor, first, {}))
+        return TrainedForest(forest, first, undetected, {}, None, {})
+    return TrainedForest(forest, first, undetected, *second_stage(predictor, first, {}))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,16 +204,18 @@ class _Starts:
         first = self.samples[chosen].mean(1)
         return learnt(first, self.truth[chosen], people, not self.scheme.ibug, fine_frame())
 
-    def judged(self, chosen: NDArray[np.bool_], adjusted: Floats) -> tuple[Placed, Placed | None]:
+    def judged(
+        self, chosen: NDArray[np.bool_], adjusted: Floats
+    ) -> tuple[JudgedLandmarks, JudgedLandmarks | None]:
         """Faces by an adjusted model, and by its start as it was where that has the same points."""
         people = [person for person, one in zip(self.people, chosen, strict=True) if one]
 
-        def beside(samples: Floats) -> Placed:
+        def beside(samples: Floats) -> JudgedLandmarks:
             return residuals_of(list(samples), list(self.truth[chosen]), self.scheme, people)
 
         return beside(adjusted), beside(self.samples[chosen]) if self.scheme.ibug else None
 
-    def in_turn(self, share: float, seed: int) -> tuple[Placed, Placed | None]:
+    def in_turn(self, share: float, seed: int) -> tuple[JudgedLandmarks, JudgedLandmarks | None]:
         """Every face by what the others tell, so many people at a time: an adjustment is quickly learnt."""
         names = np.random.default_rng(seed).permutation(sorted(set(self.people)))
         fold = np.arange(len(names)) % min(len(names), max(2, round(1 / share)))
@@ -223,12 +227,12 @@ class _Starts:
         return self.judged(np.ones(len(self.faces), np.bool_), adjusted)
 
 
-def judge(
+def judge_landmarks(
     predictor: _engine.ShapePredictor,
     scheme: Scheme,
     faces: Sequence[Gathered],
     fine: FineModel | None = None,
-) -> Placed:
+) -> JudgedLandmarks:
     """A predictor's landmarks beside the annotated ones, of faces that were found; `fine` adds a stage."""
     evaluations = [placed(predictor, scheme, one, fine) for one in faces]
     truth = [one.example.points for one in faces]
@@ -236,7 +240,7 @@ def judge(
 
 
 def described(
-    trained: Trained, gathered: Sequence[Gathered], options: ForestOptions, seed: int
+    trained: TrainedForest, gathered: Sequence[Gathered], options: ForestOptions, seed: int
 ) -> dict[str, object]:
     """What a model's file says of its training: counts and figures, no names."""
     held_out = trained.held_out

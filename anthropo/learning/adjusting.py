@@ -146,7 +146,7 @@ def adjusted_auroc(
     labels, AUROC across folds falls below .5. Within a fold the labels of one stratum could be exchanged,
     so that .5 is chance. With folds dealt several times, pairs of all dealings are taken together. The
     interval is that of AUROC: Wilson's with the bootstrap's variance, not below that of Hanley and McNeil,
-    enlarged by as much as dealing enlarges that of the plain AUROC (`anthropo.learning.repeats.joined`).
+    enlarged by as much as dealing enlarges that of the plain AUROC (`mean_of_dealings`).
 
     References
     ----------

@@ -18,9 +18,9 @@ from anthropo.learning.cost import expected_cost_decision, parse_cost
 from anthropo.learning.features import Features
 from anthropo.learning.fitted import FittedHybrid
 from anthropo.learning.judged import Floats
-from anthropo.learning.model import Answers, Options, by_person, design
+from anthropo.learning.model import ModelAnswers, Options, by_person, design
 from anthropo.learning.model_readers import part, prefixed, record
-from anthropo.learning.refits import Kept, check_room, keep, restored, shared
+from anthropo.learning.refits import KeptRefit, check_room, keep, restored, shared
 from anthropo.learning.schema import NOTHING, Arrays, Names
 from anthropo.learning.states import METADATA_KNOWN, AttributeState, ChainState, ClassifierState
 
@@ -122,7 +122,7 @@ class AttributeModel:
             tuple(order), tuple(classifiers), tuple(sets), relations, options.chained, options.error_rate
         )
 
-    def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
+    def answer(self, table: Any, groups: Sequence[str] | None = None) -> ModelAnswers:
         """Answers for the rows of a feature table, or for its people when `groups` names the patients."""
         mean, n = by_person(len(table), groups)
         k = len(self.labels)
@@ -138,7 +138,7 @@ class AttributeModel:
             before = 1 / (1 + np.exp(one.shift[1] - one.shift[0] - log_odds[:, at]))
             pairs[:, at] = sets.sets(np.column_stack([1 - before, before]), self.error_rate)
             decided[:, at] = expected_cost_decision(both, np.asarray(one.cost)) == 1
-        return Answers(
+        return ModelAnswers(
             self.labels, probabilities, pairs[:, :, 1], np.where(decided.any(1), 0, -1), log_odds,
             np.full((n, k), np.nan), np.full(n, np.nan), ("",) * n, decided, pairs,
         )  # fmt: skip
@@ -154,7 +154,7 @@ class AttributeModel:
             made.append(last)
         return made
 
-    def kept(self) -> Kept | None:
+    def kept(self) -> KeptRefit | None:
         """What is kept of the model where it is a refit of another; None if its contributions are sampled."""
         made: dict[str, Any] = {"labels": list(self.labels), "classifiers": []}
         arrays: Arrays = {}
@@ -163,15 +163,15 @@ class AttributeModel:
                 return None
             made["classifiers"].append(of[0])
             arrays |= prefixed(of[1], f"{at}/")
-        return Kept(self.labels, made, arrays)
+        return KeptRefit(self.labels, made, arrays)
 
-    def refitted(self, refits: Sequence[Kept]) -> AttributeModel:
+    def refitted(self, refits: Sequence[KeptRefit]) -> AttributeModel:
         """The model with what is kept of its refits; one of an attribute that it lacks is none."""
         fit = [self._shared(one) for one in refits if set(one.labels) <= set(self.labels)]
         made = (self._restored(record(ChainState, meta, "refit"), arrays) for meta, arrays in fit)
         return replace(self, refits=tuple(made))
 
-    def _shared(self, refit: Kept) -> tuple[dict[str, Any], Arrays]:
+    def _shared(self, refit: KeptRefit) -> tuple[dict[str, Any], Arrays]:
         """A refit as a file has it."""
         made: dict[str, Any] = {"labels": list(refit.labels), "classifiers": []}
         arrays: Arrays = {}

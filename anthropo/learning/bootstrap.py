@@ -31,7 +31,7 @@ def resamples(judged: Judged, bootstrap: int, seed: int) -> NDArray[np.float32]:
     return drawn[:, index]
 
 
-@lru_cache(maxsize=8)  # models that are judged and then compared
+@lru_cache(maxsize=32)  # models that are judged and then compared, six of them in five dealings
 def resampled_figures(judged: Judged, positive: int | None, bootstrap: int, seed: int) -> dict[str, Floats]:
     """Figures (1 + bootstrap,): of all photos first, then of every resample."""
     weights = resamples(judged, bootstrap, seed)
@@ -82,12 +82,12 @@ def _block(judged: Judged, positive: int | None, weights: Floats) -> dict[str, F
     if judged.sets is not None:
         figures["set_size"] = mean(judged.sets.sum(1))
     if judged.fold is not None:
-        areas = [within(proba[:, c], truth == c, judged.fold, weights) for c in asked]
+        areas = [auroc_within(proba[:, c], truth == c, judged.fold, weights) for c in asked]
         figures["auroc_by_fold"] = np.mean(areas, axis=0)
     return figures
 
 
-def within(score: Floats, positive: Bools, strata: Ints, weights: Floats) -> Floats:
+def auroc_within(score: Floats, positive: Bools, strata: Ints, weights: Floats) -> Floats:
     """AUROC of photos of the same stratum under each row of weights: a mean weighted by the positive ones.
 
     Strata of one side have no part in it; NaN where all are so.

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from anthropo.definitions import Definition
+from anthropo.learning.alone import encoder_alone
 from anthropo.learning.identity import what_was_done
 from anthropo.learning.intervals import Interval
 from anthropo.learning.manifest import Manifest
@@ -109,6 +110,17 @@ def adaptation(manifest: Manifest) -> str | None:
     return f"{of.method}, of {sites} {to}"
 
 
+def encoders_alone(manifest: Manifest) -> str | None:
+    """The AUROC of each of several encoders by its regions alone, the best first; None where there is one."""
+    known = [
+        (figures["auroc"], name)
+        for model, figures in manifest.validation.models.items()
+        if (name := encoder_alone(model)) is not None and "auroc" in figures and figures["auroc"].known
+    ]
+    best_first = sorted(known, key=lambda one: -one[0].value)
+    return "; ".join(f"{name} AUROC {_figure(figure)}" for figure, name in best_first) or None
+
+
 def _metric(name: str) -> str:
     return _METRICS.get(name, name.replace("_", " "))
 
@@ -174,6 +186,7 @@ def describe(manifest: Manifest, network: Iterable[Row] = ()) -> list[Row]:
         ("metadata", ", ".join(manifest.metadata)),
         ("validated by", validation.method),
         *((_metric(name), _figure(figure)) for name, figure in main.items()),
+        ("encoders alone", encoders_alone(manifest)),
         ("stability", stability(manifest)),
         ("adaptation", adaptation(manifest)),
         ("decision", point.rule),
@@ -231,7 +244,8 @@ def _template() -> Template:
     environment.filters |= {"line": _safe, "words": _plain, "number": _number, "figure": _figure}
     environment.globals |= {
         "same_person": _same_person, "stability": stability, "tasks": _TASKS, "unknown": _UNKNOWN,
-        "adaptation": adaptation, "people": _photos_of_patients, "count": _count,
+        "adaptation": adaptation, "encoders_alone": encoders_alone,
+        "people": _photos_of_patients, "count": _count,
     }  # fmt: skip
     return environment.get_template("card.md")
 

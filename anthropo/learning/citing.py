@@ -37,7 +37,7 @@ class Works:
         self._named += [work for work in works if work not in self._named]
         return f"[{', '.join(str(self._named.index(work) + 1) for work in works)}]"
 
-    def own(self, version: str) -> str:
+    def anthropo(self, version: str) -> str:
         """The number of anthropo itself."""
         return self.cite(f"anthropo {version} [the repository's address].")
 

@@ -53,14 +53,14 @@ class ConformalSets:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Distance:
+class MahalanobisDistance:
     """Squared Mahalanobis distance from a group of people, as a sum over its features."""
 
     mean: Floats  # (m,)
     axes: Floats  # (c, m), principal axes over which the distance is taken, each scaled to unit variance
 
     @classmethod
-    def fit(cls, values: Floats, all_axes: bool = False) -> Distance:
+    def fit(cls, values: Floats, all_axes: bool = False) -> MahalanobisDistance:
         """Learn mean and shrunk covariance of values (n, m); NaN counts as the mean.
 
         Covariance after Ledoit & Wolf (J Multivar Anal 2004;88:365), since people are fewer than features.
@@ -68,8 +68,7 @@ class Distance:
         seen = np.isfinite(values)
         mean = np.where(seen, values, 0).sum(0) / np.maximum(seen.sum(0), 1)
         off = np.where(seen, values - mean, 0)
-        covariance = _shrunk_covariance(off)
-        variance, axes = np.linalg.eigh(covariance)
+        variance, axes = _principal_axes(off)
         keep = variance > 1e-10 * max(float(variance[-1]), 1e-300)
         if not all_axes:  # leading axes only: the rest of an embedding is noise
             larger = np.cumsum(variance[::-1])[::-1] - variance  # of the axes before each one
@@ -89,20 +88,29 @@ class Distance:
         return np.asarray(off * ((off @ self.axes.T) @ self.axes) / max(len(self.axes), 1))
 
 
-def _shrunk_covariance(off: Floats) -> Floats:
-    """Ledoit and Wolf's covariance (m, m) of centred values (n, m).
+def _principal_axes(off: Floats) -> tuple[Floats, Floats]:
+    """Ascending variances (m,) and axes (m, m), its columns, of a shrunk covariance of centred values (n, m).
 
-    As scikit-learn's, whose checks take longer than it does for a few people.
+    Ledoit and Wolf's, as scikit-learn has it, whose checks take longer than this does for a few people.
     """
     n, m = off.shape
-    moment = off.T @ off
+    moment = off @ off.T if n < m else off.T @ off  # trace and sum of squares are the same
     mean = float(np.trace(moment)) / n / m
     square = float((moment**2).sum()) / n**2
     fourth = float(((off**2).sum(1) ** 2).sum())
     apart = square - m * mean**2  # from a multiple of the identity
     error = min((fourth / n - square) / n, apart)
     shrink = error / apart if error > 0 else 0.0
-    return np.asarray((1 - shrink) * moment / n + shrink * mean * np.eye(m))
+    if 2 * n > m:
+        moment = off.T @ off if n < m else moment
+        variance, axes = np.linalg.eigh((1 - shrink) * moment / n + shrink * mean * np.eye(m))
+        return variance, axes
+    # Where people are far fewer than features, an eighth of the time: in directions in which no two people
+    # differ the variance is the same, and any axes will do.
+    _, lengths, there = np.linalg.svd(off, full_matrices=False)
+    variance = np.full(m, shrink * mean)
+    variance[m - n :] += (1 - shrink) * lengths[::-1] ** 2 / n
+    return variance, np.linalg.qr(there.T, mode="complete")[0][:, ::-1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

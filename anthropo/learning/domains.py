@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from anthropo.adaptation import Affine, align
+from anthropo.adaptation import Affine, alignment_maps
 from anthropo.adaptation.methods import Map
 from anthropo.errors import InputError, ModelError
 from anthropo.learning.features import Features
@@ -51,7 +51,7 @@ class Domains:
         there = {} if target is None else _blocks(target)
         for block, rows in _blocks(features).items():
             named = block == MEASUREMENTS
-            aligned = align(
+            aligned = alignment_maps(
                 method, {name: rows[sites == name] for name in names}, there.get(block), named=named
             )
             ends[block] = _single(aligned.target)

@@ -119,7 +119,7 @@ def duplicate_findings(source: str, pairs: Sequence[Pair], *, allow: bool = Fals
             "one has seen the other. Remove one of each, or give both the same patient"
         )
         option = parameter("allow_duplicates", True)
-        end = f" ({option} was given)." if allow else f", or pass {option}."
+        end = " (duplicates were allowed)." if allow else f", or pass {option}."
         findings.append(Finding("warning" if allow else "error", "duplicate", text + end))
     if within:
         text = (

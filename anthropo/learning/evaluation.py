@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anthropo._version import __version__
-from anthropo.errors import InputError, parameter
+from anthropo.errors import InputError
 from anthropo.learning.adjusting import Adjusted, Strata
+from anthropo.learning.alone import encoder_alone, encoders_compared
 from anthropo.learning.intervals import Interval, as_json
 from anthropo.learning.judged import Judged
 from anthropo.learning.matching import Matched
@@ -57,13 +58,13 @@ _GUESSABLE = {
     "metadata": (
         "the metadata alone, without any photo",
         "The labels differ in age, sex or another column, and a face shows these. Compare people who are "
-        "alike in them: adjust ({adjust}), or match the patients ({match}).",
+        "alike in them: adjust the figures for them, or match the patients by them.",
     ),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
+class LabelCount:
     """Photos and patients of a label."""
 
     photos: int
@@ -82,7 +83,7 @@ class Evaluation:
         Number of photos that were judged.
     n_patients : int
         Number of their patients.
-    counts : dict of str to Count
+    counts : dict of str to LabelCount
         Photos and patients by label.
     positive : str or None
         Label that the figures are of; None: means over the labels.
@@ -128,6 +129,9 @@ class Evaluation:
         How far apart photos of sites are, before adaptation and after.
     nearest : Nearest or None
         How often the nearest patient tells a label that nothing was trained on.
+    encoders : dict of str to dict of str to Interval
+        Of several encoders, each by its regions alone: differences of the one of greatest AUROC from each
+        other one.
 
     Examples
     --------
@@ -142,7 +146,7 @@ class Evaluation:
     labels: tuple[str, ...]
     n_photos: int
     n_patients: int
-    counts: dict[str, Count]
+    counts: dict[str, LabelCount]
     positive: str | None
     prevalence: float | None
     shares: dict[str, float]
@@ -165,6 +169,7 @@ class Evaluation:
     adapted: dict[str, Figures]
     shifts: tuple[Shift, ...]
     nearest: Nearest | None
+    encoders: dict[str, Figures]
 
     def _repr_html_(self) -> str:
         return html(self, "evaluation")
@@ -300,7 +305,7 @@ class Evaluation:
         compared = {c: v for c, v in (columns or {}).items() if sites is None or c != sites[0]}
         groups, unused = _groups(compared)
         counts = {
-            label: Count(photos=int(of.sum()), patients=len(set(judged.groups[of].tolist())))
+            label: LabelCount(photos=int(of.sum()), patients=len(set(judged.groups[of].tolist())))
             for label, of in ((label, judged.truth == c) for c, label in enumerate(judged.labels))
         }
         return cls(
@@ -336,6 +341,7 @@ class Evaluation:
             adapted=adapted,
             shifts=tuple(shifts),
             nearest=nearest,
+            encoders=encoders_compared(models, figures, positive, **options),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -344,7 +350,7 @@ class Evaluation:
             "attribute",
             "judged",
             *(name for name in ("sites", "adjusted", "matched", "nearest") if getattr(self, name) is None),
-            *(name for name in ("adapted", "shifts") if not getattr(self, name)),
+            *(name for name in ("adapted", "shifts", "encoders") if not getattr(self, name)),
         ]
         shown = {f.name: as_json(getattr(self, f.name)) for f in fields(self) if f.name not in hidden}
         left_out = [{"photo": photo, "reason": reason} for photo, reason in self.left_out]
@@ -353,7 +359,8 @@ class Evaluation:
 
 def model_name(name: str) -> str:
     """A model's name as people read it."""
-    return MODEL_NAMES.get(name, name)
+    alone = encoder_alone(name)
+    return MODEL_NAMES.get(name, name) if alone is None else f"{alone} only"
 
 
 def _hurting(adapted: Mapping[str, Figures]) -> list[str]:
@@ -368,16 +375,16 @@ def _hurting(adapted: Mapping[str, Figures]) -> list[str]:
 
 
 def _warnings(
-    main: str, models: Mapping[str, Figures], differences: Mapping[str, Figures], counts: Mapping[str, Count]
+    main: str,
+    models: Mapping[str, Figures],
+    differences: Mapping[str, Figures],
+    counts: Mapping[str, LabelCount],
 ) -> list[str]:
     """Reasons to trust the figures less."""
     warnings = []
     for name, (what, fix) in _GUESSABLE.items():
         if name in models and models[name]["auroc"].lo > _GUESSED:  # NaN is not
-            how = {option: parameter(option, "age,sex") for option in ("adjust", "match")}
-            warnings.append(
-                f"Labels can be guessed from {what}: AUROC {models[name]['auroc']}. {fix.format(**how)}"
-            )
+            warnings.append(f"Labels can be guessed from {what}: AUROC {models[name]['auroc']}. {fix}")
     for name, difference in differences.items():
         auroc = difference["auroc"]
         if auroc.hi < 0 and name != "unadapted":  # which is said otherwise

@@ -325,15 +325,15 @@ def _look(
         return numbers
     except (OSError, ValueError):
         pass  # reading it below says why
-    found: list[dict[str, NDArray[Any]] | None] = [None] * len(asked)
+    entries: list[dict[str, NDArray[Any]] | None] = [None] * len(asked)
     for at, key in enumerate(keys):
         if store and key and (kept := store.get(key)) is not None:
             if reason := kept_reason(kept):
                 numbers.reason = f"{path}: {reason}"
                 return numbers
             if complete(kept, settings.no_face, asked[at], identify):
-                found[at] = kept
-    lacking = [at for at, kept in enumerate(found) if kept is None]
+                entries[at] = kept
+    lacking = [at for at, kept in enumerate(entries) if kept is None]
     if only_kept and lacking:
         numbers.entries = [("", {})]
         return numbers
@@ -341,7 +341,7 @@ def _look(
         if lacking:
             made = _computed(path, known, settings, [asked[at] for at in lacking], identify)
             for at, arrays in zip(lacking, made, strict=True):
-                found[at] = arrays
+                entries[at] = arrays
             numbers.entries = list(zip([keys[at] for at in lacking], made, strict=True))
     except (PhotoError, FaceError) as error:
         numbers.reason = str(error)
@@ -351,7 +351,7 @@ def _look(
         numbers.reason = f"{path}: not enough memory. Use fewer {parameter('jobs')}."
         return numbers
     else:
-        whole = [kept for kept in found if kept is not None]
+        whole = [kept for kept in entries if kept is not None]
         numbers.arrays = {name: array for name, array in whole[0].items() if name != "embeddings"}
         if (identity := next((of["identity"] for of in whole if "identity" in of), None)) is not None:
             numbers.arrays["identity"] = identity

@@ -286,9 +286,9 @@ class FittedHybrid:
         if not halves or (state.measured != "none" and not m):
             raise ModelError("it has nothing to learn from")
         support = {"machine": MACHINE, "kernelmachine": KERNEL}.get(state.measured, ())
-        found = taken(arrays, CLASSIFIER + support, lengths)
+        fields = taken(arrays, CLASSIFIER + support, lengths)
         self = cls(state.classifier, balance=state.balance, missing=state.missing)  # type: ignore[arg-type]
-        self.controls, self.cost = state.controls, found["cost"]
+        self.controls, self.cost = state.controls, fields["cost"]
         self.classes_ = np.array(state.classes, dtype=object)
         self.regions_ = {}
         for at, (region, d) in enumerate(sizes.items()):
@@ -300,20 +300,20 @@ class FittedHybrid:
         self.columns_ = Columns.sized(state.measurements, sizes, state.metadata)
         self.feature_names_in_ = np.array(self.columns_.names, dtype=object)
         self.n_features_in_ = len(self.feature_names_in_)
-        self.scaler_ = Scaler(origin, origin, category, found["mean"], found["spread"], found["centre"])
-        self.imputer_ = Imputer(found["loadings"], found["noise"])
-        self.score_spread_ = found["score_spread"]
-        self.deep_ = Stack(found["deep_slopes"], found["deep_bias"])
-        self.stack_ = Stack(found["slopes"], found["bias"])
-        self.shares_, self.stated_ = found["shares"], None
+        self.scaler_ = Scaler(origin, origin, category, fields["mean"], fields["spread"], fields["centre"])
+        self.imputer_ = Imputer(fields["loadings"], fields["noise"])
+        self.score_spread_ = fields["score_spread"]
+        self.deep_ = Stack(fields["deep_slopes"], fields["deep_bias"])
+        self.stack_ = Stack(fields["slopes"], fields["bias"])
+        self.shares_, self.stated_ = fields["shares"], None
         self.measured_ = None
         if state.measured == "trees":
             self.measured_ = Trees(part(arrays, "trees/") or None, k)
             self.measured_.contributions(np.zeros((1, m)))  # refuses what are no trees
         elif state.measured == "machine":
-            self.measured_ = Machine(found["machine"])
+            self.measured_ = Machine(fields["machine"])
         elif state.measured == "kernelmachine":
-            kernel = part(found, "kernel/")
+            kernel = part(fields, "kernel/")
             self.measured_ = KernelMachine(
                 kernel["scale"], kernel["support"], kernel["duals"], kernel["intercept"],
                 float(kernel["width"][0]), kernel["people"], kernel["mean"],

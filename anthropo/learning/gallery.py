@@ -36,12 +36,12 @@ class Gallery:
 
     def similarity(self, embeddings: Floats) -> Floats:
         """Greatest cosine (n, labels) of embeddings (n, d) with a patient of each label."""
-        cosine = unit(embeddings - self.centre) @ self.vectors.T
+        cosine = unit_length(embeddings - self.centre) @ self.vectors.T
         return np.stack([cosine[:, self.owner == c].max(1) for c in range(len(self.labels))], axis=1)
 
     def by_region(self, embeddings: Floats, sizes: Sequence[int]) -> Floats:
         """The same cosine as a sum over regions (n, labels, regions) of `sizes` numbers each."""
-        there = unit(embeddings - self.centre)
+        there = unit_length(embeddings - self.centre)
         cosine = there @ self.vectors.T
         ends = np.cumsum([0, *sizes])
         out = np.empty((len(there), len(self.labels), len(sizes)))
@@ -77,8 +77,10 @@ def fit_gallery(
     label_of, patient_of = np.asarray(labels), np.asarray(patients)
     centre = label_centre(embeddings, label_of)
     known = list(dict.fromkeys(zip(label_of, patient_of, strict=True)))
-    vectors = unit(
-        np.stack([unit(embeddings[(label_of == c) & (patient_of == p)] - centre).mean(0) for c, p in known])
+    vectors = unit_length(
+        np.stack(
+            [unit_length(embeddings[(label_of == c) & (patient_of == p)] - centre).mean(0) for c, p in known]
+        )
     )
     of = np.array([c for c, _ in known])
     names = tuple(dict.fromkeys(str(c) for c in rare))
@@ -128,7 +130,7 @@ def label_centre(embeddings: Floats, labels: NDArray[Any]) -> Floats:
     return np.asarray(np.mean([embeddings[labels == c].mean(0) for c in dict.fromkeys(labels)], axis=0))
 
 
-def unit(vectors: Floats) -> Floats:
+def unit_length(vectors: Floats) -> Floats:
     """Vectors (…, d) of length 1; nothing stays nothing."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.where(length > 0, length, 1))

@@ -15,7 +15,7 @@ _LEVEL = 0.975
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pooled:
+class PooledOverSites:
     """A proportion or AUROC over sites."""
 
     sites: int  # that the figure could be computed at
@@ -39,7 +39,7 @@ class Pooled:
         return Interval(self.value, self.new_lo, self.new_hi, reason=self.reason)
 
 
-def pooled(figures: Mapping[str, Interval]) -> Pooled:
+def pooled(figures: Mapping[str, Interval]) -> PooledOverSites:
     """One figure of all sites.
 
     Notes
@@ -71,13 +71,13 @@ def pooled(figures: Mapping[str, Interval]) -> Pooled:
     known = [figure for figure in figures.values() if figure.known and figure.lo < figure.hi]
     if len(known) < 2:
         there = "no site has" if not known else "only one site has"
-        return Pooled(sites=len(known), value=math.nan, reason=f"{there} this figure")
+        return PooledOverSites(sites=len(known), value=math.nan, reason=f"{there} this figure")
     effects, variances = (np.array(of) for of in zip(*map(_log_odds, known), strict=True))
     mean, error, tau2, i2 = random_effects(effects, variances)
     half = _quantile(len(known) - 1) * error
     new = _quantile(len(known) - 1) * math.sqrt(tau2 + error**2) if len(known) > 2 else math.nan
     value, lo, hi, new_lo, new_hi = (_share(mean + by) for by in (0, -half, half, -new, new))
-    return Pooled(
+    return PooledOverSites(
         sites=len(known), value=value, lo=lo, hi=hi, new_lo=new_lo, new_hi=new_hi, tau=math.sqrt(tau2), i2=i2
     )
 

@@ -117,10 +117,10 @@ def what_was_done(how: str, pairs: int, joined: int) -> str:
     """In words, how people under several names were treated."""
     if not pairs:
         return "no face under two names"
-    found = f"{pairs:,} pair{'' if pairs == 1 else 's'} of patients with one face"
+    counted = f"{pairs:,} pair{'' if pairs == 1 else 's'} of patients with one face"
     if how == "merge":
-        return f"{found}, which count as one patient each: {joined:,} patients fewer"
-    return f"{found}, which count as different patients, as was asked for"
+        return f"{counted}, which count as one patient each: {joined:,} patients fewer"
+    return f"{counted}, which count as different patients, as was asked for"
 
 
 def same_person_choice(how: str | None) -> SamePerson:
@@ -204,15 +204,15 @@ def find_known_people(features: Features, others: Features) -> list[SamePair]:
         if features.hidden is None or others.hidden is None
         else np.concatenate([features.hidden, others.hidden]),
     )
-    found = []
+    pairs = []
     for pair in find_same_people(both):
         kinds, names = [name[0] for name in pair.patients], [name[1:] for name in pair.patients]
         if kinds == ["0", "1"]:
-            found.append(replace(pair, patients=(names[0], names[1])))
+            pairs.append(replace(pair, patients=(names[0], names[1])))
         elif kinds == ["1", "0"]:
             turned = replace(pair, first=pair.second, second=pair.first, labels=pair.labels[::-1])
-            found.append(replace(turned, patients=(names[1], names[0])))
-    return found
+            pairs.append(replace(turned, patients=(names[1], names[0])))
+    return pairs
 
 
 def _numbered(names: Sequence[str]) -> Ints:
@@ -232,13 +232,13 @@ def _same(points: NDArray[np.float32], owner: Ints, unnamed: NDArray[np.bool_]) 
         if turn == 0 and unnamed.any():
             both = unnamed[i] & unnamed[j]
             around = _around(points, person, _AROUND_UNNAMED)
-            found = both & (distance < _NEAR_UNNAMED * np.sqrt(around[i] * around[j]))
+            joined = both & (distance < _NEAR_UNNAMED * np.sqrt(around[i] * around[j]))
         else:
             around = _around(points, person, _AROUND)
-            found = distance < NEAR * np.sqrt(around[i] * around[j])
-        if turn and not (found & ~same).any():
+            joined = distance < NEAR * np.sqrt(around[i] * around[j])
+        if turn and not (joined & ~same).any():
             break
-        same |= found
+        same |= joined
     i, j, distance = i[same], j[same], distance[same]
     pair = np.minimum(owner[i], owner[j]) * (owner.max(initial=0) + 1) + np.maximum(owner[i], owner[j])
     once = np.sort(np.unique(pair, return_index=True)[1])  # the first of each, which is the nearest
@@ -247,11 +247,11 @@ def _same(points: NDArray[np.float32], owner: Ints, unnamed: NDArray[np.bool_]) 
 
 def near(points: NDArray[np.float32], limit: float) -> tuple[Ints, Ints, Floats]:
     """Pairs of rows that are nearer than `limit`, the smaller number first, and their distances."""
-    found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    blocks = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
     for start, distance in _distances(points):
         rows, columns = np.nonzero(np.triu(distance < limit, start + 1))
-        found.append((start + rows, columns, distance[rows, columns]))
-    i, j, distance = (np.concatenate(of) for of in zip(*found, strict=True))
+        blocks.append((start + rows, columns, distance[rows, columns]))
+    i, j, distance = (np.concatenate(of) for of in zip(*blocks, strict=True))
     return i, j, distance
 
 
@@ -306,7 +306,7 @@ def merged(features: Features, pairs: Sequence[SamePair]) -> Features:
     return replace(features, patients=patients)
 
 
-def resolve(
+def resolve_people(
     source: str, features: Features, how: str | None = None, *, allow_duplicates: bool = False
 ) -> tuple[Features, SamePeople, list[Finding]]:
     """Look for people under several names: the features with what was done, and findings about it.
@@ -343,7 +343,7 @@ def resolve(
 
 
 def _findings(source: str, people: SamePeople) -> list[Finding]:
-    what = f"{source}: one face under different patients, {listed(people.pairs)}"
+    what = f"{source}: one face under different patients, {named_pairs(people.pairs)}"
     ignore = parameter("same_person", "ignore")
     if people.how == "refuse":
         merge = parameter("same_person", "merge")
@@ -377,7 +377,7 @@ def _words(labels: tuple[str, ...]) -> str:
     return ", ".join(label or "no label" for label in labels)
 
 
-def listed(pairs: Sequence[SamePair]) -> str:
+def named_pairs(pairs: Sequence[SamePair]) -> str:
     """The first few pairs, for a message."""
     more = f" and {len(pairs) - _NAMED} more pairs" if len(pairs) > _NAMED else ""
     return ", ".join(map(str, pairs[:_NAMED])) + more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,12 +76,13 @@ class Imputer:
         drawn = factors @ self.loadings.T
         return self._filled(numbers, drawn + np.sqrt(self.noise) * random.standard_normal(drawn.shape))
 
-    def owed(self, numbers: Floats) -> Floats:
-        """The terms (n, m, m) of each missing number's expectation, one for each known number."""
-        seen, x = np.isfinite(numbers), np.nan_to_num(numbers)
+    def owed(self, numbers: Floats) -> Iterator[Floats]:
+        """For each person the terms of each missing number's expectation, one for each known number."""
+        scaled = self.loadings / self.noise[:, None]
         _, covariance = self._factors(numbers)
-        weights = self.loadings @ covariance @ (self.loadings / self.noise[:, None]).T
-        return np.asarray(weights * x[:, None, :] * ~seen[:, :, None])
+        for person, of_factors in zip(numbers, covariance, strict=True):
+            known = np.isfinite(person)
+            yield (self.loadings[~known] @ of_factors) @ (scaled[known].T * person[known])
 
     def _factors(self, numbers: Floats) -> tuple[Floats, Floats]:
         """Mean (n, f) and covariance (n, f, f) of each person's factors."""
@@ -105,14 +107,13 @@ def to_the_known(numbers: Floats, parts: Floats, imputer: Imputer, linear: bool)
     by the terms' sizes. Sums over numbers stay what they are, and a missing number has none.
     """
     out = np.where(np.isfinite(numbers)[:, None, :], parts, 0.0)
-    for row in np.flatnonzero(np.isnan(numbers).any(1) & np.isfinite(numbers).any(1)):
+    rows = np.flatnonzero(np.isnan(numbers).any(1) & np.isfinite(numbers).any(1))
+    for row, terms in zip(rows, imputer.owed(numbers[rows]), strict=True):
         missing, known = np.isnan(numbers[row]), np.isfinite(numbers[row])
-        terms = imputer.owed(numbers[row : row + 1])[0][np.ix_(missing, known)]
-        if not linear:  # where nothing is expected, all alike
-            terms = np.abs(terms) + 1e-12
-        expected = terms.sum(1)
+        shares = terms if linear else np.abs(terms) + 1e-12  # where nothing is expected, all alike
+        expected = shares.sum(1)
         expected[expected == 0] = np.inf  # as is then what it adds
-        out[row][:, known] += parts[row][:, missing] @ (terms / expected[:, None])
+        out[row][:, known] += parts[row][:, missing] @ (shares / expected[:, None])
     return np.asarray(out)
 
 

@@ -159,7 +159,7 @@ def judge_joint(
     cells = [split_labels(label) for label in features.labels.tolist()]
     patients = features.patients.tolist()
     n, table = len(features), design(features, options)
-    found: dict[str, list[tuple[Floats, NDArray[np.int64]]]] = {}
+    dealings_of: dict[str, list[tuple[Floats, NDArray[np.int64]]]] = {}
     times = dealings(features, repeats)
     for at in range(times):
         dealt = split(cells, patients, folds, options.seed + at)
@@ -173,9 +173,11 @@ def judge_joint(
             if on_progress:
                 on_progress()
         for name, p in of.items():
-            found.setdefault(name, []).append((p, dealt.index))
+            dealings_of.setdefault(name, []).append((p, dealt.index))
     return {
-        name: _judged(name, of, cells, features, options) for name, of in found.items() if len(of) == times
+        name: _judged(name, of, cells, features, options)
+        for name, of in dealings_of.items()
+        if len(of) == times
     }
 
 

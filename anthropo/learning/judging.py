@@ -6,13 +6,14 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from anthropo.errors import AnthropoError, InputError, parameter
+from anthropo.learning.alone import regions_by_encoder
 from anthropo.learning.attributes import ABSENT, PRESENT
 from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.domains import adapted, marked
@@ -21,7 +22,7 @@ from anthropo.learning.judged import Judged
 from anthropo.learning.memo import remembering
 from anthropo.learning.model import (
     OTHERS,
-    Answers,
+    ModelAnswers,
     Options,
     Task,
     collapse,
@@ -32,7 +33,7 @@ from anthropo.learning.model import (
 )
 from anthropo.learning.normality import OUTSIDE, WITHIN, NormalityModel
 from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
-from anthropo.learning.refits import Kept, within_limits
+from anthropo.learning.refits import KeptRefit, within_limits
 from anthropo.learning.repeats import repeats_for
 from anthropo.learning.splits import Folds, by_value, split
 from anthropo.learning.trained import Model, Trained
@@ -70,13 +71,14 @@ class CrossValidation:
     notes: tuple[str, ...]
     sites: tuple[str, ...] = ()  # whose people each fold holds, where sites were left out one by one
     rows: NDArray[np.intp] | None = None  # photos that were judged; None: all
-    refits: tuple[Kept, ...] = ()  # of the hybrid, if they are to be kept: a model without each fold
+    refits: tuple[KeptRefit, ...] = ()  # of the hybrid, if they are to be kept: a model without each fold
+    whole: Model | None = None  # of all photos, if it is wanted
 
     __repr__ = fielded
 
 
 def variants(features: Features, options: Options, task: Task = "labels") -> dict[str, Options]:
-    """The model and its baselines: not adapted, each half, metadata, photo gate and background alone."""
+    """The model and its baselines: not adapted, each half, encoder, metadata, gate and background alone."""
     regions = tuple(options.regions or [r for r in features.regions if r != BACKGROUND])
     alone = replace(options, regions=regions, baseline=True)
     options_of = {"hybrid": replace(options, regions=regions)}
@@ -87,6 +89,8 @@ def variants(features: Features, options: Options, task: Task = "labels") -> dic
         options_of["measurements"] = replace(alone, parts=frozenset({"measurements"}), missing="expected")
     if features.measurement_ids or options.metadata:  # else the model is that already
         options_of["regions"] = replace(alone, parts=frozenset({"regions"}))
+    for name, those in regions_by_encoder(regions if "regions" in options.parts else ()).items():
+        options_of[name] = replace(alone, parts=frozenset({"regions"}), regions=those)
     if features.metadata and task != "normality":  # distance to normal is of faces
         columns = tuple(features.metadata)
         options_of["metadata"] = replace(alone, parts=frozenset({"metadata"}), metadata=columns)
@@ -110,6 +114,7 @@ def cross_validate(
     baselines: bool = True,
     shares: Mapping[str, float] | None = None,
     keep_refits: bool = False,
+    fit_whole: bool = False,
     jobs: int = 1,
     on_progress: Callable[[], None] | None = None,
 ) -> CrossValidation:
@@ -137,6 +142,8 @@ def cross_validate(
         are those of the cohort's own shares in any case, which is where they can be judged.
     keep_refits : bool
         Keep of each fold's model what ranges of contributions are made of; not of a distance to normal.
+    fit_whole : bool
+        Fit the model to all photos as well, beside the others; not where photos are adapted.
     jobs : int
         Folds that are worked on at once; the result does not depend on them.
     on_progress : callable, optional
@@ -185,12 +192,17 @@ def cross_validate(
             raise InputError(f"No site can be left out: {' '.join(one.notes)}")
         dealt = [one]
     options_of = variants(features, options, task) if baselines else {"hybrid": options}
+    whole = options if fit_whole and options.adapt == "none" else None
     # sites differ in size, and are no random part of the patients
     keep = keep_refits and leave_out is None
     if any(chosen.adapt != "none" for chosen in options_of.values()):
         features = marked(features)
     to = None if leave_out is not None else _Target(target if target is None else _learned_from(target))
-    answered, refits = _answered(features, options_of, task, dealt, to, shares, keep, jobs, on_progress)
+    judge = _Judge(
+        features=_learned_from(features), options_of=options_of, task=task, dealt=dealt, to=to, shares=shares,
+        keep=keep, whole=whole,
+    )  # fmt: skip
+    answered, refits, model = _answered(judge, jobs, on_progress)
     (rows,) = np.nonzero(dealt[0].index >= 0)
     tested = features if len(rows) == len(features) else subset(features, rows)
     return CrossValidation(
@@ -199,6 +211,7 @@ def cross_validate(
         sites=sites,
         rows=rows if leave_out is not None else None,
         refits=tuple(within_limits(refits)),
+        whole=model,
     )
 
 
@@ -210,54 +223,58 @@ def dealings(features: Features, repeats: int | None) -> int:
 
 
 def _answered(
-    features: Features,
-    options_of: dict[str, Options],
-    task: Task,
-    dealt: Sequence[Folds],
-    to: _Target | None,
-    shares: Mapping[str, float] | None,
-    keep: bool,
-    jobs: int,
-    on_progress: Callable[[], None] | None,
-) -> tuple[dict[str, list[list[_Fold]]], list[list[Kept | None]]]:
-    """Answers of each model, by dealing and fold, and what is kept of the first one.
-
-    Photos are brought `to` a target's, or if it is None to those of each fold, of which they are then.
-    """
-    folds = [(at, fold) for at, one in enumerate(dealt) for fold in range(one.number)]
-    judge = _Judge(
-        features=_learned_from(features), options_of=options_of, task=task, dealt=dealt, to=to, shares=shares,
-        keep=keep,
-    )  # fmt: skip
-    workers = max(1, min(jobs, len(folds)))
-    fitted = len(features) * len(folds) * len(options_of)
+    judge: _Judge, jobs: int, on_progress: Callable[[], None] | None
+) -> tuple[dict[str, list[list[_Fold]]], list[list[KeptRefit | None]], Model | None]:
+    """Answers of each model, by dealing and fold, what is kept of the first one, and the model of all."""
+    dealt, options_of = judge.dealt, judge.options_of
+    folds = [_Which(at, fold) for at, one in enumerate(dealt) for fold in range(one.number)]
+    # first what takes longest, so that all are done at about the same time; and while the others are at work
+    # this process loads what the model needs. Earlier it could not be copied: pandas begins a thread
+    work = [*([] if judge.whole is None else [None]), *folds]
+    workers = max(1, min(jobs, len(work)))
+    fitted = len(judge.features) * len(folds) * len(options_of)
     runner = choose(workers) if fitted >= _ENOUGH else Threads(workers)
     models: dict[str, list[list[_Fold]]] = {name: [[] for _ in dealt] for name in options_of}
-    refits: list[list[Kept | None]] = [[] for _ in dealt]
+    refits: list[list[KeptRefit | None]] = [[] for _ in dealt]
+    whole: Model | None = None
     with contextlib.ExitStack() as until_done:
         if isinstance(runner, Threads):
             judge.prepare()  # only libraries that are loaded are limited
             # as in a process: sums that several threads share are rounded in another order
             until_done.enter_context(threadpool_limits(1, "blas"))
-        results = until_done.enter_context(contextlib.closing(runner.in_order(judge, folds)))
-        for (at, _), made in zip(folds, results, strict=True):
+        results = until_done.enter_context(contextlib.closing(runner.in_order(judge, work)))
+        for which, made in zip(work, results, strict=True):
             if isinstance(made, Lost):
                 raise AnthropoError(
                     f"The models cannot be judged: {made.why}, twice. Use fewer {parameter('jobs')} if "
                     "memory is short."
                 )
+            if which is None:
+                whole = made
+                continue
             answers, kept = made
             for name, of in models.items():
-                of[at].append(answers[name])
-            refits[at].append(kept)
+                of[which.dealing].append(answers[name])
+            refits[which.dealing].append(kept)
             for _ in options_of if on_progress else ():
                 on_progress()  # type: ignore[misc]
-    return models, refits
+    return models, refits, whole
+
+
+class _Which(NamedTuple):
+    """A fold of a dealing."""
+
+    dealing: int
+    fold: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Judge:
-    """The work on one fold of one dealing: models are fitted to the others, and answer on it."""
+    """The work on one fold of one dealing: models are fitted to the others, and answer on it.
+
+    Photos are brought `to` a target's, or if it is None to those of each fold, of which they are then. Work
+    on no fold is the model of all photos.
+    """
 
     features: Features
     options_of: dict[str, Options]
@@ -266,6 +283,7 @@ class _Judge:
     to: _Target | None
     shares: Mapping[str, float] | None
     keep: bool
+    whole: Options | None  # of the model of all photos, if it is wanted
 
     def prepare(self) -> None:
         """Load what every fit needs."""
@@ -273,8 +291,13 @@ class _Judge:
 
         import anthropo.learning.hybrid  # noqa: F401
 
-    def __call__(self, which: tuple[int, int]) -> tuple[dict[str, _Fold], Kept | None]:
-        at, fold = which
+    def __call__(self, which: _Which | None) -> Any:
+        if which is not None:
+            return self._answers(*which)
+        assert self.whole is not None
+        return fit_model(self.features, self.whole, self.task)
+
+    def _answers(self, at: int, fold: int) -> tuple[dict[str, _Fold], KeptRefit | None]:
         features, task = self.features, self.task
         out = self.dealt[at].index == fold
         # a patient may have been at two sites
@@ -287,9 +310,9 @@ class _Judge:
             for method in {chosen.adapt for chosen in self.options_of.values()}
         }
         main = next(iter(self.options_of))
-        kept: list[Kept | None] = [None]
+        kept: list[KeptRefit | None] = [None]
 
-        def alone(name: str, chosen: Options) -> Answers:
+        def alone(name: str, chosen: Options) -> ModelAnswers:
             seen, asked = (gate_alone(train), gate_alone(test)) if name == GATE else read[chosen.adapt]
             model = fit_model(seen, chosen, task)
             if self.keep and name == main and not isinstance(model, NormalityModel):
@@ -307,7 +330,7 @@ def _learned_from(features: Features) -> Features:
     return replace(features, portraits=None, shapes=None, identities=None, prints=prints)
 
 
-def _without(kept: Kept | None, features: Features, train: Features) -> Kept | None:
+def _without(kept: KeptRefit | None, features: Features, train: Features) -> KeptRefit | None:
     """What is kept of a refit, with the share of the patients that it was fitted without."""
     there, all_ = (len(set(of.patients.tolist())) for of in (train, features))
     return None if kept is None else replace(kept, without=1 - there / all_)
@@ -400,7 +423,7 @@ def shares_of(features: Features, options: Options, task: Task = "labels") -> di
     return {label: labels.count(label) / len(labels) for label in sorted(set(labels))}
 
 
-def _decided(model: Model, table: Any, shares: Mapping[str, float] | None) -> Answers:
+def _decided(model: Model, table: Any, shares: Mapping[str, float] | None) -> ModelAnswers:
     """Answers with the model's own probabilities, decided where labels are as common as these shares."""
     answers = model.answer(table)
     if shares is None or isinstance(model, NormalityModel):
@@ -446,7 +469,7 @@ class _Target:
     features: Features | None
 
 
-_Fold = tuple[NDArray[np.intp], Answers]  # rows, and the answers on them
+_Fold = tuple[NDArray[np.intp], ModelAnswers]  # rows, and the answers on them
 _Folds = Sequence[_Fold]
 
 

@@ -41,7 +41,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
+class WeightsRecord:
     """Trained weights that the model needs or began with."""
 
     name: str | None = None
@@ -59,7 +59,7 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderWeights(Weights):
+class EncoderWeights(WeightsRecord):
     """The encoder whose embeddings the model reads."""
 
     dimension: Annotated[int, Range(1, 1 << 15)] | None = None  # numbers in an embedding
@@ -165,7 +165,7 @@ class Conformal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Novelty:
+class NoveltyRule:
     """When "none of these" is answered."""
 
     specificity: Share | None = None  # among controls
@@ -203,7 +203,7 @@ class Manifest:
         Empty in networks.
     more_encoders : tuple of EncoderWeights
         Of a model with several: the others, in their order. Regions are then called ``REGION@ENCODER``.
-    weights : tuple of Weights
+    weights : tuple of WeightsRecord
         Others that the model needs; of networks also those that training began with.
     regions, measurements, metadata : tuple of str
         What the model reads, in the order of the arrays.
@@ -221,7 +221,7 @@ class Manifest:
         Cost by true label, then by the label decided for.
     operating_point : OperatingPoint
     conformal : Conformal
-    novelty : Novelty
+    novelty : NoveltyRule
     gallery : mapping of str to int
         Patients of the labels that are known only by their nearest patients.
     command : str or None
@@ -248,7 +248,7 @@ class Manifest:
     missing: Annotated[str, OneOf(("expected", "evidence"))] | None = None
     encoder: EncoderWeights = field(default_factory=EncoderWeights)
     more_encoders: Annotated[tuple[EncoderWeights, ...], Size(0, 15)] = ()
-    weights: tuple[Weights, ...] = ()
+    weights: tuple[WeightsRecord, ...] = ()
     regions: Distincts = ()
     measurements: Distincts = ()
     own_measurements: Annotated[tuple[Definition, ...], Size(0, MOST_OWN)] = ()
@@ -264,7 +264,7 @@ class Manifest:
     )
     operating_point: OperatingPoint = field(default_factory=OperatingPoint)
     conformal: Conformal = field(default_factory=Conformal)
-    novelty: Novelty = field(default_factory=Novelty)
+    novelty: NoveltyRule = field(default_factory=NoveltyRule)
     gallery: Annotated[Mapping[str, Count], Among(("labels",))] = field(default_factory=dict)
     command: str | None = None
     seed: int | None = None
@@ -289,7 +289,7 @@ class Manifest:
         return record(cls, manifest, "manifest")
 
     @property
-    def used(self) -> list[Weights]:
+    def used(self) -> list[WeightsRecord]:
         """The weights that it needs or began with, without what says nothing."""
         return [w for w in (*self.encoders, *self.weights) if w != type(w)()]
 

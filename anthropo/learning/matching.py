@@ -18,7 +18,7 @@ _NEVER = 1e6  # distance of people who are not alike
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
+class ColumnBalance:
     """How far two groups differ in a column, or in one of its words, before and after matching."""
 
     column: str
@@ -40,7 +40,7 @@ class Matched:
     pairs: int
     cases_left: int  # patients without a partner, who are left out
     controls_left: int
-    balance: tuple[Balance, ...]
+    balance: tuple[ColumnBalance, ...]
 
     __repr__ = fielded
 
@@ -139,13 +139,13 @@ def _controls(labels: NDArray[np.str_], controls: str | None, given: str) -> str
     names, counts = np.unique(labels, return_counts=True)
     if len(names) < 2:
         raise InputError(f"{given}: everybody has the label {names[0]}. Matching needs two.")
-    found = control_label(labels, controls)
-    if found is None and len(names) > 2:
+    control = control_label(labels, controls)
+    if control is None and len(names) > 2:
         raise InputError(
             f"{given}: none of the labels {', '.join(names)} is called control. Name the one to match others "
             f"with: {parameter('controls', 'LABEL')}."
         )
-    return found or str(names[counts.argmax()])
+    return control or str(names[counts.argmax()])
 
 
 def _scaled(values: Values, age: bool) -> Floats | NDArray[np.object_]:
@@ -175,8 +175,8 @@ def _paired(
             alike &= off <= CALIPER + 1e-9  # not where one is missing
             apart += np.where(np.isfinite(off), off, 0) ** 2
     at, to = linear_sum_assignment(np.where(alike, apart, _NEVER))
-    found = alike[at, to]
-    return cases[at[found]], controls[to[found]]
+    matched = alike[at, to]
+    return cases[at[matched]], controls[to[matched]]
 
 
 def _balance(
@@ -185,7 +185,7 @@ def _balance(
     controls: NDArray[np.intp],
     left: NDArray[np.intp],
     right: NDArray[np.intp],
-) -> list[Balance]:
+) -> list[ColumnBalance]:
     """Standardised mean differences; both are by the standard deviation before matching."""
     rows = []
     for column, of in values.items():
@@ -199,5 +199,5 @@ def _balance(
             spread = float(np.sqrt((np.nanvar(numbers[cases]) + np.nanvar(numbers[controls])) / 2))
             unit = spread or np.inf
             before, after = (one - other) / unit, (left_one - right_one) / unit
-            rows.append(Balance(column, word, one, other, left_one, right_one, before, after))
+            rows.append(ColumnBalance(column, word, one, other, left_one, right_one, before, after))
     return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from anthropo.learning.alone import encoder_alone
 from anthropo.learning.citing import Works, joined
 from anthropo.learning.intervals import Interval
 from anthropo.learning.manifest import Manifest
@@ -55,15 +56,15 @@ def methods(manifest: Manifest) -> str:
     works = Works()
     version = manifest.anthropo or "[version]"
     sentences = [
-        f"Photographs were analysed with anthropo {version} {works.own(version)}.",
+        f"Photographs were analysed with anthropo {version} {works.anthropo(version)}.",
         _people(manifest),
     ]
     if manifest.settings.no_face:
         sentences.append("The middle square of each photograph was used; no face was looked for.")
     else:
-        found = works.landmarks(jitter=manifest.settings.jitter or 16, fine=bool(manifest.settings.fine))
+        placed = works.landmarks(jitter=manifest.settings.jitter or 16, fine=bool(manifest.settings.fine))
         sentences.append(
-            f"{found} From them {len(manifest.measurements)} measurements were taken; those "
+            f"{placed} From them {len(manifest.measurements)} measurements were taken; those "
             "that pose, expression, occlusion or poor quality would spoil were voided before analysis"
             + (
                 ", and whether each was voided entered the classifier beside its value."
@@ -117,7 +118,7 @@ def _judged(manifest: Manifest) -> list[str]:
         folds = round(1 / refits.without)
         times = round(refits.number / folds)
         how = f"{folds}-fold {how}, the patients dealt to folds {times} time{'s' if times > 1 else ''}"
-    found = [
+    sentences = [
         f"Performance was estimated by {how}; 95 % intervals count patients and hold the chance of dealing."
     ]
     figures = [
@@ -131,15 +132,19 @@ def _judged(manifest: Manifest) -> list[str]:
     ]
     if figures:
         whose = f"For {manifest.positive} it" if manifest.positive else "It"
-        found.append(f"{whose} reached {joined(figures)}.")
+        sentences.append(f"{whose} reached {joined(figures)}.")
+    parts = dict(_ALONE)
+    for name in of.models:
+        if (encoder := encoder_alone(name)) is not None:
+            parts[name] = f"regions by {encoder}"
     alone = [
         f"{_figure(of.models[name]['auroc'])} from {words} alone"
-        for name, words in _ALONE.items()
+        for name, words in parts.items()
         if name in of.models and "auroc" in of.models[name] and of.models[name]["auroc"].known
     ]
     if alone:
-        found.append(f"For comparison, AUROC was {joined(alone)}.")
-    return found
+        sentences.append(f"For comparison, AUROC was {joined(alone)}.")
+    return sentences
 
 
 def _figure(figure: Interval) -> str:

@@ -24,7 +24,7 @@ from anthropo.learning.gallery import MOST, Gallery, fit_gallery
 from anthropo.learning.judged import Floats
 from anthropo.learning.model_readers import part, prefixed, record
 from anthropo.learning.novelty import Novelty
-from anthropo.learning.refits import Kept, check_room, keep, restored, shared
+from anthropo.learning.refits import KeptRefit, check_room, keep, restored, shared
 from anthropo.learning.rows import numbers_of
 from anthropo.learning.schema import NOTHING, Arrays, Names, taken
 from anthropo.learning.states import GALLERY, LabelState, RefitState
@@ -137,7 +137,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
+class ModelAnswers:
     """A model's answers for many people, as arrays."""
 
     labels: tuple[str, ...]
@@ -265,7 +265,7 @@ class LabelModel:
         sets = ConformalSets.fit(out, np.searchsorted(trained, labels[keep]))
         return cls(classifier, sets, novelty, gallery, options.error_rate, options.alarm)
 
-    def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
+    def answer(self, table: Any, groups: Sequence[str] | None = None) -> ModelAnswers:
         """Answers for the rows of a feature table, or for its people when `groups` names the patients."""
         margins, n = self.margins(table, groups)
         k = len(self.trained)
@@ -297,7 +297,7 @@ class LabelModel:
             inside = np.hstack([inside, _credible(probabilities, self.error_rate)[:, k:]])
         # a set that is not empty holds the most probable label
         inside[np.arange(n), probabilities.argmax(1)] |= inside.any(1)
-        return Answers(
+        return ModelAnswers(
             self.labels, probabilities, inside, decision, log_odds, similarity, typicality, tuple(reasons)
         )
 
@@ -312,12 +312,12 @@ class LabelModel:
         # against all trained labels together
         return np.hstack([margins - np.logaddexp.reduce(margins, 1, keepdims=True), matched]), n
 
-    def kept(self) -> Kept | None:
+    def kept(self) -> KeptRefit | None:
         """What is kept of the model where it is a refit of another; None if its contributions are sampled."""
         made = keep(self.classifier)
-        return None if made is None else Kept(self.trained, *made)
+        return None if made is None else KeptRefit(self.trained, *made)
 
-    def refitted(self, refits: Sequence[Kept]) -> LabelModel:
+    def refitted(self, refits: Sequence[KeptRefit]) -> LabelModel:
         """The model with what is kept of its refits; one that lacks a label is none."""
         made = [shared(one.meta, one.arrays, self.classifier) for one in refits if one.labels == self.trained]
         again = (restored(record(RefitState, meta, "refit"), a, self.classifier) for meta, a in made)
@@ -485,11 +485,13 @@ def design(features: Features, options: Options) -> Any:
 
 
 def vectors(table: Any, columns: Columns) -> Floats:
-    """Embeddings (n, d) of all regions, each of length 1, joined; see `joined`."""
-    return joined({region: numbers_of(table, names) for region, names in columns.regions.items()}, len(table))
+    """Embeddings (n, d) of all regions, each of length 1, joined; see `unit_embeddings`."""
+    return unit_embeddings(
+        {region: numbers_of(table, names) for region, names in columns.regions.items()}, len(table)
+    )
 
 
-def joined(regions: Mapping[str, NDArray[np.floating]], n: int) -> Floats:
+def unit_embeddings(regions: Mapping[str, NDArray[np.floating]], n: int) -> Floats:
     """Embeddings (n, d) of regions (n, …), each of length 1.
 
     Of several encoders each counts as much as the others, however many regions it sees.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anthropo.learning.gallery import label_centre, unit
+from anthropo.learning.gallery import label_centre, unit_length
 from anthropo.learning.intervals import Interval, proportion
 from anthropo.learning.judged import Floats
 from anthropo.showing import count, fielded
@@ -106,8 +106,8 @@ def judge_nearest(
         mine = at[label, patient]
         centre = label_centre(embeddings[of != mine], label_of[of != mine])
         people = np.zeros((len(known), embeddings.shape[1]))
-        np.add.at(people, of, unit(embeddings - centre))
-        people = unit(people)
+        np.add.at(people, of, unit_length(embeddings - centre))
+        people = unit_length(people)
         cosine = people @ people[mine]
         best: dict[str, float] = {}
         for other, (name, _) in enumerate(known):

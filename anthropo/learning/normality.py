@@ -10,7 +10,7 @@ import numpy as np
 
 from anthropo.errors import InputError, parameter
 from anthropo.learning.features import Features
-from anthropo.learning.model import Answers, Options, by_person, control_label, design
+from anthropo.learning.model import ModelAnswers, Options, by_person, control_label, design
 from anthropo.learning.model_readers import part, prefixed, record
 from anthropo.learning.novelty import Novelty
 from anthropo.learning.schema import NOTHING, Arrays, Names
@@ -49,7 +49,7 @@ class NormalityModel:
         distance = Novelty.fit(design(features, options)[healthy], patients, options.seed)
         return cls(distance, options.specificity)
 
-    def answer(self, table: Any, groups: Sequence[str] | None = None) -> Answers:
+    def answer(self, table: Any, groups: Sequence[str] | None = None) -> ModelAnswers:
         """Answers for the rows of a feature table, or for its people when `groups` names the patients."""
         mean, n = by_person(len(table), groups)
         distance = mean(self.distance.distance(table)[:, None])[:, 0]
@@ -57,7 +57,7 @@ class NormalityModel:
         outside = p <= 1 - self.specificity
         # only to order people by: beyond the farthest healthy one the rank stays the same, this does not
         score = np.column_stack([1 / (1 + distance), distance / (1 + distance)])
-        return Answers(
+        return ModelAnswers(
             self.labels, score, np.column_stack([~outside, outside]), outside.astype(np.int64),
             np.full((n, 2), np.nan), np.column_stack([np.full(n, np.nan), distance]), p, ("",) * n,
         )  # fmt: skip

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anthropo.errors import ModelError
 from anthropo.learning.columns import Columns, Scaler
-from anthropo.learning.conformal import Distance, Rank
+from anthropo.learning.conformal import MahalanobisDistance, Rank
 from anthropo.learning.judged import Floats
 from anthropo.learning.memo import remembered
 from anthropo.learning.model_readers import record
@@ -31,7 +31,7 @@ class Novelty:
 
     columns: Columns
     scaler: Scaler | None
-    parts: dict[str, Distance]  # "measurements" and the regions
+    parts: dict[str, MahalanobisDistance]  # "measurements" and the regions
     medians: dict[str, float]
     rank: Rank
 
@@ -49,11 +49,11 @@ class Novelty:
         total = np.zeros(len(table))
         for name, values in _parts(table, columns, scaler).items():
             whole = name == "measurements"
-            parts[name] = remembered(Distance.fit, values, whole)
+            parts[name] = remembered(MahalanobisDistance.fit, values, whole)
             out = np.empty(len(values))
             for fold in np.unique(folds):
                 out_of_fold = folds == fold
-                there = remembered(Distance.fit, values[~out_of_fold], whole)
+                there = remembered(MahalanobisDistance.fit, values[~out_of_fold], whole)
                 out[out_of_fold] = there.of(values[out_of_fold])
             medians[name] = float(np.median(out)) or 1.0
             total += out / medians[name]
@@ -96,20 +96,27 @@ class Novelty:
     def from_state(cls, meta: Any, arrays: Arrays, names: Names = NOTHING) -> Novelty:
         """The model that `state` was called on."""
         state = record(NoveltyState, meta, "novelty", names)
-        found, m = state.measurements, len(state.measurements)
+        names_of_measurements, m = state.measurements, len(state.measurements)
         sizes = {**({"measurements": m} if m else {}), **state.regions}
         if not sizes:
             raise ModelError("its novelty has neither measurements nor regions")
         of_all = taken(arrays, NOVELTY + (SCALE if m else ()), {"m": m, "q": len(sizes)})
         scaler = None
         if m:
-            scaler = Scaler(found, found, (None,) * m, of_all["mean"], of_all["spread"], of_all["mean"])
+            scaler = Scaler(
+                names_of_measurements,
+                names_of_measurements,
+                (None,) * m,
+                of_all["mean"],
+                of_all["spread"],
+                of_all["mean"],
+            )
         parts = {}
         for at, (name, d) in enumerate(sizes.items()):
             one = taken(arrays, PART, {"d": d}, f"{at}/")
-            parts[name] = Distance(one["mean"], one["axes"])
+            parts[name] = MahalanobisDistance(one["mean"], one["axes"])
         medians = dict(zip(sizes, of_all["medians"].tolist(), strict=True))
-        columns = Columns.sized(found, state.regions)  # whose lengths the arrays have
+        columns = Columns.sized(names_of_measurements, state.regions)  # whose lengths the arrays have
         return cls(columns, scaler, parts, medians, Rank(np.sort(of_all["rank"])))
 
 

@@ -57,7 +57,7 @@ class Profile:
             quantiles[at] = _quantiles(_each(features.measurements, rows))
             if features.portraits is not None and features.shapes is not None:
                 shapes[at] = _each(features.shapes, rows).mean(0)
-                average = _each(features.portraits, rows).mean(0)
+                average = _mean(features.portraits, rows)
                 composites[at] = reshaped((average + 0.5).astype(np.uint8), shapes[at])
         return cls(
             names, tuple(len(people[label]) for label in names), features.measurement_ids, quantiles,
@@ -101,13 +101,13 @@ class Profile:
         if len(state.patients) != n:
             raise ModelError("its profile does not say how many patients it is of")
         faces = COMPOSITES if "composites" in arrays else ()
-        found = taken(arrays, PROFILE + faces, {"n": n, "m": m})
-        known, quantiles = found["known"][..., None], found["quantiles"]
+        fields = taken(arrays, PROFILE + faces, {"n": n, "m": m})
+        known, quantiles = fields["known"][..., None], fields["quantiles"]
         if (np.diff(quantiles, axis=-1) < 0).any():
             raise ModelError("its profile has quantiles that do not ascend")
         return cls(
             state.labels, state.patients, state.measurements, np.where(known, quantiles, np.nan),
-            found.get("composites"), found["shapes"],
+            fields.get("composites"), fields["shapes"],
         )  # fmt: skip
 
 
@@ -120,6 +120,14 @@ def _each(values: NDArray[Any], people: Sequence[Sequence[int]]) -> Floats:
         total = np.where(known, of, 0).sum(0, dtype=np.float64)
         np.divide(total, known.sum(0), out=mean, where=known.any(0))
     return means
+
+
+def _mean(values: NDArray[Any], people: Sequence[Sequence[int]]) -> Floats:
+    """Mean (...) over people of each one's mean; no person's takes memory longer than it is added."""
+    total = np.zeros(values.shape[1:])
+    for rows in people:
+        total += values[list(rows)].mean(0)
+    return total / len(people)
 
 
 def _quantiles(values: Floats) -> Floats:

@@ -81,18 +81,18 @@ def _limits(
 
     if far(value) >= distance:  # the best is farther out than can be reached
         return value, value
-    found = []
+    limits = []
     for sign in (-1.0, 1.0):
         step = start
         while step < most and far(value + sign * step) < distance:
             step *= 2
         if step >= most:
-            found.append(sign * math.inf)
+            limits.append(sign * math.inf)
         else:
-            found.append(
+            limits.append(
                 value + sign * float(brentq(lambda s, d=sign: far(value + d * s) - distance, 0.0, step))
             )
-    return found[0], found[1]
+    return limits[0], limits[1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,7 +30,7 @@ _PHOTOS = 200  # that say how much a measurement counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kept:
+class KeptRefit:
     """What is kept of a model that was fitted without some of the patients."""
 
     labels: tuple[str, ...]  # that it was trained for, in its order
@@ -59,8 +59,10 @@ def keep(one: FittedHybrid) -> tuple[dict[str, Any], Arrays] | None:
     weights = [m.weights / spread for m, spread in zip(regions, one.score_spread_, strict=True)]
     # without regions as `restored` expects it: as if of one frequency and one number
     out["weights"] = _halved(np.stack(weights) if weights else np.zeros((0, 2, len(one.classes_))))
-    centres = np.stack([m.centre for m in regions]) if weights else np.zeros((0, 1))
-    out["centres"] = centres.astype(np.float32)
+    centres = np.zeros((len(weights), max((len(m.centre) for m in regions), default=1)), np.float32)
+    for row, m in zip(centres, regions, strict=True):  # encoders differ in how many numbers they give
+        row[: len(m.centre)] = m.centre
+    out["centres"] = centres
     out["scale"] = np.array([m.scale * np.linalg.norm(m.frequencies) for m in regions])
     described = {name: meta[name] for name in ("measured", "origin", "category")}
     return described, out | prefixed(part(arrays, "trees/"), "trees/")
@@ -103,36 +105,43 @@ def restored(
     if any(text not in allowed and name in columns.measurements for name, text in pairs):
         raise ModelError("a measurement of a refit is a category")
     shapes = {model.frequencies.shape for model in of.regions_.values()} or {(1, 1)}
-    if len(shapes) > 1:
-        raise ModelError("its regions differ in size, and there are refits")
-    ((f, d),) = shapes
+    if len({f for f, _ in shapes}) > 1:
+        raise ModelError("its regions differ in how many frequencies they have, and there are refits")
+    f, d = max(shapes)
     lengths = {"k": k, "m": m, "r": len(of.regions_), "h": halves, "f": f, "d": d}
-    found = taken(arrays, REFIT + (MACHINE if state.measured == "machine" else ()), lengths)
+    fields = taken(arrays, REFIT + (MACHINE if state.measured == "machine" else ()), lengths)
     there = copy(of)
     there.columns_ = columns
     there.feature_names_in_ = np.array(columns.names, dtype=object)
     there.n_features_in_ = len(columns.names)
     there.regions_ = {
-        region: RegionModel(centre, model.frequencies, weights, np.zeros(k), float(scale), model.sphere)
+        region: RegionModel(
+            centre[: model.frequencies.shape[1]],
+            model.frequencies,
+            weights,
+            np.zeros(k),
+            float(scale),
+            model.sphere,
+        )
         for (region, model), centre, weights, scale in zip(
-            of.regions_.items(), found["centres"], found["weights"], found["scale"], strict=True
+            of.regions_.items(), fields["centres"], fields["weights"], fields["scale"], strict=True
         )
     }
     there.score_spread_ = np.ones((len(of.regions_), k))
-    there.scaler_ = Scaler(origin, origin, category, found["centre"], found["spread"], found["centre"])
-    there.imputer_ = Imputer(found["loadings"], found["noise"])
-    there.deep_ = Stack(found["deep_slopes"], found["deep_bias"])
-    there.stack_ = Stack(found["slopes"], found["bias"])
-    there.measured_ = Machine(found["machine"]) if state.measured == "machine" else None
+    there.scaler_ = Scaler(origin, origin, category, fields["centre"], fields["spread"], fields["centre"])
+    there.imputer_ = Imputer(fields["loadings"], fields["noise"])
+    there.deep_ = Stack(fields["deep_slopes"], fields["deep_bias"])
+    there.stack_ = Stack(fields["slopes"], fields["bias"])
+    there.measured_ = Machine(fields["machine"]) if state.measured == "machine" else None
     if state.measured == "trees":
         there.measured_ = Trees(part(arrays, "trees/") or None, k)
         there.measured_.check(m)
     return there
 
 
-def within_limits(dealt: Sequence[Sequence[Kept | None]]) -> list[Kept]:
+def within_limits(dealt: Sequence[Sequence[KeptRefit | None]]) -> list[KeptRefit]:
     """Refits of so many dealings of the patients, each whole, as a file has room for."""
-    out: list[Kept] = []
+    out: list[KeptRefit] = []
     for dealing in dealt:
         more = [*out, *(one for one in dealing if one is not None)]
         numbers, arrays = sum(one.numbers for one in more), sum(len(one.arrays) for one in more)

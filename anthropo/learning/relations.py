@@ -107,9 +107,9 @@ def relate(judged: Mapping[str, Judged]) -> tuple[FaceRelation, ...]:
     names = sorted(judged)
     known = np.all([has[name] >= 0 for name in names], 0) if names else np.zeros(0, bool)
     member = np.array([has[name][known] > 0 for name in names]).T.reshape(int(known.sum()), len(names))
-    found = find_relations(names, member, np.array(people)[known])
+    relations = find_relations(names, member, np.array(people)[known])
     made, tests = [], []
-    for relation in found:
+    for relation in relations:
         a, b = relation.first, relation.second
         both = (has[a] >= 0) & (has[b] >= 0)
         x, y = has[a][both] > 0, has[b][both] > 0

@@ -33,7 +33,7 @@ def over_dealings(
     seed: int,
     limits: tuple[float, float] | None = None,
 ) -> dict[str, Interval]:
-    """Figures of each dealing of the folds, joined by `joined`.
+    """Figures of each dealing of the folds, joined by `mean_of_dealings`.
 
     `figures_of` makes those of one dealing, by its place among them, with so many resamples by a seed. The
     resamples are shared out among the dealings. `limits` are of all figures; left out: each metric's own.
@@ -45,10 +45,10 @@ def over_dealings(
     made = [figures_of(at, each, seed + at) for at in range(len(dealt))]
     folds = folds_of(dealt)
     within = {name: limits or _LIMITS.get(name, (0.0, 1.0)) for name in made[0]}
-    return {name: joined([of[name] for of in made], folds, within[name]) for name in made[0]}
+    return {name: mean_of_dealings([of[name] for of in made], folds, within[name]) for name in made[0]}
 
 
-def joined(figures: Sequence[Interval], folds: int, limits: tuple[float, float]) -> Interval:
+def mean_of_dealings(figures: Sequence[Interval], folds: int, limits: tuple[float, float]) -> Interval:
     """One figure of several dealings: their mean, with an interval that holds the chance of dealing.
 
     Notes
@@ -69,8 +69,8 @@ def joined(figures: Sequence[Interval], folds: int, limits: tuple[float, float])
     Examples
     --------
     >>> from anthropo.learning.intervals import Interval
-    >>> from anthropo.learning.repeats import joined
-    >>> print(joined([Interval(0.6, 0.5, 0.7, 80), Interval(0.64, 0.54, 0.74, 80)], 5, (0, 1)))
+    >>> from anthropo.learning.repeats import mean_of_dealings
+    >>> print(mean_of_dealings([Interval(0.6, 0.5, 0.7, 80), Interval(0.64, 0.54, 0.74, 80)], 5, (0, 1)))
     0.620 (0.493 to 0.747)
     """
     known = [figure for figure in figures if figure.known]
@@ -94,7 +94,7 @@ def folds_of(dealt: Sequence[Judged]) -> int:
 
 
 def variance_of_dealing(values: Floats, folds: int) -> float:
-    """What dealing adds to the variance of a mean over dealings (r,), see `joined`; 0 for a single one."""
+    """What dealing adds to the variance of a mean over dealings (r,), `mean_of_dealings`; 0 for one."""
     if len(values) < 2:
         return 0.0
     return max(0.0, folds / 2 - 1 + 1 / len(values)) * float(values.var(ddof=1))

@@ -191,7 +191,7 @@ def taken(arrays: Arrays, wanted: Sequence[Array], lengths: Mapping[str, int], p
                     f"array {name} is missing or of another shape than ({one.shape}): {have:,} where "
                     f"{want:,} are needed"
                 )
-    found = {}
+    fields = {}
     for one in wanted:  # after all shapes, so that nothing is turned into float64 for nothing
         name = prefix + one.name
         array = arrays[name]
@@ -199,8 +199,8 @@ def taken(arrays: Arrays, wanted: Sequence[Array], lengths: Mapping[str, int], p
             raise ModelError(f"array {name} holds infinity or NaN")
         if array.size and not one.lo <= array.min().item() <= array.max().item() <= one.hi:
             raise ModelError(f"array {name} holds a number that is not {Range(one.lo, one.hi)}")
-        found[one.name] = array.astype(np.float64, copy=False) if one.kinds == "f" else array
-    return found
+        fields[one.name] = array.astype(np.float64, copy=False) if one.kinds == "f" else array
+    return fields
 
 
 def _lengths(shape: str) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anthropo.learning.heterogeneity import Pooled, pooled
+from anthropo.learning.heterogeneity import PooledOverSites, pooled
 from anthropo.learning.judged import Judged
 from anthropo.learning.subgroups import Subgroup, by_subgroup
 from anthropo.showing import fielded
@@ -26,7 +26,7 @@ class Sites:
 
     column: str
     figures: dict[str, Subgroup]  # by site
-    pooled: dict[str, Pooled]  # by metric
+    pooled: dict[str, PooledOverSites]  # by metric
 
     __repr__ = fielded
 

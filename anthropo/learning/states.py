@@ -195,7 +195,7 @@ MACHINE = (Array("machine", "k m", "weights"),)
 #: Of a refit: of r regions, each of f frequencies and d numbers, k labels, m numbers, h halves.
 REFIT = (
     Array("weights", "r 2f k", "of the ridge regressions, over the standard deviation of their scores"),
-    Array("centres", "r d", "mean of the embeddings"),
+    Array("centres", "r d", "mean of the embeddings; zeros behind those of fewer numbers"),
     Array("scale", "r", "of the classifier's frequencies", lo=1e-9, hi=1e9),
     Array("spread", "m", "standard deviation of the numbers", lo=LEAST),
     Array("centre", "m", "mean of the numbers"),
@@ -289,12 +289,12 @@ def names_of(manifest: Manifest) -> Names:
     if unknown := next((name for name in manifest.metadata if name not in manifest.metadata_kinds), None):
         raise ModelError(f"it does not say whether {unknown} is a number")
     there = {name for name, entry in shipped().items() if not entry.needs_mm}
-    for own in manifest.own_measurements:
+    for definition in manifest.own_measurements:
         try:
-            there |= {own.id} if not entry_of(own).needs_mm else set()
+            there |= {definition.id} if not entry_of(definition).needs_mm else set()
         except InputError as error:
             raise ModelError(f"a measurement of its own cannot be used: {error}") from None
-    if len({own.id for own in manifest.own_measurements}) < len(manifest.own_measurements):
+    if len({definition.id for definition in manifest.own_measurements}) < len(manifest.own_measurements):
         raise ModelError("two measurements of its own have the same name")
     return {
         MEASUREMENTS_KNOWN: frozenset() if no_face else frozenset(there),

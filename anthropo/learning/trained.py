@@ -25,7 +25,7 @@ from anthropo.learning.columns import Columns
 from anthropo.learning.domains import MEASUREMENTS, Domains
 from anthropo.learning.features import Features, feature_frame, feature_rows
 from anthropo.learning.manifest import Manifest, PhotoSettings
-from anthropo.learning.model import NONE_OF_THESE, Answers, LabelModel, Prediction, Ranked, Task
+from anthropo.learning.model import NONE_OF_THESE, LabelModel, ModelAnswers, Prediction, Ranked, Task
 from anthropo.learning.model_readers import part, prefixed
 from anthropo.learning.normality import NormalityModel
 from anthropo.learning.prevalence import Prevalence, stated_presence, stated_shares
@@ -250,11 +250,12 @@ class Trained:
                 "or train it again."
             ) from None
         there = {one.id: one for one in registry.definitions}
-        for own in made.manifest.own_measurements:
-            if (other := there.get(own.id, own)) != own:
+        for definition in made.manifest.own_measurements:
+            if (other := there.get(definition.id, definition)) != definition:
                 raise ModelError(
-                    f"{path}: trained with {own.id} as {own.expression}, which is {other.expression} by "
-                    f"{parameter('registry')} here. Leave that out, or give it another name."
+                    f"{path}: trained with {definition.id} as {definition.expression}, which is "
+                    f"{other.expression} by {parameter('registry')} here. Leave that out, or give it "
+                    "another name."
                 )
         try:
             registry.add(made.manifest.own_measurements)
@@ -337,11 +338,11 @@ class Trained:
                 f"pictures without a face; pass {no_face}" if self.no_face else f"faces; leave {no_face} out"
             )
             raise ModelError(f"{path}: trained on {needs}, or use another model.")
-        for own in self.manifest.own_measurements:
-            if own not in registry.definitions:
+        for definition in self.manifest.own_measurements:
+            if definition not in registry.definitions:
                 raise ModelError(
-                    f"{path}: trained with the measurement {own.id} ({own.expression}), which was removed or "
-                    "is defined otherwise now. Load the model again."
+                    f"{path}: trained with the measurement {definition.id} ({definition.expression}), which "
+                    "was removed or is defined otherwise now. Load the model again."
                 )
         here = instrument(settings)
         for name in ("landmark_weights", "fine_weights", "jitter", "definitions"):
@@ -352,7 +353,7 @@ class Trained:
                     f"these would be with {_short(ours)}. Use the same options and version, or train again."
                 )
 
-    def answer(self, features: Features, *, pool: bool) -> Answers:
+    def answer(self, features: Features, *, pool: bool) -> ModelAnswers:
         """Answers for photos, or with `pool` for patients.
 
         Parameters
@@ -364,7 +365,7 @@ class Trained:
 
         Returns
         -------
-        Answers
+        ModelAnswers
 
         Raises
         ------
@@ -472,7 +473,7 @@ def _short(value: Any) -> str:
     return str(value)[:12]
 
 
-def _prediction(answers: Answers, i: int, photos: tuple[str, ...], patient: str) -> Prediction:
+def _prediction(answers: ModelAnswers, i: int, photos: tuple[str, ...], patient: str) -> Prediction:
     order = np.argsort(-answers.probabilities[i], kind="stable")
     columns = (answers.probabilities, answers.log_odds, answers.similarity, answers.sets)
     ranked = tuple(

@@ -29,13 +29,13 @@ from anthropo.learning.manifest import (
     Counts,
     EncoderWeights,
     Manifest,
-    Novelty,
+    NoveltyRule,
     OperatingPoint,
     Refits,
     SamePersonCheck,
     TrainingCohort,
     Validation,
-    Weights,
+    WeightsRecord,
 )
 from anthropo.learning.model import (
     OTHERS,
@@ -49,7 +49,7 @@ from anthropo.learning.model import (
 )
 from anthropo.learning.normality import WITHIN, NormalityModel
 from anthropo.learning.profile import Profile
-from anthropo.learning.refits import TOP, Kept, overlap, some_rows
+from anthropo.learning.refits import TOP, KeptRefit, overlap, some_rows
 from anthropo.learning.subgroups import NOT_GIVEN, age_bands
 from anthropo.learning.trained import MODELS, Model, Trained, instrument
 from anthropo.measurement.registry import registry
@@ -77,7 +77,8 @@ def make_trained(
     source: Path | None = None,
     people: SamePeople | None = None,
     evaluations: Sequence[Evaluation] = (),
-    refits: Sequence[Kept] = (),
+    refits: Sequence[KeptRefit] = (),
+    model: Model | None = None,
     command: str = "",
 ) -> Trained:
     """Train on all photos and describe the result.
@@ -103,8 +104,10 @@ def make_trained(
         What was found of people under several names, and done about it.
     evaluations : sequence of Evaluation
         Of a cross-validation with these options: one, or one per attribute.
-    refits : sequence of Kept
+    refits : sequence of KeptRefit
         Of the same cross-validation; without them contributions have no range.
+    model : LabelModel, AttributeModel or NormalityModel, optional
+        With these options, if the cross-validation has fitted it to all photos as well.
     command : str
         That trained it, without folders.
 
@@ -141,7 +144,7 @@ def make_trained(
         domains = Domains.fit(_read(features, options), options.adapt, target)
         counted = _domains(features, options, target, column)
         features = domains.apply(features)
-    model = fit_model(features, options, task)
+    model = model or fit_model(features, options, task)
     if not isinstance(model, NormalityModel):
         model = model.refitted(refits)
     labels = features.labels if task == "attributes" else collapse(features.labels, options.positive)
@@ -245,7 +248,7 @@ def _validation(evaluations: Sequence[Evaluation]) -> Validation:
     )
 
 
-def _refits(model: Model, kept: Sequence[Kept], features: Features, options: Options) -> Refits:
+def _refits(model: Model, kept: Sequence[KeptRefit], features: Features, options: Options) -> Refits:
     """How many refits there are, and how alike their first measurements are; of attributes the mean."""
     if isinstance(model, NormalityModel) or not model.refits:
         return Refits()
@@ -292,7 +295,7 @@ def _decision(
         controls=controls,
         cost={label: dict(zip(model.trained, row, strict=True)) for label, row in costs},
         conformal=Conformal(error=options.error_rate),
-        novelty=Novelty(specificity=1 - options.alarm),
+        novelty=NoveltyRule(specificity=1 - options.alarm),
         operating_point=OperatingPoint(
             rule="least expected cost",
             threshold=_threshold(model, positive),
@@ -350,7 +353,7 @@ def _task_name(model: Model, options: Options, task: Task) -> str:
     return "binary" if len(model.labels) == 2 else "multiclass"
 
 
-def landmark_weights(settings: Settings) -> tuple[Weights, ...]:
+def landmark_weights(settings: Settings) -> tuple[WeightsRecord, ...]:
     """The weights that landmarks were found and judged with, as a manifest lists them."""
     if settings.no_face:
         return ()
@@ -362,9 +365,9 @@ def landmark_weights(settings: Settings) -> tuple[Weights, ...]:
     return tuple(weights_entry(w) for w in face.KNOWN if used.get(w.name))
 
 
-def weights_entry(weights: face.Weights) -> Weights:
+def weights_entry(weights: face.Weights) -> WeightsRecord:
     """Packaged weights as a manifest lists them."""
-    return Weights(
+    return WeightsRecord(
         name=weights.name,
         digest=weights.sha256,
         licence=weights.licence,

@@ -20,7 +20,7 @@ from anthropo.measurement.sampling import (
     SUBSETS,
     Appearance,
     Reading,
-    Region,
+    RegionColour,
     Samples,
     Window,
     estimate,
@@ -104,7 +104,7 @@ def appearance(
     red_green_blue = seen.levels[0].T.astype(np.int16)
     grey = bool((red_green_blue.max(0) - red_green_blue.min(0) <= _GREY).all())
 
-    regions = {name: Region.of_skin(name.split("_")[0], seen.of(name)) for name in _SKIN}
+    regions = {name: RegionColour.of_skin(name.split("_")[0], seen.of(name)) for name in _SKIN}
     reasons = _hidden(cover, weights() @ faces[0], hidden)
     _void(regions, {name: reason for name, reason in reasons.items() if name in regions})
     shading = (seen.of("philtrum").light @ LUMINANCE).reshape(len(looked), *PHILTRUM)
@@ -126,7 +126,7 @@ def appearance(
     return {name: result[name] for name in (*COLOUR, *EYE, *TEXTURE)}
 
 
-def _void(regions: dict[str, Region], reasons: Mapping[str, str]) -> None:
+def _void(regions: dict[str, RegionColour], reasons: Mapping[str, str]) -> None:
     """Give regions the reason why nothing is read of them."""
     regions |= {name: replace(regions[name], reason=reason) for name, reason in reasons.items()}
 

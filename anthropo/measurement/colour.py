@@ -26,7 +26,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from anthropo.face.frame import Floats
-from anthropo.measurement.sampling import SIDES, Reading, Region
+from anthropo.measurement.sampling import SIDES, Reading, RegionColour
 
 #: Indices that a light's colour and strength leave alone.
 LOGARITHMIC = (
@@ -97,7 +97,7 @@ def lightness(relative: Floats) -> Floats:
     return np.where(relative > (6 / 29) ** 3, 116 * np.cbrt(relative) - 16, relative * (29 / 3) ** 3)
 
 
-def unlike(regions: Mapping[str, Region]) -> dict[str, str]:
+def unlike(regions: Mapping[str, RegionColour]) -> dict[str, str]:
     """Regions whose pixels look like nothing that could be there, by name, each with the reason.
 
     The philtrum, which may have a moustache and whose colour is not measured, is left out.
@@ -132,7 +132,7 @@ def unlike(regions: Mapping[str, Region]) -> dict[str, str]:
     return reasons
 
 
-def colours(regions: Mapping[str, Region]) -> dict[str, Reading]:
+def colours(regions: Mapping[str, RegionColour]) -> dict[str, Reading]:
     """CIELAB of every region, and the indices that compare regions, by the ids of `COLOUR`.
 
     The registry says what they mean.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, TypeVar, overloa
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.errors import parameter
 from anthropo.face.evaluations import beyond_border
 from anthropo.face.frame import Floats, face_axes, outer_canthal_distance, outer_canthal_distances
 from anthropo.face.gate import Check
@@ -31,7 +30,7 @@ from anthropo.measurement.registry import (
     landmark_names,
     registry,
 )
-from anthropo.measurement.scale import Scale
+from anthropo.measurement.scale import NEEDS_MM, Scale
 from anthropo.photo import Photo
 from anthropo.showing import brief, draw, html, with_interval
 
@@ -148,13 +147,13 @@ class Measurements(list[M]):
             return Measurements(super().__getitem__(which))
         if not isinstance(which, str):
             return super().__getitem__(which)
-        found = next((one for one in self if one.id == which), None)
-        if found is None:
+        measurement = next((one for one in self if one.id == which), None)
+        if measurement is None:
             from difflib import get_close_matches
 
             near = get_close_matches(which, [one.id for one in self], 3) or [one.id for one in self[:3]]
             raise KeyError(f"{which}: no such measurement here; there is {', '.join(near)}.")
-        return found
+        return measurement
 
     def __repr__(self) -> str:
         there = sum(not math.isnan(one.value) for one in self)
@@ -398,9 +397,9 @@ def _missing(entry: Entry, face: Face, outside: NDArray[np.bool_], scale: Scale 
     if outside[list(entry.points)].any():
         return "a landmark lies beyond the photo's border"
     if entry.needs_fine and not face.anatomy:
-        return f"needs the fine landmark stage, which {parameter('fine', False)} leaves out"
+        return "needs the fine landmark stage, which was left out"
     if entry.needs_mm and scale is None:
-        return f"needs millimetres: pass {parameter('scale')}"
+        return NEEDS_MM
     return ""
 
 
@@ -444,7 +443,7 @@ def _geometry_values(
         shared += (scale_error * value) ** 2
         known = np.array([repeat.get(e.known_as, math.nan) for e in entries]) * by
         of_own = _OWN if posed else _OWN_SNAPSHOT
-        factor = np.array([of_own if e.own and not e.same_as else _REPEATED for e in entries])
+        factor = np.array([of_own if e.user_defined and not e.same_as else _REPEATED for e in entries])
         photo = np.where(np.isnan(known), factor**2 * landmark, known**2)
         turned = (further * (within[-2:] - within[-3])) ** 2
         accuracy, repeated = landmark + pose + shared, photo + turned.sum(0) + shared

@@ -16,7 +16,7 @@ import numpy as np
 from anthropo.face.frame import Floats
 from anthropo.measurement.colour import LUMINANCE, lightness
 from anthropo.measurement.iris import GRID, EyeGrid
-from anthropo.measurement.sampling import LIDS, SIDES, SUBSETS, WHITE, Bools, Reading, Region, Samples
+from anthropo.measurement.sampling import LIDS, SIDES, SUBSETS, WHITE, Bools, Reading, RegionColour, Samples
 
 # What is looked at of the iris, from and up to which part of its radius
 _MIDDLE = 0.35  # the pupil
@@ -39,7 +39,7 @@ _DISC_SD = 0.006  # of the disc's place, outer-canthal distances
 class Eye:
     """What is read of one eye."""
 
-    sclera: Region
+    sclera: RegionColour
     readings: Mapping[str, Reading]  # by index, without the side
 
 
@@ -77,7 +77,7 @@ def read_eye(side: str, grid: EyeGrid, disc: Floats, face: Floats, samples: Samp
     colour = _quantile(np.moveaxis(every, -1, 0), chosen[None], 0.5).T
     if not reason and not (colour[0] @ LUMINANCE > 0):
         reason = "the sclera is under-exposed"
-    return Eye(Region(colour, reason), _iris_light(grid, disc, colour, reason))
+    return Eye(RegionColour(colour, reason), _iris_light(grid, disc, colour, reason))
 
 
 def _iris_light(grid: EyeGrid, disc: Floats, sclera: Floats, reason: str) -> dict[str, Reading]:

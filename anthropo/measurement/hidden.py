@@ -50,5 +50,5 @@ def hidden_measurement(entry: Entry, hidden: Bools) -> bool:
     """
     if entry.kind not in PIXELS or not hidden.any():
         return bool(hidden_reason(entry, hidden))
-    own = regions()[regions_of(entry.id)[0]]
-    return bool((weights()[own] @ hidden).mean() > 0.5)
+    region = regions()[regions_of(entry.id)[0]]
+    return bool((weights()[region] @ hidden).mean() > 0.5)

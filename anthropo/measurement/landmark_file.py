@@ -116,10 +116,10 @@ def landmarks_text(face: Face, digest: str, at: Floats | None = None) -> str:
         "height": face.size[1],
         "how": _HOW,
     }
-    found = places_of(face)
-    now = found if at is None else at.round(_DECIMALS)
+    detected = places_of(face)
+    now = detected if at is None else at.round(_DECIMALS)
     lines = []
-    for point, (x, y), place in zip(POINTS, now.tolist(), found.tolist(), strict=True):
+    for point, (x, y), place in zip(POINTS, now.tolist(), detected.tolist(), strict=True):
         row = {"point": point, "name": point_name(point), "x": x, "y": y, "found": place}
         lines.append(f"  {json.dumps(row, ensure_ascii=False)}")
     fields = [f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()]
@@ -340,8 +340,8 @@ def moved(face: Face, first: Face, file: Landmarks) -> Face:
         offsets = anatomy.instrument(stage).correction.points @ face_axes(face.landmarks)
         for index in (int(name[1:]) for name in names if name not in BETWEEN):
             seen[index] = at[f"p{index}"] - offsets[index]
-    found = outer_canthal_distance(face.landmarks)
-    if min(outer_canthal_distance(seen) for seen in (points, landmarks)) < _LEAST_UNIT * found:
+    canthal = outer_canthal_distance(face.landmarks)
+    if min(outer_canthal_distance(seen) for seen in (points, landmarks)) < _LEAST_UNIT * canthal:
         raise InputError(
             f"{file.path}: the outer corners of the eyes, p36 and p45, are moved together; they are what "
             "everything is measured in. Move them back."

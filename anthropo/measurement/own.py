@@ -305,7 +305,7 @@ def _checked(where: str, one: Definition) -> Entry:
     entry = compile_entry(cells)
     known = twin.reliability if twin else math.nan
     reliability = known if one.reliability is None else one.reliability
-    return replace(entry, code=parsed.code, reliability=reliability, own=True, same_as=same)
+    return replace(entry, code=parsed.code, reliability=reliability, user_defined=True, same_as=same)
 
 
 def _parsed(one: Definition) -> Parsed:

@@ -132,7 +132,7 @@ def head_spread(entries: Sequence[Entry]) -> Floats:
     known = _heads()
     rows = ((entry, *_ALIKE.get(entry.known_as, (entry.known_as, 1.0))) for entry in entries)
     return np.array(
-        [factor * known.get(name, math.nan if entry.own else 0.0) for entry, name, factor in rows]
+        [factor * known.get(name, math.nan if entry.user_defined else 0.0) for entry, name, factor in rows]
     )
 
 

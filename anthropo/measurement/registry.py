@@ -90,7 +90,7 @@ class Entry:
     points: tuple[int, ...]  # of the 68-point scheme that the expression depends on
     code: CodeType | None  # None for a kind of PIXELS
     reliability: float = math.nan  # share of the variance between people that is no error; NaN: not known
-    own: bool = False  # added to the registry by its user
+    user_defined: bool = False  # added to the registry by its user
     same_as: str = (
         ""  # of one's own: the shipped entry whose expression it has, and with it what is known of it
     )
@@ -106,7 +106,7 @@ class Entry:
     @property
     def decides(self) -> bool:
         """Whether a trait may be called by it alone: one's own does if its reliability is known, and high."""
-        return not self.unreliable and not (self.own and math.isnan(self.reliability))
+        return not self.unreliable and not (self.user_defined and math.isnan(self.reliability))
 
     @property
     def known_as(self) -> str:
@@ -258,13 +258,13 @@ def shipped() -> Entries:
 
 
 @lru_cache(maxsize=8)
-def _with_own(own: tuple[Definition, ...]) -> Entries:
+def _with_own(added: tuple[Definition, ...]) -> Entries:
     """The registry with one's own measurements behind the shipped ones."""
-    if not own:
+    if not added:
         return shipped()
     from anthropo.measurement.own import entry_of  # which most runs do not need
 
-    return Entries(shipped() | {one.id: entry_of(one) for one in own})
+    return Entries(shipped() | {one.id: entry_of(one) for one in added})
 
 
 #: A table's path, rows of one, or definitions that another process or a model file has.
@@ -308,9 +308,9 @@ class Registry:
         return definitions()
 
     @property
-    def own(self) -> Entries:
+    def user_defined(self) -> Entries:
         """One's own measurements, by id."""
-        return Entries((name, entry) for name, entry in self().items() if entry.own)
+        return Entries((name, entry) for name, entry in self().items() if entry.user_defined)
 
     def add(self, *sources: Source | Iterable[Source]) -> tuple[Entry, ...]:
         """Add measurements of one's own.
@@ -366,14 +366,14 @@ class Registry:
         anthropo.errors.InputError: 'nasal_index' is none of the measurements that were added; there are none.
         """
         with self._lock:
-            own = {one.id for one in definitions()}
+            added = {one.id for one in definitions()}
             for name in names:
-                if name not in own:
-                    there = ", ".join(sorted(own)) or "none"
+                if name not in added:
+                    there = ", ".join(sorted(added)) or "none"
                     raise InputError(
                         f"{name!r} is none of the measurements that were added; there are {there}."
                     )
-            forget(names or own)
+            forget(names or added)
 
     @contextmanager
     def added(self, *sources: Source | Iterable[Source]) -> Iterator[tuple[Entry, ...]]:

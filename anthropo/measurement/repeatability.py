@@ -94,16 +94,16 @@ def repeatability() -> Mapping[str, Repeatability]:
     >>> repeatability()["intercanthal_width"].reliability > 0.8
     True
     """
-    found = {}
+    table = {}
     snapshots = {
         row["measurement"]: float(row["sd"])
         for row in packaged_table("anthropo.measurement", "snapshots.csv")
     }
     for row in packaged_table("anthropo.measurement", "repeatability.csv"):
         files = sum(float(row[name] or 0) ** 2 for name in FILES) ** 0.5
-        found[row["measurement"]] = Repeatability(
+        table[row["measurement"]] = Repeatability(
             float(row["sd"]), float(row["photo"]), float(row["first"] or row["photo"]), files,
             float(row["small"] or 0), float(row["people"]), int(row["pairs"]), float(row["jitter"] or 0),
             snapshots.get(row["measurement"], 0.0),
         )  # fmt: skip
-    return found
+    return table

@@ -97,7 +97,7 @@ def retests(face: Face, photo: Photo | None = None) -> dict[str, Retest]:
     instrument = anatomy.instrument(anatomy.stage_of(face))
     growth, pixels = error_growth(face), outer_canthal_distance(face.landmarks)
     stage, posed = anatomy.stage_of(face), not counted
-    found = {}
+    pairs = {}
     for name, value in values.items():
         entry, row = registry()[name], instrument.repeat.get(registry()[name].known_as)
         still = math.nan
@@ -111,8 +111,8 @@ def retests(face: Face, photo: Photo | None = None) -> dict[str, Retest]:
             if snapshot and not counted:
                 value = replace(value, repeat_sd=math.hypot(value.repeat_sd, grown * row.snapshot))
         doubts = tuple(failed[check] for check in entry.voids if check in failed)
-        found[name] = Retest(value, still, doubts)
-    return found
+        pairs[name] = Retest(value, still, doubts)
+    return pairs
 
 
 def _measured(face: Face, photo: Photo | None, passed: Collection[str]) -> dict[str, Measurement]:

@@ -181,14 +181,14 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Region:
+class RegionColour:
     """Linear RGB of one region: of the face, of its jittered evaluations, of subsets of its samples."""
 
     colour: Floats  # (K + SUBSETS, 3)
     reason: str  # why there is none, or empty
 
     @classmethod
-    def of_skin(cls, name: str, samples: Samples) -> Region:
+    def of_skin(cls, name: str, samples: Samples) -> RegionColour:
         """The median colour of a region of skin."""
         levels, light = samples.levels[0], samples.light
         reason = ""
@@ -204,7 +204,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """A number read from pixels, as often as a `Region` has colours."""
+    """A number read from pixels, as often as a `RegionColour` has colours."""
 
     values: Floats  # (K + SUBSETS,)
     reason: str  # why there is none, or empty

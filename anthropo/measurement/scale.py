@@ -21,6 +21,8 @@ Kind = Literal["mm-per-px", "ipd", "sticker", "iris"]
 #: Visible iris of adults (10 to 80 years, n = 390), mm: Rufer, Schroder & Erb 2005, Cornea 24:259.
 IRIS_MM, IRIS_SD = 11.71, 0.42
 IRIS_FROM = 10.0  # years
+#: Why a value in millimetres is missing. Tables and reports hold it, whose readers did not type the command.
+NEEDS_MM = "needs millimetres (from a sticker of known size, or the measured distance of the pupils)"
 
 # What may be declared, mm, and what it is called in messages.
 _LIMITS: dict[str, tuple[float, float, str]] = {
@@ -217,7 +219,7 @@ def _check_eyes(request: ScaleRequest, photo: Photo, hidden: Bools) -> None:
     if eyes and request.kind in ("ipd", "iris"):
         raise ScaleError(
             f"{photo.source}: the scale {request.kind} is taken from both eyes, and "
-            f"{hidden_words(eyes)}. Give {parameter('scale', 'sticker=MM')} or mm-per-px=VALUE."
+            f"{hidden_words(eyes)}. Give the scale sticker=MM or mm-per-px=VALUE."
         )
 
 
@@ -263,8 +265,7 @@ def _by_sticker(request: ScaleRequest, photo: Photo, points: Floats, samples: Fl
         raise ScaleError(
             f"{photo.source}: no sticker of {request.value:g} mm found on or beside the face (looked for a "
             f"round or square patch {low:.0f} to {high:.0f} pixels wide). Use one of plain colour without "
-            "a border, unlike what is around it, flat and wholly visible; or give "
-            f"{parameter('scale', 'ipd=MM')}."
+            "a border, unlike what is around it, flat and wholly visible; or give the scale ipd=MM."
         )
     if len(stickers) > 1:
         places = " and ".join(f"x {s.centre[0]:.0f}, y {s.centre[1]:.0f}" for s in stickers[:2])
@@ -293,7 +294,7 @@ def _by_iris(request: ScaleRequest, photo: Photo, points: Floats, samples: Float
         why = right if right == left else f"right: {right}; left: {left}"
         raise ScaleError(
             f"{photo.source}: no iris can be measured ({why}). Use a sharper, larger photo with open "
-            f"eyes, or give {parameter('scale', 'ipd=MM')}, sticker=MM or mm-per-px=VALUE."
+            "eyes, or give the scale ipd=MM, sticker=MM or mm-per-px=VALUE."
         )
     diameter = 2 * float(np.mean([iris.r for iris in seen]))
     error = _IRIS_BOTH if len(seen) == 2 else _IRIS_ONE

@@ -68,8 +68,8 @@ def find_stickers(photo: Photo, points: Floats, size: float) -> list[Sticker]:
     axis is the size: foreshortening has no part in it.
     """
     window = search_window(points, photo.full_size)
-    found = _seek(photo, plausible(points, size), window)
-    return [s for s in found if np.hypot(*(points[27:] - s.centre).T).min() > _FACIAL * s.size]
+    stickers = _seek(photo, plausible(points, size), window)
+    return [s for s in stickers if np.hypot(*(points[27:] - s.centre).T).min() > _FACIAL * s.size]
 
 
 def sticker_at(
@@ -87,8 +87,8 @@ def sticker_at(
     middle, last = np.array(at), np.array(photo.full_size) - 1.0
     window = np.concatenate([np.clip(middle - 2.5 * high, 0, last), np.clip(middle + 2.5 * high, 0, last)])
     around = np.array([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]) * 0.25 * low
-    found = _seek(photo, (low, high), window, middle + around)
-    on = [s for s in found if np.hypot(*(middle - s.centre)) <= s.size / 2]
+    stickers = _seek(photo, (low, high), window, middle + around)
+    on = [s for s in stickers if np.hypot(*(middle - s.centre)) <= s.size / 2]
     return on[0] if on else None
 
 

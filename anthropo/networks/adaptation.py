@@ -17,10 +17,10 @@ from torch.nn import functional
 
 from anthropo.errors import InputError, parameter
 from anthropo.networks.architectures import BACKBONES, Classifier
-from anthropo.networks.objective import Batch, Objective
+from anthropo.networks.objective import Objective, UnitBatch
 from anthropo.networks.pictures import Pictures
 from anthropo.networks.recipes import Parameters
-from anthropo.networks.sources import Target
+from anthropo.networks.sources import AdaptationTarget
 from anthropo.networks.units import Units
 
 
@@ -111,7 +111,7 @@ class AdaptingObjective(Objective):
         units: Units,
         device: torch.device,
         *,
-        target: Target,
+        target: AdaptationTarget,
     ) -> None:
         super().__init__(parameters, view, "labels", pictures, units, device)
         self.target = target
@@ -121,7 +121,7 @@ class AdaptingObjective(Objective):
                 f"{parameter('target')}."
             )
 
-    def batches(self, seed: int, done: float = 0.0, share: float = 0.0) -> Iterator[Batch]:
+    def batches(self, seed: int, done: float = 0.0, share: float = 0.0) -> Iterator[UnitBatch]:
         """As `Objective.batches`, each with as many target photos, which come round again and again."""
         random = np.random.default_rng([seed, 1])
         generator = torch.Generator().manual_seed(seed + 1)
@@ -133,7 +133,7 @@ class AdaptingObjective(Objective):
             others = self.moved(self.pixels(self.target.pictures, chosen), generator)
             yield replace(batch, others=others)
 
-    def loss(self, module: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, module: nn.Module, batch: UnitBatch) -> Tensor:
         """The loss of a batch."""
         assert isinstance(module, Classifier)
         assert batch.others is not None

@@ -14,7 +14,7 @@ from anthropo.learning.model import Prediction, Ranked
 from anthropo.networks.judging import chips_of
 from anthropo.networks.network import Network, decided
 from anthropo.networks.pictures import CohortPictures
-from anthropo.networks.units import TEST, Columns, Units, encode_metadata, of_cases
+from anthropo.networks.units import TEST, MetadataColumns, Units, encode_metadata, of_cases
 
 Metadata = NDArray[np.float32]
 
@@ -31,7 +31,7 @@ class Told:
     unseen: int  # cases of which the network took the first photos only
 
 
-def kinds_of(columns: Columns | None) -> dict[str, Kind]:
+def kinds_of(columns: MetadataColumns | None) -> dict[str, Kind]:
     """Kinds of the metadata that a network reads."""
     kinds: dict[str, Kind] = {}
     for name, how in (columns or {}).items():
@@ -40,7 +40,7 @@ def kinds_of(columns: Columns | None) -> dict[str, Kind]:
     return kinds
 
 
-def answer(network: Network, photos: CohortPictures) -> Told:
+def answer_patients(network: Network, photos: CohortPictures) -> Told:
     """Answer about each patient of some photos.
 
     A network of cases looks at all photos of a person together, as it was trained to; other networks'

@@ -24,7 +24,7 @@ from anthropo.learning.cohort import Case, Cohort, some
 from anthropo.learning.intervals import Interval
 from anthropo.learning.metrics import judge
 from anthropo.networks.export import CALIBRATION, export
-from anthropo.networks.judging import BOOTSTRAP, Answers, answers_of, flat_figures, pictures_to_answer
+from anthropo.networks.judging import BOOTSTRAP, NetworkAnswers, answers_of, flat_figures, pictures_to_answer
 from anthropo.networks.network import Network
 from anthropo.networks.pictures import Advance, CohortPictures, read_pictures
 from anthropo.networks.units import TEST, Units, units_to_judge
@@ -57,7 +57,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class BenchedNetwork:
     """One network in one runtime."""
 
     network: str  # name of its file
@@ -134,9 +134,9 @@ def calibration_photos(
     return photos.pictures.kept
 
 
-def bench(
+def bench_file(
     path: str, photos: BenchPhotos, calibration: Pixels, *, threads: int = 1, folder: Path | None = None
-) -> list[Measured]:
+) -> list[BenchedNetwork]:
     """Measure the network in a file in torch, as ONNX and as int8, for which `calibration_photos` are.
 
     A runtime uses one or all of the threads, whichever is faster. The ONNX files stay in `folder`, if it is
@@ -153,13 +153,13 @@ def bench(
         for runtime, file in files.items():
             # small networks are slower on several threads, which wait for each other
             tried = sorted({1, threads})
-            runs = [run(runtime, file, network.task, photos, t, Path(temporary)) for t in tried]
+            runs = [answer_apart(runtime, file, network.task, photos, t, Path(temporary)) for t in tried]
             fastest = min(runs, key=lambda one: one.ms)
             answers = answers_of(network, photos.units, photos.units.chosen(TEST), fastest.probabilities)
             figures = _overall(answers)
             first = first or (fastest, figures["auroc"])
             measured.append(
-                Measured(
+                BenchedNetwork(
                     network=Path(path).name,
                     recipe=network.recipe,
                     runtime=runtime,
@@ -176,7 +176,9 @@ def bench(
     return measured
 
 
-def run(runtime: str, model: Path, task: str, photos: BenchPhotos, threads: int, folder: Path) -> Run:
+def answer_apart(
+    runtime: str, model: Path, task: str, photos: BenchPhotos, threads: int, folder: Path
+) -> Run:
     """Answer photos in a process of its own."""
     pictures, metadata, answers = (folder / f"{name}.npy" for name in ("pictures", "metadata", "answers"))
     known = photos.units.metadata
@@ -197,7 +199,7 @@ def run(runtime: str, model: Path, task: str, photos: BenchPhotos, threads: int,
     return Run(probabilities=np.load(answers), ms=statistics.median(took["ms"]), memory=took["memory"])
 
 
-def _overall(answers: Answers) -> dict[str, Interval]:
+def _overall(answers: NetworkAnswers) -> dict[str, Interval]:
     """AUROC and accuracy; of attributes their means, which have no interval."""
     if answers.labels is not None:
         figures = judge(answers.labels, bootstrap=BOOTSTRAP)
@@ -220,7 +222,7 @@ def has_int8_products() -> bool | None:
     return bool(re.search(r"\b(avx512_vnni|avx_vnni|amx_int8|asimddp|i8mm)\b", flags))
 
 
-def remarks(measured: Sequence[Measured]) -> list[str]:
+def remarks(measured: Sequence[BenchedNetwork]) -> list[str]:
     """Sentences on int8 that is too slow or loses too much."""
     notes = []
     plain = {m.network: m.ms for m in measured if m.runtime == "ONNX"}

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from anthropo.encoder.runtime import open_session
 
-Answer = Callable[[NDArray[np.uint8], "NDArray[np.float32] | None"], NDArray[Any]]
+Answering = Callable[[NDArray[np.uint8], "NDArray[np.float32] | None"], NDArray[Any]]
 
 _TIMED = 20  # rows
 _REPEATED = 10  # answers to a row, of which the fastest counts: others may be slowed down by other programs
@@ -30,7 +30,7 @@ _REPEATED = 10  # answers to a row, of which the fastest counts: others may be s
 PICTURES, METADATA, PROBABILITIES, EMBEDDING = "pictures", "metadata", "probabilities", "embedding"
 
 
-def _onnx(model: str, threads: int) -> Answer:
+def _onnx(model: str, threads: int) -> Answering:
     session = open_session(model, threads, spinning=True)
 
     def answer(pictures: NDArray[np.uint8], metadata: NDArray[np.float32] | None) -> NDArray[Any]:
@@ -41,7 +41,7 @@ def _onnx(model: str, threads: int) -> Answer:
     return answer
 
 
-def _torch(model: str, threads: int) -> Answer:
+def _torch(model: str, threads: int) -> Answering:
     import torch
 
     from anthropo.networks.network import Network

@@ -25,7 +25,7 @@ from torch import Tensor
 from anthropo.container import MAX_BYTES, plain_array
 from anthropo.errors import ModelError, parameter
 from anthropo.files import open_regular, write_atomically
-from anthropo.learning.manifest import Weights
+from anthropo.learning.manifest import WeightsRecord
 from anthropo.learning.model_readers import as_written, record
 from anthropo.learning.schema import Range
 from anthropo.networks.description import Epoch
@@ -35,7 +35,7 @@ _PLAIN = ("stage", "epoch", "done", "best_epoch", "scaler", "origin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class CheckpointHeader:
     """What a checkpoint says in JSON; its arrays are the module's weights and the optimiser's moments."""
 
     fingerprint: Mapping[str, Any]  # what has to be the same for the training to continue
@@ -46,11 +46,11 @@ class Kept:
     best_epoch: Annotated[int, Range(0, 1_000_000)]
     history: tuple[Epoch, ...]
     scaler: Mapping[str, float] | None  # of mixed precision
-    origin: Weights | None  # what training began with
+    origin: WeightsRecord | None  # what training began with
 
 
 @dataclass(slots=True, eq=False)
-class State:
+class ViewState:
     """Where the training of a view stands."""
 
     stage: int = 0
@@ -63,7 +63,7 @@ class State:
     best_module: NDArray[np.float32] | None = None
     optimiser: dict[str, Any] | None = None
     scaler: dict[str, Any] | None = None
-    origin: Weights | None = None
+    origin: WeightsRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +73,7 @@ class Checkpoints:
     folder: Path
     fingerprint: dict[str, Any]  # what has to be the same to continue
 
-    def save(self, view: str, state: State) -> None:
+    def save(self, view: str, state: ViewState) -> None:
         """Write where a view stands."""
         kept = {"module": state.module, "best_module": state.best_module}
         arrays: dict[str, NDArray[Any]] = {name: a for name, a in kept.items() if a is not None}
@@ -94,15 +94,15 @@ class Checkpoints:
         """What is said of a checkpoint that cannot be used."""
         return damaged_checkpoint(self.folder / f"{view}.npz")
 
-    def load(self, view: str) -> State:
+    def load(self, view: str) -> ViewState:
         """Where a view stands; at the beginning if there is no checkpoint."""
         path = self.folder / f"{view}.npz"
         if not path.exists():
-            return State()
+            return ViewState()
         try:
             arrays = read_arrays(path)
-            kept = record(Kept, json.loads(bytes(arrays.pop("meta"))), "meta")
-            state = State(
+            kept = record(CheckpointHeader, json.loads(bytes(arrays.pop("meta"))), "meta")
+            state = ViewState(
                 **{name: getattr(kept, name) for name in _PLAIN},
                 history=list(kept.history),
                 best=math.inf if kept.best is None else kept.best,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anthropo.networks.bench import BenchPhotos, run
+from anthropo.networks.bench import BenchPhotos, answer_apart
 from anthropo.networks.finetuning import Finetuned
 from anthropo.networks.judging import flat_figures, pictures_to_answer
 from anthropo.networks.training_set import TrainingSet
@@ -50,6 +50,6 @@ def with_costs(finetuned: Finetuned, material: TrainingSet, path: Path, *, threa
     metadata = None if units.metadata is None else units.metadata[timed]
     photos = BenchPhotos(pictures=pictures, units=replace(units, metadata=metadata))
     with tempfile.TemporaryDirectory() as folder:
-        ms = run("torch", path, network.task, photos, threads, Path(folder)).ms
+        ms = answer_apart("torch", path, network.task, photos, threads, Path(folder)).ms
     backbone = material.recipe.parameters.backbone
     return Compared(backbone=backbone, finetuned=finetuned, file_bytes=path.stat().st_size, ms=ms)

@@ -31,7 +31,7 @@ Levels = Annotated[tuple[Annotated[float, Range(-1e4, 1e4)], ...], Size(3, 3)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class MetadataColumn:
     """How a column of metadata becomes numbers, learned from the training cases."""
 
     mean: Finite | None = None  # of numbers
@@ -73,7 +73,7 @@ class Description:
         See `anthropo.encoder.views.View`.
     dimension : int
         Numbers in one view's embedding.
-    metadata : mapping of str to Column, or None
+    metadata : mapping of str to MetadataColumn, or None
         How columns become numbers; None but of cases.
     warm_start : tuple of str
         What training began with.
@@ -101,7 +101,7 @@ class Description:
     alignment: Annotated[str, OneOf(ALIGNMENTS)]
     crops: Annotated[str, OneOf(CROPS)]
     dimension: Annotated[int, Range(1)]
-    metadata: Mapping[str, Column] | None
+    metadata: Mapping[str, MetadataColumn] | None
     warm_start: tuple[str, ...] = ()
     identities: Annotated[int, Range(0)] | None = None
     adapted: Annotated[int, Range(0)] | None = None

@@ -17,13 +17,20 @@ from anthropo.learning.training import describe_cohort, landmark_weights
 from anthropo.networks.architectures import BACKBONES
 from anthropo.networks.checkpoints import Checkpoints, fingerprint
 from anthropo.networks.description import CALLED, Description
-from anthropo.networks.judging import Answers, Figures, chips_of, flat_figures, judge_network
+from anthropo.networks.judging import Figures, NetworkAnswers, chips_of, flat_figures, judge_network
 from anthropo.networks.network import Network
 from anthropo.networks.pretrained import NAMED
-from anthropo.networks.training_loop import Learned, Report, beginning, exact, learn
+from anthropo.networks.training_loop import Report, TrainedViews, beginning, exact, train_views
 from anthropo.networks.training_set import TrainingSet, view_of
 from anthropo.networks.units import TEST
-from anthropo.networks.verification import Floats, Verification, area, pairs_between, similarity, verify
+from anthropo.networks.verification import (
+    Floats,
+    PairVerification,
+    auroc_of_pairs,
+    cosine,
+    pairs_between,
+    verification_figures,
+)
 from anthropo.parallel.threads import network_threads
 from anthropo.showing import draw, fielded, html
 
@@ -36,7 +43,7 @@ if TYPE_CHECKING:
 class Judgement:
     """How good a network is on people of another source than its labels are from."""
 
-    answers: Answers
+    answers: NetworkAnswers
     overall: Figures
     by_label: dict[str, Figures]
     photos: int
@@ -48,12 +55,12 @@ class Finetuned:
     """A trained network and how good it is on patients that it has not seen."""
 
     network: Network
-    answers: Answers
+    answers: NetworkAnswers
     overall: Figures
     by_label: dict[str, Figures]  # recall is "sensitivity", precision "ppv"
     notes: tuple[str, ...] = ()
     target: Judgement | None = None  # of people of the target, where they have labels
-    verification: Verification | None = None  # of pairs
+    verification: PairVerification | None = None  # of pairs
 
     __repr__ = fielded
 
@@ -103,7 +110,7 @@ def finetune(
         shutil.rmtree(folder, ignore_errors=True)
     checkpoints = Checkpoints(folder, fingerprint(material, device))
     with exact(device), network_threads(recipe.parameters.threads):
-        learned = learn(material, checkpoints=checkpoints, device=device, report=report)
+        learned = train_views(material, checkpoints=checkpoints, device=device, report=report)
         manifest, about = _manifest(material, learned, command), _description(material, learned)
         network = Network(manifest, about, learned.modules)
         for module in network.modules:
@@ -153,7 +160,7 @@ def _judged_in_target(network: Network, material: TrainingSet) -> Judgement | No
     )
 
 
-def _verified(network: Network, material: TrainingSet, device: torch.device) -> Verification:
+def _verified(network: Network, material: TrainingSet, device: torch.device) -> PairVerification:
     """How well pairs of people who were kept apart are told, beside what training began with."""
     parameters, units = material.recipe.parameters, material.units
     chosen = units.chosen(TEST)
@@ -166,14 +173,18 @@ def _verified(network: Network, material: TrainingSet, device: torch.device) -> 
         for when, of in (("after", network), ("before", began)):
             # as `NetworkEncoder` embeds
             embedded = of.embed({view: chips}) + of.embed({view: chips[:, :, ::-1]})
-            similar[when].append(similarity(embedded, pairs))
-        by_view.append((view, area(similar["after"][-1], pairs), area(similar["before"][-1], pairs)))
+            similar[when].append(cosine(embedded, pairs))
+        by_view.append(
+            (view, auroc_of_pairs(similar["after"][-1], pairs), auroc_of_pairs(similar["before"][-1], pairs))
+        )
     after, before = (np.mean(of, 0) for of in similar.values())
     start = parameters.warm_start if parameters.warm_start in NAMED else "a file"
-    return verify(after, before, pairs, start=start, by_view=tuple(by_view), seed=parameters.seed)
+    return verification_figures(
+        after, before, pairs, start=start, by_view=tuple(by_view), seed=parameters.seed
+    )
 
 
-def _manifest(material: TrainingSet, learned: Learned, command: str) -> Manifest:
+def _manifest(material: TrainingSet, learned: TrainedViews, command: str) -> Manifest:
     """The manifest of a network, without its figures."""
     recipe, units, features = material.recipe, material.units, material.photos.features
     parameters, settings = recipe.parameters, material.photos.settings
@@ -209,12 +220,12 @@ def _manifest(material: TrainingSet, learned: Learned, command: str) -> Manifest
     )
 
 
-def began_with(warm_start: str, learned: Learned) -> str:
+def began_with(warm_start: str, learned: TrainedViews) -> str:
     """The warm start as a network keeps it: of a file what its weights are called, and not its name."""
     return warm_start if warm_start in NAMED else str(learned.origins[0].name)
 
 
-def _description(material: TrainingSet, learned: Learned) -> Description:
+def _description(material: TrainingSet, learned: TrainedViews) -> Description:
     """What the network's file says of its layers, pictures and training."""
     recipe, units, identity = material.recipe, material.units, material.identity
     parameters, backbone = recipe.parameters, BACKBONES[recipe.parameters.backbone]

@@ -27,7 +27,7 @@ _OVERALL = ("balanced_accuracy", "accuracy", "auroc", "top_1", "top_3")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Answers:
+class NetworkAnswers:
     """A network's answers on units whose truth is known."""
 
     task: str
@@ -73,7 +73,7 @@ def flat_figures(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def judge_network(
     network: Network, pictures: Pictures, units: Units, part: int, views: tuple[str, ...] = ()
-) -> Answers:
+) -> NetworkAnswers:
     """A network's answers on a part of the units, averaged over all of its views or the given ones."""
     chosen = units.chosen(part)
     batch = network.about.parameters.batch
@@ -86,20 +86,22 @@ def judge_network(
     return answers_of(network, units, chosen, np.concatenate(out))
 
 
-def answers_of(network: Network, units: Units, chosen: NDArray[np.int64], p: NDArray[np.float64]) -> Answers:
+def answers_of(
+    network: Network, units: Units, chosen: NDArray[np.int64], p: NDArray[np.float64]
+) -> NetworkAnswers:
     """Probabilities (n, k) of some units beside the truth."""
     groups, target = units.patients[chosen], units.target[chosen]
     if network.task != "attributes":
         p = p / p.sum(1, keepdims=True)
         decision = decided(p, network.about.spec.head)
-        return Answers(task=network.task, labels=Judged(units.labels, target, p, groups, decision))
+        return NetworkAnswers(task=network.task, labels=Judged(units.labels, target, p, groups, decision))
     truth, decision = (target > 0).astype(np.int64), (p >= 0.5).astype(np.int64)
     both = np.stack([1 - p, p], -1)
     attributes = {
         name: Judged((ABSENT, PRESENT), truth[:, c], both[:, c], groups, decision[:, c])
         for c, name in enumerate(units.labels)
     }
-    return Answers(task=network.task, attributes=attributes)
+    return NetworkAnswers(task=network.task, attributes=attributes)
 
 
 def chips_of(

@@ -32,7 +32,7 @@ from anthropo.networks.units import TRAIN, VALIDATION, Units, balancing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class UnitBatch:
     """Some units as tensors on the device."""
 
     x: Tensor  # (n, c, h, w), of cases (n, m, c, h, w)
@@ -81,7 +81,7 @@ class Objective:
 
     # ----------------------------------------------------------------------------- batches
 
-    def batches(self, seed: int, done: float = 0.0, share: float = 0.0) -> Iterator[Batch]:
+    def batches(self, seed: int, done: float = 0.0, share: float = 0.0) -> Iterator[UnitBatch]:
         """The training units once, in a random order; what does not fill a batch waits for another epoch.
 
         `done` is the share of the training that is done, `share` that of this epoch.
@@ -105,7 +105,7 @@ class Objective:
             batch = self._augmented(self._batch(order[at], random), torch.from_numpy(mirrored[at]), generator)
             yield replace(batch, progress=done + share * step / self.steps)
 
-    def _batch(self, chosen: NDArray[np.int64], random: np.random.Generator | None = None) -> Batch:
+    def _batch(self, chosen: NDArray[np.int64], random: np.random.Generator | None = None) -> UnitBatch:
         units, parameters = self.units, self.parameters
         present = metadata = None
         if self.task == "cases":
@@ -126,7 +126,7 @@ class Objective:
         first = [units.rows[i][0] for i in chosen]
         known = (units.target[chosen], self.weights[chosen], self.pictures.pose[first], self.people[chosen])
         target, weight, pose, people = (torch.from_numpy(array).to(self.device) for array in known)
-        return Batch(x, present, metadata, target, weight, pose, people)
+        return UnitBatch(x, present, metadata, target, weight, pose, people)
 
     def _normalised(self, chips: NDArray[np.uint8]) -> Tensor:
         pixels = torch.from_numpy(chips).to(self.device)
@@ -140,7 +140,7 @@ class Objective:
         """Photos (n, c, h, w) as the augmentation changes them."""
         return augment(x, self.parameters, generator)
 
-    def _augmented(self, batch: Batch, mirrored: Tensor, generator: torch.Generator) -> Batch:
+    def _augmented(self, batch: UnitBatch, mirrored: Tensor, generator: torch.Generator) -> UnitBatch:
         x = batch.x
         x = torch.where(mirrored.to(x.device).view(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
         moved = self.moved(x.flatten(0, -4) if x.ndim == 5 else x, generator).view(x.shape)
@@ -148,7 +148,7 @@ class Objective:
 
     # ----------------------------------------------------------------------------- the loss
 
-    def _outputs(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def _outputs(self, module: nn.Module, batch: UnitBatch) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Outputs, embedding and pose."""
         if isinstance(module, (Attributes, Separate)):
             outputs, pose, _ = module.everything(batch.x)
@@ -159,7 +159,7 @@ class Objective:
         features = module.features(batch.x)
         return module.judge(features), features, None
 
-    def loss(self, module: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, module: nn.Module, batch: UnitBatch) -> Tensor:
         """The loss of a batch."""
         outputs, features, pose = self._outputs(module, batch)
         loss = self.weighted(outputs.float(), batch)
@@ -167,13 +167,13 @@ class Objective:
             loss = loss + self.parameters.pose * functional.mse_loss(pose.float(), batch.pose)
         if features is not None and self.parameters.contrastive:
             # by patient only pairs of one person: the same face, well and ill, is kept apart
-            counted = alike(batch.people) if self.by_patient else None
+            counted = equal_values(batch.people) if self.by_patient else None
             margin = self.parameters.contrastive_margin
-            cost = contrastive(features.float(), alike(batch.target), margin, counted)
+            cost = contrastive(features.float(), equal_values(batch.target), margin, counted)
             loss = loss + self.parameters.contrastive * cost
         return loss
 
-    def weighted(self, outputs: Tensor, batch: Batch) -> Tensor:
+    def weighted(self, outputs: Tensor, batch: UnitBatch) -> Tensor:
         """The loss of outputs on the labels of a batch."""
         each = self._elementwise(outputs, batch.target)
         if self.imbalance == "focal":
@@ -254,6 +254,6 @@ def monitored(task: str, p: NDArray[np.float64], target: NDArray[Any], head: str
     return float(np.mean([(called[target == c] == c).mean() for c in np.unique(target)]))
 
 
-def alike(values: Tensor) -> Tensor:
+def equal_values(values: Tensor) -> Tensor:
     """Which of values (n,) are the same, (n, n)."""
     return values[:, None] == values[None, :]

@@ -10,8 +10,6 @@ from torch.nn import functional
 
 #: The costs that can be trained with alone.
 PAIR_LOSSES = ("supcon", "triplet", "contrastive")
-#: Which triplets count: the hardest of each photo, semi-hard ones, or all.
-MINING = ("hard", "semi-hard", "all")
 
 
 def supervised_contrastive(features: Tensor, same: Tensor, temperature: float) -> Tensor:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anthropo.networks.architectures import BACKBONES, Classifier
-from anthropo.networks.objective import Batch, Objective, alike
+from anthropo.networks.objective import Objective, UnitBatch, equal_values
 from anthropo.networks.pair_losses import contrastive, supervised_contrastive, triplet
 from anthropo.networks.pictures import Pictures
 from anthropo.networks.recipes import Parameters
 from anthropo.networks.units import TRAIN, VALIDATION, Units
-from anthropo.networks.verification import area, pairs_between, similarity
+from anthropo.networks.verification import auroc_of_pairs, cosine, pairs_between
 
 if TYPE_CHECKING:
     from anthropo.networks.training_set import TrainingSet
@@ -42,7 +42,7 @@ class PairObjective(Objective):
         entries = len(self.train) * (1 + parameters.mirror)
         self.steps = max(1, entries // parameters.batch)
 
-    def batches(self, seed: int, done: float = 0.0, share: float = 0.0) -> Iterator[Batch]:
+    def batches(self, seed: int, done: float = 0.0, share: float = 0.0) -> Iterator[UnitBatch]:
         """The training photos once, in batches that hold so many of a person (or label) together."""
         random = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
@@ -76,15 +76,15 @@ class PairObjective(Objective):
             groups += [self.train[mine[i : i + size]] for i in range(0, len(mine), size)]
         return groups
 
-    def same(self, batch: Batch) -> Tensor:
+    def same(self, batch: UnitBatch) -> Tensor:
         """Which photos of a batch belong together, (n, n)."""
         positives = self.parameters.positives
         if positives == "label":
-            return alike(batch.target)
-        same = alike(batch.people)
-        return same | alike(batch.target) if positives == "both" else same
+            return equal_values(batch.target)
+        same = equal_values(batch.people)
+        return same | equal_values(batch.target) if positives == "both" else same
 
-    def loss(self, module: nn.Module, batch: Batch) -> Tensor:
+    def loss(self, module: nn.Module, batch: UnitBatch) -> Tensor:
         """The cost of a batch's pairs."""
         assert isinstance(module, Classifier)
         return self._cost(module, module.features(batch.x), self.same(batch))
@@ -135,7 +135,7 @@ class PairObjective(Objective):
                 sizes.append(len(x[part]))
         pairs = pairs_between(self.units, self.held, self.parameters.positives)
         cost = float(np.average(costs, weights=sizes))
-        return cost, area(similarity(x.cpu().numpy(), pairs), pairs)
+        return cost, auroc_of_pairs(cosine(x.cpu().numpy(), pairs), pairs)
 
 
 def deal(sizes: list[int], batches: int) -> Ints:

@@ -18,7 +18,7 @@ from anthropo.errors import AnthropoError, InputError, WeightsError, parameter
 from anthropo.face.weights import KNOWN, read_checked
 from anthropo.files import file_sha256, read_regular
 from anthropo.learning.bundle import SUFFIX
-from anthropo.learning.manifest import Weights
+from anthropo.learning.manifest import WeightsRecord
 from anthropo.learning.training import weights_entry
 from anthropo.licensing import licence_of, require_permitted
 from anthropo.networks.architectures import FITTING, TIMM
@@ -28,7 +28,7 @@ from anthropo.networks.network import Network
 NAMED = ("none", "imagenet", *FITTING)
 
 
-def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> Weights | None:
+def warm_start(body: nn.Module, backbone: str, view: str, source: str) -> WeightsRecord | None:
     """Put learned weights into a body, and tell where they come from; None if `source` is ``none``.
 
     `source` is else ``face-resnet`` or ``efficientnet-lite0``, which come with anthropo; ``imagenet``, the
@@ -73,7 +73,7 @@ _UNUSED = {
 }
 
 
-def _packaged(body: Any, backbone: str, source: str) -> Weights:
+def _packaged(body: Any, backbone: str, source: str) -> WeightsRecord:
     data = read_checked(source)
     face_resnet = source == "face-resnet"
     tables = [ResNet(read_weights(data)).state_dict()] if face_resnet else read_state(data, source)
@@ -104,13 +104,13 @@ def _cache_of(backbone: str) -> tuple[Path, Any]:
     return path, settings
 
 
-def _cached(body: nn.Module, backbone: str) -> Weights:
+def _cached(body: nn.Module, backbone: str) -> WeightsRecord:
     path, settings = _cache_of(backbone)
     network: Any = body.network
     tables = read_state(read_regular(path), str(path))
     fill_state(network, tables, str(path), backbone, classifying_layers(network))
     known = licence_of("imagenet")
-    return Weights(
+    return WeightsRecord(
         name=f"{settings.architecture or TIMM[backbone]}.{settings.tag} (ImageNet)",
         digest=file_sha256(path),
         licence=settings.license or UNKNOWN_LICENCE,
@@ -136,7 +136,7 @@ def _in_cache(settings: Any) -> Path | None:
     return None
 
 
-def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Weights:
+def _file(body: nn.Module, backbone: str, view: str, path: Path) -> WeightsRecord:
     if path.suffix == SUFFIX or _is_network(path):
         return _of_network(body, backbone, view, path)
     require_permitted(str(path))  # whose licences nobody has stated
@@ -148,10 +148,10 @@ def _file(body: nn.Module, backbone: str, view: str, path: Path) -> Weights:
     )
 
 
-def _of_file(path: Path, **licences: Any) -> Weights:
+def _of_file(path: Path, **licences: Any) -> WeightsRecord:
     """Weights of a user's file, whose own name may be a person's."""
     digest = file_sha256(path)
-    return Weights(name=f"file-{digest[:12]}", digest=digest, **licences)
+    return WeightsRecord(name=f"file-{digest[:12]}", digest=digest, **licences)
 
 
 def _is_network(path: Path) -> bool:
@@ -163,7 +163,7 @@ def _is_network(path: Path) -> bool:
         return False
 
 
-def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> Weights:
+def _of_network(body: nn.Module, backbone: str, view: str, path: Path) -> WeightsRecord:
     try:
         other = Network.load(path)
         other.manifest.require_permitted(path)

@@ -20,7 +20,7 @@ STATE = "state"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Target:
+class AdaptationTarget:
     """Photos of where the network will be used; their labels are not learned from."""
 
     pictures: Pictures
@@ -145,7 +145,9 @@ def _sites(cells: Sequence[Mapping[str, str]], column: str) -> list[str]:
     return [str(word or "") for word in typed([row.get(column, "") for row in cells], "category")]
 
 
-def with_target(units: Units, target: CohortPictures, parameters: Parameters) -> tuple[Units, Target]:
+def with_target(
+    units: Units, target: CohortPictures, parameters: Parameters
+) -> tuple[Units, AdaptationTarget]:
     """The units with notes on a target, and the target's photos: those to adapt to, and those to judge by.
 
     Where target photos have labels that are learned, one fold of their people is kept apart to judge by.
@@ -170,7 +172,7 @@ def with_target(units: Units, target: CohortPictures, parameters: Parameters) ->
         held[:] = False
     adapted = np.flatnonzero(~held)
     digests = tuple(features.digests[adapted].tolist())
-    made = Target(pictures=target.pictures, rows=adapted, digests=digests, judged=judged)
+    made = AdaptationTarget(pictures=target.pictures, rows=adapted, digests=digests, judged=judged)
     return replace(units, notes=tuple(notes)), made
 
 

@@ -20,10 +20,10 @@ import torch
 from torch import nn
 
 from anthropo.errors import InputError, ModelError, PhotoError, parameter
-from anthropo.learning.manifest import Weights
+from anthropo.learning.manifest import WeightsRecord
 from anthropo.networks.adaptation import AdaptingObjective, domain_head
 from anthropo.networks.architectures import Separate, Spec, build, channels_of, check_size
-from anthropo.networks.checkpoints import Checkpoints, State, restore
+from anthropo.networks.checkpoints import Checkpoints, ViewState, restore
 from anthropo.networks.description import Epoch
 from anthropo.networks.network import fill, flat
 from anthropo.networks.objective import MONITORED, Objective
@@ -67,13 +67,13 @@ class _Stage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learned:
+class TrainedViews:
     """Trained modules, and how they came about."""
 
     modules: tuple[nn.Module, ...]  # one per view
     spec: Spec
     history: dict[str, tuple[Epoch, ...]]
-    origins: tuple[Weights, ...]
+    origins: tuple[WeightsRecord, ...]
 
 
 def device_of(name: str = "auto") -> torch.device:
@@ -134,9 +134,9 @@ def spec_of(recipe: Recipe, outputs: int, metadata: int = 0) -> Spec:
 # --------------------------------------------------------------------------------------------- the loop
 
 
-def learn(
+def train_views(
     material: TrainingSet, *, checkpoints: Checkpoints, device: torch.device, report: Report | None = None
-) -> Learned:
+) -> TrainedViews:
     """Train one module per view, from the checkpoints on, which are written after every epoch."""
     units, parameters = material.units, material.recipe.parameters
     _refuse_small(units, parameters, "")
@@ -165,7 +165,7 @@ def learn(
         histories[view] = tuple(state.history)
         if state.origin is not None and state.origin not in origins:
             origins.append(state.origin)
-    return Learned(tuple(modules), spec, histories, tuple(origins))
+    return TrainedViews(tuple(modules), spec, histories, tuple(origins))
 
 
 def beginning(material: TrainingSet, spec: Spec, device: torch.device) -> tuple[nn.Module, ...]:
@@ -173,7 +173,7 @@ def beginning(material: TrainingSet, spec: Spec, device: torch.device) -> tuple[
     modules = []
     for view in material.recipe.parameters.views:
         trainer = _Trainer(material, view, spec, Checkpoints(Path(), {}), device, None)
-        module = trainer.module(State(), trainer.stages[-1])
+        module = trainer.module(ViewState(), trainer.stages[-1])
         without_extensions(module)
         modules.append(module.eval().requires_grad_(False))
     return tuple(modules)
@@ -215,7 +215,7 @@ class _Trainer:
         self.stages = _stages(self.parameters, material.identity is not None)
         self.mixed = _mixed(self.parameters, device)
 
-    def run(self) -> State:
+    def run(self) -> ViewState:
         """From the checkpoint, or the beginning, to the end."""
         state = self.checkpoints.load(self.view)
         if state.stage >= len(self.stages) or (state.done and state.best_module is None):
@@ -234,13 +234,13 @@ class _Trainer:
 
     # ----------------------------------------------------------------------------- its module
 
-    def _restored(self, state: State, stage: _Stage) -> nn.Module:
+    def _restored(self, state: ViewState, stage: _Stage) -> nn.Module:
         try:
             return self.module(state, stage)
         except ModelError as error:
             raise (self.checkpoints.damaged(self.view) if state.module is not None else error) from None
 
-    def module(self, state: State, stage: _Stage) -> nn.Module:
+    def module(self, state: ViewState, stage: _Stage) -> nn.Module:
         """The module of a stage: as the checkpoint has it, or new, with the body of the stage before."""
         torch.manual_seed(_seed(self.parameters.seed, self.view, stage.name, "init"))
         spec = self.spec
@@ -292,7 +292,7 @@ class _Trainer:
 
     # ----------------------------------------------------------------------------- a stage
 
-    def _train(self, stage: _Stage, module: nn.Module, state: State) -> None:
+    def _train(self, stage: _Stage, module: nn.Module, state: ViewState) -> None:
         material = self.material
         objective = objective_of(stage, material, self.view, self.device)
         last = not stage.identity and not stage.frozen

@@ -9,7 +9,7 @@ import numpy as np
 from anthropo.encoder.views import View
 from anthropo.networks.pictures import CohortPictures, Pictures
 from anthropo.networks.recipes import Parameters, Recipe
-from anthropo.networks.sources import Target, units_of_pairs, with_target
+from anthropo.networks.sources import AdaptationTarget, units_of_pairs, with_target
 from anthropo.networks.units import TRAIN, Units, identity_units, units_of
 
 
@@ -30,7 +30,7 @@ class TrainingSet:
     photos: CohortPictures
     units: Units
     identity: IdentityStage | None = None
-    target: Target | None = None  # photos of another source that are adapted to
+    target: AdaptationTarget | None = None  # photos of another source that are adapted to
 
 
 def view_of(parameters: Parameters) -> View:
@@ -54,7 +54,7 @@ def training_set(
     In the identity stage the patients of `others` are told apart; without these, if the recipe's ``identity``
     is "patient", those of the training part, so that nobody who is kept apart is seen.
     """
-    adapted: Target | None = None
+    adapted: AdaptationTarget | None = None
     if recipe.task == "pairs":
         units = units_of_pairs(photos, recipe.parameters, state)
     else:

@@ -15,13 +15,13 @@ from anthropo.learning.cohort import some, split_labels
 from anthropo.learning.features import Features
 from anthropo.learning.splits import split
 from anthropo.networks.architectures import Task
-from anthropo.networks.description import Column
+from anthropo.networks.description import MetadataColumn
 from anthropo.networks.recipes import ALL, Parameters
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 LEAST = 3  # patients of a label: to train on, to stop by, to judge by
 
-Columns = Mapping[str, Column]  # by name
+MetadataColumns = Mapping[str, MetadataColumn]  # by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,7 +34,7 @@ class Units:
     patients: NDArray[np.str_]  # (n,)
     part: NDArray[np.int64]  # (n,) TRAIN, VALIDATION or TEST
     metadata: NDArray[np.float32] | None = None  # (n, q) of cases
-    columns: Columns | None = None  # how the metadata became numbers
+    columns: MetadataColumns | None = None  # how the metadata became numbers
     states: NDArray[np.int64] | None = None  # (n,) of pairs: number of the state, -1 unknown; None: no states
     state_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -68,7 +68,9 @@ def units_of(task: Task, features: Features, parameters: Parameters, kinds: Mapp
     return of_photos(features, names, target, parts(labels, patients, parameters))
 
 
-def units_to_judge(task: str, labels: tuple[str, ...], columns: Columns | None, features: Features) -> Units:
+def units_to_judge(
+    task: str, labels: tuple[str, ...], columns: MetadataColumns | None, features: Features
+) -> Units:
     """Photos or cases with a network's own labels and metadata columns, all of them in the part TEST."""
     cells = features.labels.tolist()
     if task == "attributes":
@@ -247,16 +249,18 @@ def of_cases(values: Sequence[Any], rows: Sequence[Sequence[int]]) -> list[Any]:
     return [next(iter(_known(values, case)), None) for case in rows]
 
 
-def _column(values: Sequence[Any]) -> Column:
+def _column(values: Sequence[Any]) -> MetadataColumn:
     """How a column becomes numbers, learned from the training cases."""
     known = [v for v in values if v is not None and v == v]
     if known and all(isinstance(v, str) for v in known):
-        return Column(values=tuple(sorted(set(known))))
+        return MetadataColumn(values=tuple(sorted(set(known))))
     numbers = np.array([float(v) for v in known] or [0.0])
-    return Column(mean=float(numbers.mean()), sd=float(numbers.std()) or 1.0)
+    return MetadataColumn(mean=float(numbers.mean()), sd=float(numbers.std()) or 1.0)
 
 
-def encode_metadata(columns: Columns, values: Mapping[str, Sequence[Any]], n: int) -> NDArray[np.float32]:
+def encode_metadata(
+    columns: MetadataColumns, values: Mapping[str, Sequence[Any]], n: int
+) -> NDArray[np.float32]:
     """Metadata of n cases as numbers (n, q), each followed by whether it is missing.
 
     None and NaN are missing, and so is a category that did not occur in training.

@@ -35,15 +35,15 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Verification:
+class PairVerification:
     """How well a network tells pairs of people whom it has not seen, beside what training began with."""
 
     what: str  # what belongs together, and across what
     auroc: Interval
     began: Interval  # AUROC of the warm start
     gained: Interval  # the difference, on the same resamples
-    found: Interval  # share of pairs that belong together above 99 of 100 of the others
-    found_began: Interval
+    true_accepts: Interval  # share of pairs that belong together above 99 of 100 of the others
+    true_accepts_began: Interval
     apart: Interval  # d': difference of the means of both kinds in their common SD
     apart_began: Interval
     people: int
@@ -53,11 +53,11 @@ class Verification:
 
     def figures(self) -> dict[str, Interval]:
         """After training, by name."""
-        return {"auroc": self.auroc, "found_at_1": self.found, "d_prime": self.apart}
+        return {"auroc": self.auroc, "found_at_1": self.true_accepts, "d_prime": self.apart}
 
     def figures_began(self) -> dict[str, Interval]:
         """Before training, by name."""
-        return {"auroc": self.began, "found_at_1": self.found_began, "d_prime": self.apart_began}
+        return {"auroc": self.began, "found_at_1": self.true_accepts_began, "d_prime": self.apart_began}
 
 
 def pairs_between(units: Units, chosen: Ints, positives: str, seed: int = 0) -> Pairs:
@@ -88,7 +88,7 @@ def pairs_between(units: Units, chosen: Ints, positives: str, seed: int = 0) -> 
     return Pairs(i, j, same, (people[i], people[j]), what)
 
 
-def similarity(embeddings: NDArray[np.float32], pairs: Pairs) -> Floats:
+def cosine(embeddings: NDArray[np.float32], pairs: Pairs) -> Floats:
     """Cosine of each pair's embeddings."""
     x = embeddings.astype(np.float64)
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
@@ -96,12 +96,12 @@ def similarity(embeddings: NDArray[np.float32], pairs: Pairs) -> Floats:
     return cosine
 
 
-def area(scores: Floats, pairs: Pairs) -> float:
+def auroc_of_pairs(scores: Floats, pairs: Pairs) -> float:
     """Area under the ROC curve of telling pairs that belong together; NaN without both kinds."""
     return _figures(scores, pairs.same, np.ones(len(scores)))[0]
 
 
-def verify(
+def verification_figures(
     scores: Floats,
     before: Floats,
     pairs: Pairs,
@@ -109,7 +109,7 @@ def verify(
     start: str,
     by_view: tuple[tuple[str, float, float], ...] = (),
     seed: int = 0,
-) -> Verification:
+) -> PairVerification:
     """Figures of similarities after and before training, with intervals from resampled people.
 
     A resample draws people with replacement; a pair of two people counts as often as both were drawn, one
@@ -141,13 +141,13 @@ def verify(
         for k in range(3)
     ]
     gained = resampled[:, 0, 0] - resampled[:, 1, 0] if len(drawn) else empty
-    return Verification(
+    return PairVerification(
         what=pairs.what,
         auroc=each[0][0],
         began=each[0][1],
         gained=interval(figures[0][0] - figures[1][0], gained),
-        found=each[1][0],
-        found_began=each[1][1],
+        true_accepts=each[1][0],
+        true_accepts_began=each[1][1],
         apart=each[2][0],
         apart_began=each[2][1],
         people=len(present),
@@ -170,11 +170,11 @@ def _figures(scores: Floats, same: NDArray[np.bool_], weight: Floats) -> tuple[f
     share = (below[left] + below[right]) / 2 / mass[-1]
     auroc = float(np.average(share, weights=weight[on]))
     at = min(int(np.searchsorted(mass, 0.99 * mass[-1])), len(low) - 1)
-    found = float(np.average(scores[on] > low[at], weights=weight[on]))
+    true_accepts = float(np.average(scores[on] > low[at], weights=weight[on]))
     means = [np.average(scores[of], weights=weight[of]) for of in (on, off)]
     spreads = [
         np.average((scores[of] - mean) ** 2, weights=weight[of])
         for of, mean in zip((on, off), means, strict=True)
     ]
     sd = math.sqrt(sum(spreads) / 2)
-    return auroc, found, float((means[0] - means[1]) / sd) if sd > 0 else math.nan
+    return auroc, true_accepts, float((means[0] - means[1]) / sd) if sd > 0 else math.nan

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from anthropo.errors import not_installed, parameter
-from anthropo.parallel.places import ClusterError, Local, Place, Running, Slurm, told
+from anthropo.parallel.places import ClusterError, Local, Place, Running, Slurm, first_line
 from anthropo.parallel.slurm import SlurmJobs
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ class Connection:
         if self._jobs:
             self._jobs.renew()
         with self.reached():
-            found: dict[str, int] = self.client.sync(self.client.scheduler.ncores, callback_timeout=30)
-            return found
+            threads: dict[str, int] = self.client.sync(self.client.scheduler.ncores, callback_timeout=30)
+            return threads
 
     def run(self, function: Callable[..., Any], *args: Any, workers: list[str]) -> dict[str, Any]:
         """What a function returns on each worker, or the exception it raised."""
@@ -156,10 +156,12 @@ def _client(place: Place, cluster: Any, patience: float) -> Generator[Client, No
             client = Client(where, timeout=patience, set_as_default=False, name="anthropo")
     except (OSError, ValueError) as error:
         if not isinstance(place, Running):
-            raise ClusterError(f"The cluster that was started does not answer ({told(error)}).") from None
+            raise ClusterError(
+                f"The cluster that was started does not answer ({first_line(error)})."
+            ) from None
         raise ClusterError(
-            f"{place.address}: no scheduler answers there ({told(error)}). Start one with `dask scheduler` "
-            "and workers with `dask worker`, or correct the address."
+            f"{place.address}: no scheduler answers there ({first_line(error)}). Start one with `dask "
+            "scheduler` and workers with `dask worker`, or correct the address."
         ) from None
     try:
         yield client
@@ -207,8 +209,8 @@ def _local(place: Local, security: Any) -> Any:
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise ClusterError(
-            f"The worker processes cannot be started ({told(error)}). They import the program that starts "
-            'them: in a script, do it below `if __name__ == "__main__":`.'
+            f"The worker processes cannot be started ({first_line(error)}). They import the program that "
+            'starts them: in a script, do it below `if __name__ == "__main__":`.'
         ) from None
 
 

@@ -20,10 +20,10 @@ from anthropo.errors import parameter, spelling
 from anthropo.files import GIB, file_sha256, read_regular
 from anthropo.parallel import remote
 from anthropo.parallel.connection import Connection
-from anthropo.parallel.identity import differences, identity
+from anthropo.parallel.identity import differences, work_identity
 from anthropo.parallel.places import ClusterError
 from anthropo.parallel.runner import Lost
-from anthropo.parallel.schedule import Batch, Schedule
+from anthropo.parallel.schedule import ItemBatch, Schedule
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -49,9 +49,9 @@ class Raised:
 
 def photo_of(item: object) -> str | None:
     """The path of the photo that an item, or the first of several in one, is about."""
-    for found in (item, getattr(item, "path", None), getattr(item, "photo", None)):
-        if isinstance(found, (str, os.PathLike)):
-            return os.fspath(found)
+    for path in (item, getattr(item, "path", None), getattr(item, "photo", None)):
+        if isinstance(path, (str, os.PathLike)):
+            return os.fspath(path)
     return photo_of(item[0]) if isinstance(item, (tuple, list)) and item else None
 
 
@@ -104,7 +104,7 @@ class Dispatcher(Generic[T, R]):
         self._connection = connection
         self._name = uuid.uuid4().hex
         self._pickled = pickle.dumps(work)
-        self._identity = identity(work)
+        self._identity = work_identity(work)
         self.surroundings = remote.Surroundings(
             os.getcwd(), os.environ.get(licensing.VARIABLE), spelling(), definitions()
         )
@@ -113,7 +113,7 @@ class Dispatcher(Generic[T, R]):
         self._tell = tell
         self._patience = patience
         self._events: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._under_way: dict[int, tuple[str, Batch[T], Future]] = {}
+        self._under_way: dict[int, tuple[str, ItemBatch[T], Future]] = {}
         self._refused: dict[str, str] = {}  # why, by worker
         self._alone_since: float | None = None
         self._looked = 0.0
@@ -196,13 +196,13 @@ class Dispatcher(Generic[T, R]):
         else:
             raise self._connection.gone()
 
-    def _fetched(self, worker: str, future: Future) -> remote.Answer | None:
+    def _fetched(self, worker: str, future: Future) -> remote.BatchAnswer | None:
         """The answer; None if the worker that has it is gone."""
         patience = _FETCH
         while True:
             try:
                 with self._connection.reached(slow=True):
-                    answer: remote.Answer = pickle.loads(future.result(timeout=patience))
+                    answer: remote.BatchAnswer = pickle.loads(future.result(timeout=patience))
                     return answer
             except TimeoutError:
                 if worker not in self._connection.workers():

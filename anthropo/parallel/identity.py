@@ -32,17 +32,17 @@ _SETTINGS = "settings and weights"
 @lru_cache(maxsize=1)
 def installation() -> dict[str, str]:
     """anthropo's version and files, Python, and the libraries that compute."""
-    found = {
+    versions = {
         "anthropo": __version__,
         "anthropo's files": _digest_of_files()[:12],
         "Python": ".".join(platform.python_version_tuple()[:2]),
     }
     for name in _LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "none"
-    return found
+            versions[name] = "none"
+    return versions
 
 
 def _digest_of_files() -> str:
@@ -56,16 +56,16 @@ def _digest_of_files() -> str:
     return digest.hexdigest()
 
 
-def identity(work: object) -> dict[str, str]:
+def work_identity(work: object) -> dict[str, str]:
     """The installation, and the fingerprints of all settings that the work holds: weights, tables, versions.
 
     An AnthropoError says which of the settings cannot be used here.
     """
-    found = dict(installation())
+    parts = dict(installation())
     prints = list(_fingerprints(work))
     if prints:
-        found[_SETTINGS] = ", ".join(dict.fromkeys(prints))
-    return found
+        parts[_SETTINGS] = ", ".join(dict.fromkeys(prints))
+    return parts
 
 
 def _fingerprints(part: object) -> Iterator[str]:

@@ -80,8 +80,8 @@ def parse_place(text: str) -> Place:
     if kind == "slurm":
         return _read_slurm(rest) if colon else Slurm()
     if kind in ("tcp", "tls"):
-        found = re.fullmatch(r"//(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):([0-9]{1,5})", rest)
-        if not found or not 0 < int(found[1]) < 1 << 16:
+        address = re.fullmatch(r"//(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):([0-9]{1,5})", rest)
+        if not address or not 0 < int(address[1]) < 1 << 16:
             raise InputError(f"{parameter('cluster', text)}: no address. Write {kind}://scheduler:8786.")
         return Running(text)
     raise InputError(f"{parameter('cluster', text)}: no such kind of cluster. Choose from {_HOW}.")
@@ -183,7 +183,7 @@ def _read_slurm(name: str) -> Slurm:
     return Slurm(jobs, tls, {key.replace("-", "_"): value for key, value in values.items()})
 
 
-def told(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of what an error says, and of what caused it."""
     cause = error.__cause__ or error
     if isinstance(cause, OSError) and cause.strerror:

@@ -19,7 +19,7 @@ from anthropo.errors import AnthropoError, parameters_spelled
 from anthropo.files import file_sha256
 from anthropo.licensing import VARIABLE
 from anthropo.memory import memory
-from anthropo.parallel.identity import identity
+from anthropo.parallel.identity import work_identity
 from anthropo.parallel.worker import ONE_THREAD, alone, portable, prepare
 from anthropo.sent import Contents, files_sent
 
@@ -37,7 +37,7 @@ class Surroundings:
     folder: str  # that relative paths begin at
     permissive: str | None  # environment variable of permissive runs
     spelling: Callable[[str, object], str]  # of parameters
-    own: tuple[Definition, ...] = ()  # measurements of one's own
+    definitions: tuple[Definition, ...] = ()  # measurements of one's own
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +72,7 @@ class Introduction:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BatchAnswer:
     """What became of a batch."""
 
     results: Sequence[Any]
@@ -95,7 +95,7 @@ def introduce(name: str, probe: tuple[str, str] | None) -> Introduction:
     sees = True
     with _within(known.surroundings):
         try:
-            who, refusal = identity(known.loaded()), ""
+            who, refusal = work_identity(known.loaded()), ""
         except AnthropoError as error:
             who, refusal = {}, str(error)
         if probe is not None:
@@ -108,7 +108,7 @@ def introduce(name: str, probe: tuple[str, str] | None) -> Introduction:
 
 
 def do(name: str, pickled: bytes) -> bytes:
-    """Work on items one after the other, as far as the first that raises an exception: a pickled `Answer`.
+    """Work on items one after the other, up to the first that raises an exception: a pickled `BatchAnswer`.
 
     Pickled are the items, and contents of files that were sent. Dask does not look into bytes.
     """
@@ -127,7 +127,7 @@ def do(name: str, pickled: bytes) -> bytes:
             except Exception as raised:
                 error = portable(raised)
                 break
-    return pickle.dumps(Answer(results, error, time.perf_counter() - begun))
+    return pickle.dumps(BatchAnswer(results, error, time.perf_counter() - begun))
 
 
 def _found(name: str) -> _Known:
@@ -176,7 +176,7 @@ def _put_on(wanted: Surroundings) -> Generator[None, None, None]:
     with contextlib.suppress(OSError):  # not to be seen from here: then only sent photos are read
         os.chdir(wanted.folder)
     try:
-        with parameters_spelled(wanted.spelling), only(wanted.own):
+        with parameters_spelled(wanted.spelling), only(wanted.definitions):
             yield
     finally:
         _set(VARIABLE, before)

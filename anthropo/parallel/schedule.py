@@ -21,7 +21,7 @@ _AHEAD = 4  # batches for each thread that may be done before the item that is w
 
 
 @dataclass(slots=True, eq=False)
-class Batch(Generic[T]):
+class ItemBatch(Generic[T]):
     """Items that one worker has at a time, each with its index."""
 
     number: int
@@ -34,10 +34,10 @@ class _Load(Generic[T]):
     """A worker: how many batches it works on at once, and what it has, in the order it got them."""
 
     threads: int
-    batches: deque[Batch[T]] = field(default_factory=deque)
+    batches: deque[ItemBatch[T]] = field(default_factory=deque)
 
     @property
-    def running(self) -> list[Batch[T]]:
+    def running(self) -> list[ItemBatch[T]]:
         return list(self.batches)[: self.threads]
 
 
@@ -100,7 +100,7 @@ class Schedule(Generic[T]):
         """A worker may have batches, as many at once as it has threads."""
         self._loads[worker] = _Load(max(1, threads))
 
-    def left(self, worker: str) -> tuple[list[Batch[T]], list[int]]:
+    def left(self, worker: str) -> tuple[list[ItemBatch[T]], list[int]]:
         """A worker is no more: the batches it had, and the items that two workers have ended with.
 
         Who had only been waiting there goes to another worker as if nothing had been. What it was working on
@@ -120,12 +120,12 @@ class Schedule(Generic[T]):
                     lost.append(index)
         return list(load.batches), lost
 
-    def returned(self, worker: str, batch: Batch[T]) -> None:
+    def returned(self, worker: str, batch: ItemBatch[T]) -> None:
         """A batch came back undone through nobody's fault."""
         self._loads[worker].batches.remove(batch)
         (self._suspects if batch.alone else self._again).extend(batch.items)
 
-    def done(self, worker: str, batch: Batch[T], seconds: float) -> None:
+    def done(self, worker: str, batch: ItemBatch[T], seconds: float) -> None:
         """A worker has done a batch, which took it some seconds."""
         self._loads[worker].batches.remove(batch)
         each = seconds / len(batch.items)
@@ -135,7 +135,7 @@ class Schedule(Generic[T]):
         """All items before this one have been handed on."""
         self._next = index
 
-    def next(self) -> tuple[str, Batch[T]] | None:
+    def next(self) -> tuple[str, ItemBatch[T]] | None:
         """A worker that has time and its next batch; None when nobody has, or nothing is left to begin."""
         for worker, load in sorted(self._loads.items(), key=lambda named: len(named[1].batches)):
             if any(batch.alone for batch in load.batches):
@@ -153,9 +153,11 @@ class Schedule(Generic[T]):
         """Items that are tried by themselves at the moment."""
         return sum(batch.alone for load in self._loads.values() for batch in load.batches)
 
-    def _given(self, worker: str, items: list[tuple[int, T]], alone: bool = False) -> tuple[str, Batch[T]]:
+    def _given(
+        self, worker: str, items: list[tuple[int, T]], alone: bool = False
+    ) -> tuple[str, ItemBatch[T]]:
         self._number += 1
-        batch = Batch(self._number, items, alone)
+        batch = ItemBatch(self._number, items, alone)
         self._loads[worker].batches.append(batch)
         return worker, batch
 

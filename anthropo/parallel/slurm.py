@@ -15,7 +15,7 @@ from typing import Any
 
 from anthropo.errors import parameter
 from anthropo.files import cache_folder
-from anthropo.parallel.places import ClusterError, Slurm, told
+from anthropo.parallel.places import ClusterError, Slurm, first_line
 
 _GRACE = 20.0  # seconds that a job may be without workers: Dask starts those anew that have ended
 _ASK = 10.0  # seconds from one question to SLURM to the next
@@ -70,8 +70,8 @@ class SlurmJobs:
             self.cluster = dask_jobqueue.SLURMCluster(silence_logs=logging.CRITICAL + 1, **options)
         except (ImportError, OSError, RuntimeError, ValueError, TypeError) as error:
             raise ClusterError(
-                f"SLURM's jobs cannot be described ({told(error)}). State what they have in a file, as in "
-                f"{parameter('cluster', 'slurm:FILE.yaml')}."
+                f"SLURM's jobs cannot be described ({first_line(error)}). State what they have in a file, as "
+                f"in {parameter('cluster', 'slurm:FILE.yaml')}."
             ) from None
         try:
             self.cluster.sync(self._hand_in)
@@ -115,7 +115,9 @@ class SlurmJobs:
                 self._absent[job] = 0
             elif job in self._absent:
                 since = self._absent[job] = self._absent[job] or time.monotonic()
-                ended += [job] if time.monotonic() - since > _GRACE else []
+                # a job of one worker is ended by Dask itself, 15 seconds after the worker has left
+                gone = job not in self.cluster.workers
+                ended += [job] if gone or time.monotonic() - since > _GRACE else []
             elif queued is not None and (number := str(self.cluster.workers[job].job_id)) not in queued:
                 if job in self._missed:  # twice, since a job that was just handed in may not be listed yet
                     ended.append(job)
@@ -125,8 +127,10 @@ class SlurmJobs:
             self._absent.pop(job, None)
             self._missed.discard(job)
             self.cluster.worker_spec.pop(job)
+            worker = self.cluster.workers.pop(job, None)
             with contextlib.suppress(OSError, RuntimeError):
-                await asyncio.wait_for(self.cluster.workers.pop(job).close(), 30)
+                if worker is not None:
+                    await asyncio.wait_for(worker.close(), 30)
         if len(self.cluster.worker_spec) < self._count and len(self._failed) < _MOST_FAILED:
             await self._hand_in()
         return bool(names)

@@ -56,7 +56,7 @@ class Context:
     spelling: Callable[[str, object], str]  # of parameters in messages
     memory: int  # bytes that the photos of one worker may take
     lock: int | None  # descriptor of a file that the photo locks which takes more
-    own: tuple[Definition, ...] = ()  # measurements of one's own
+    definitions: tuple[Definition, ...] = ()  # measurements of one's own
 
 
 def serve_in_copy(connection: socket.socket, kept: set[int]) -> NoReturn:
@@ -99,7 +99,7 @@ def serve(connection: socket.socket, forks: bool) -> None:
         context: Context = pickle.loads(setup)
         errors.spell_parameters(context.spelling)
         forget(one.id for one in definitions())  # a copy of the process has those of its beginning
-        define(context.own)
+        define(context.definitions)
         memory.share(context.memory, context.lock)
         work: Work = pickle.loads(data)
         prepare(work)

@@ -16,7 +16,7 @@ from anthropo.reference.tables import ReferenceRow
 
 #: How far one place's photographs are from web-all-ages, 1 SD over measurements, in SD of people: of the
 #: shift, and of the logarithm of the scale. `python benchmarks/adapting.py` gives them, from two studios.
-SHIFT_SD, LOG_SCALE_SD = 0.69, 0.28
+SHIFT_SD, LOG_SCALE_SD = 0.57, 0.31
 #: How far the shift of one sex is from that of both, 1 SD, by the same command; of ages it is not known.
 WITHIN_SD = 0.2
 LEAST = 5  # people with a measurement: below, one wrong photo cannot be told from the others
@@ -55,7 +55,7 @@ class Controls:
 
 
 @dataclass(frozen=True, slots=True)
-class Adaptation:
+class CurveAdaptation:
     """What controls tell of a curve: means after they were seen.
 
     Attributes
@@ -103,7 +103,7 @@ def log_likelihood(controls: Controls, shifts: Floats, scales: Floats) -> Floats
 
 def adaptation(
     controls: Controls, shift_sd: float = SHIFT_SD, log_scale_sd: float = LOG_SCALE_SD
-) -> Adaptation:
+) -> CurveAdaptation:
     """How far a curve has to be shifted and scaled for few people, as far as they show it.
 
     Parameters
@@ -115,7 +115,7 @@ def adaptation(
 
     Returns
     -------
-    Adaptation
+    CurveAdaptation
 
     Notes
     -----
@@ -147,7 +147,7 @@ def adaptation(
     of_shift, of_scale = weights.sum(axis=1), weights.sum(axis=0)
     shift = float(of_shift @ shifts)
     shift_spread = math.sqrt(float(of_shift @ (shifts - shift) ** 2))
-    return Adaptation(len(controls), shift, shift_spread, math.exp(float(of_scale @ scales)))
+    return CurveAdaptation(len(controls), shift, shift_spread, math.exp(float(of_scale @ scales)))
 
 
 def under(rows: Sequence[ReferenceRow], values: Sequence[float], errors: Sequence[float]) -> Controls:
@@ -164,14 +164,14 @@ def under(rows: Sequence[ReferenceRow], values: Sequence[float], errors: Sequenc
 
 
 def adapted(
-    curve: Curve, told: Adaptation, groups: Sequence[str], ages: tuple[float, float], source: str
+    curve: Curve, told: CurveAdaptation, groups: Sequence[str], ages: tuple[float, float], source: str
 ) -> Curve:
     """A curve, shifted and scaled, over the ages of controls and a quarter of the logarithm of age around.
 
     Parameters
     ----------
     curve : Curve
-    told : Adaptation
+    told : CurveAdaptation
     groups : sequence of str
         Those of the curve's groups of ancestry that controls were of; none: all of them mixed.
     ages : (float, float)
@@ -212,7 +212,7 @@ def adapted(
     )  # fmt: skip
 
 
-def _effective(n: float, told: Adaptation) -> float:
+def _effective(n: float, told: CurveAdaptation) -> float:
     """How many people would give a median with the errors of the curve's and of one shift for all."""
     return 1 / (1 / max(n, 1.0) + (told.shift_sd**2 + WITHIN_SD**2) / told.scale**2)
 

@@ -26,7 +26,7 @@ _LEAST_PEOPLE = 0.25  # share of the variance that is at least the people's own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class People:
+class MeasuredPeople:
     """Healthy people, one photograph or the mean of several each, in one measurement.
 
     Attributes
@@ -55,10 +55,10 @@ class People:
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, rows: NDArray[np.bool_] | Ints) -> People:
+    def take(self, rows: NDArray[np.bool_] | Ints) -> MeasuredPeople:
         """Some of the people."""
         taken = {name: getattr(self, name)[rows] for name in self.__dataclass_fields__ if name != "limit"}
-        return People(**taken, limit=None if self.limit is None else self.limit[rows])
+        return MeasuredPeople(**taken, limit=None if self.limit is None else self.limit[rows])
 
     @property
     def limits(self) -> Ints:
@@ -170,19 +170,19 @@ class Fit:
         people = np.sqrt(np.maximum(sd**2 - self.error**2, _LEAST_PEOPLE * sd**2))
         return x @ self._beta + self.shift * sd, people, sd**2 / np.maximum(variance, 1e-12 * sd**2)
 
-    def scores(self, people: People) -> Floats:
+    def scores(self, people: MeasuredPeople) -> Floats:
         """z (n,) of people, whose photographs have the error that is stated of each; NaN of limits."""
         median, sd, _ = self._of_people(people)
         known = np.where(people.limits == 0, people.values, math.nan)
         return standardise((known - median) / np.hypot(sd, people.error), self.skew)
 
-    def residuals(self, people: People) -> tuple[Floats, Floats]:
+    def residuals(self, people: MeasuredPeople) -> tuple[Floats, Floats]:
         """How far values or limits (n,) are from the median, in SD of photographs; and these SD."""
         median, sd, _ = self._of_people(people)
         whole = np.hypot(sd, self.error)
         return (people.values - median) / whole, whole
 
-    def _of_people(self, people: People) -> tuple[Floats, Floats, Floats]:
+    def _of_people(self, people: MeasuredPeople) -> tuple[Floats, Floats, Floats]:
         mean = _spans(people.age_lo, people.age_hi, _MEAN)
         spread = _spans(people.age_lo, people.age_hi, _SPREAD)
         return self._of(_columns(mean, people.female, people.group, self.groups), spread, people.female)
@@ -254,12 +254,12 @@ def _beyond(limit: Floats) -> tuple[Floats, Floats]:
     return mean, np.clip(mean * (mean - limit), 1e-12, 1.0)
 
 
-def fit_curves(people: People, groups: int = 1) -> Fit:
+def fit_curves(people: MeasuredPeople, groups: int = 1) -> Fit:
     """Fit one measurement of healthy people of many ages.
 
     Parameters
     ----------
-    people : People
+    people : MeasuredPeople
         Some hundred or more.
     groups : int
         How many groups of ancestry there are.
@@ -274,11 +274,11 @@ def fit_curves(people: People, groups: int = 1) -> Fit:
     group; how smooth each is follows from the data (generalised Fellner-Schall steps to the restricted
     likelihood [2]_). An age in whole years counts as its whole span. Residuals that are large for their age
     and sex lose their weight (Tukey's), so that a smile that went unnoticed or a wrong age does not move the
-    curves. Of whom only a limit is known (`People.limit`), everything beyond it is as probable as the curves
-    have it (a Tobit model [4]_): that long faces are cut by the border more often does not make the curves
-    those of short ones. The logarithm of the SD is a second spline, of sizes of residuals between 0.05 and
-    3 SD. The distribution about the median is normal after one step of Jones and Pewsey's sinh-arcsinh family
-    [3]_, see `anthropo.reference.curves.standardise`.
+    curves. Of whom only a limit is known (`MeasuredPeople.limit`), everything beyond it is as probable as the
+    curves have it (a Tobit model [4]_): that long faces are cut by the border more often does not make
+    the curves those of short ones. The logarithm of the SD is a second spline, of sizes of residuals between
+    0.05 and 3 SD. The distribution about the median is normal after one step of Jones and Pewsey's
+    sinh-arcsinh family [3]_, see `anthropo.reference.curves.standardise`.
 
     References
     ----------
@@ -293,12 +293,12 @@ def fit_curves(people: People, groups: int = 1) -> Fit:
     Examples
     --------
     >>> import numpy as np
-    >>> from anthropo.reference.curve_fitting import People, fit_curves
+    >>> from anthropo.reference.curve_fitting import MeasuredPeople, fit_curves
     >>> random = np.random.default_rng(0)
     >>> age, female = random.uniform(0, 80, 600), random.random(600) < 0.5
     >>> width = 0.4 + 0.05 * np.log1p(age) + random.normal(0, 0.03, 600)
     >>> none = np.zeros(600)
-    >>> curves = fit_curves(People(width, age, age, female, none.astype(int), none))
+    >>> curves = fit_curves(MeasuredPeople(width, age, age, female, none.astype(int), none))
     >>> median, sd, n = curves.at(np.array([10.0]), True, 0)
     >>> bool(abs(median[0] - 0.52) < 0.01), bool(abs(sd[0] - 0.03) < 0.004), bool(n[0] > 40)
     (True, True, True)
@@ -368,8 +368,8 @@ def _shape(z: Floats, side: Ints) -> tuple[float, float, float]:
         beyond = log_ndtr(-side[side != 0] * standardise((cut - shift) / scale, skew))
         return float(len(known) * log_scale - density.sum() - beyond.sum())
 
-    found = minimize(surprise, np.zeros(3), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-4})
-    shift, log_scale, skew = found.x
+    optimum = minimize(surprise, np.zeros(3), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-4})
+    shift, log_scale, skew = optimum.x
     return float(shift), math.exp(log_scale), float(np.clip(skew, -1, 1))
 
 

@@ -392,11 +392,11 @@ def as_csv(curves: Iterable[Curve], groups: Sequence[str]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     written = list(curves)
-    own = own_expressions(curve.measurement for curve in written)
-    writer.writerow((*columns(groups), *([EXPRESSION] if own else [])))
+    expressions = own_expressions(curve.measurement for curve in written)
+    writer.writerow((*columns(groups), *([EXPRESSION] if expressions else [])))
     before = ("", "")
     for curve in written:
-        more = (own.get(curve.measurement, ""),) if own else ()
+        more = (expressions.get(curve.measurement, ""),) if expressions else ()
         for age, line in zip(curve.ages, curve.lines, strict=True):
             origin = (curve.source, curve.instrument)
             shown, before = ("", "") if origin == before else origin, origin

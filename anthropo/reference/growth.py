@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from anthropo.errors import InputError, not_installed, parameter
+from anthropo.errors import InputError, not_installed
 from anthropo.files import packaged_table, read_text
 from anthropo.measurement.compute import Measurement
 from anthropo.reference.person import DAYS, MONTHS, age_basis, born_early
@@ -94,10 +94,7 @@ class Growth:
         """
         reason, nan = self.reason, math.nan
         if self.peers and not reason:
-            reason = (
-                f"the chart is of {self.peers}, and HPO terms compare with all children, as "
-                f"{parameter('growth_reference', 'who')} does"
-            )
+            reason = f"the chart is of {self.peers}, and HPO terms compare with all children"
         interval = self.z_lo, self.z_hi
         return ZScore(self.id, self.chart, "B", self.z, *interval, 0, nan, nan, reason, self.unit)
 
@@ -187,12 +184,12 @@ def grow(
     for name in charts:
         if name not in CHARTS:
             raise InputError(f"{name!r}: no such growth chart. Choose from {', '.join(CHARTS)}.")
-    found = []
+    answers = []
     for name in charts:
-        found.append(_against(name, measure, value, sex, age, gestation))
-        if not found[-1].reason:
-            return found[-1]
-    return found[0]
+        answers.append(_against(name, measure, value, sex, age, gestation))
+        if not answers[-1].reason:
+            return answers[-1]
+    return answers[0]
 
 
 def _against(
@@ -243,7 +240,7 @@ def _instead(chart: str, measure: str, sex: str, age: float) -> str:
     span = CHARTS[chart].spans.get(measure)
     how = "goes on" if span and age > span[0] else "has this age, up"
     words = [
-        f"{parameter('growth_reference', name)} {how} to {end:.3g} years"
+        f"the chart {name} {how} to {end:.3g} years"
         for name, other in CHARTS.items()
         if name != chart and not other.peers and (end := other.end(measure, sex, age))
     ]
@@ -494,14 +491,18 @@ def _value_at(
     z: float,
 ) -> float:
     """The value with this z, which a chart may only give the other way round."""
-    found, low, high = at(measure, start, sex, age)
+    of_value, low, high = at(measure, start, sex, age)
     if abs(z) == 2:
         return low if z < 0 else high
-    before, of_before = start, found
+    before, of_before = start, of_value
     value = (low + high) / 2 + z * (high - low) / 4
     for _ in range(20):
-        found = at(measure, value, sex, age)[0]
-        if abs(found - z) < _CLOSE or found == of_before:
+        of_value = at(measure, value, sex, age)[0]
+        if abs(of_value - z) < _CLOSE or of_value == of_before:
             break
-        before, value, of_before = value, value + (z - found) * (value - before) / (found - of_before), found
+        before, value, of_before = (
+            value,
+            value + (z - of_value) * (value - before) / (of_value - of_before),
+            of_value,
+        )
     return value

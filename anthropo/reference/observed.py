@@ -44,7 +44,7 @@ def read_observed(text: str, rules: Iterable[Rule]) -> dict[tuple[str, str], boo
     {('HP:0000319', 'mid'): True}
     """
     by_id = {rule.hpo_id: rule for rule in rules}
-    found: dict[tuple[str, str], bool] = {}
+    answers: dict[tuple[str, str], bool] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         match = _ENTRY.fullmatch(part)
         if match is None:
@@ -62,8 +62,8 @@ def read_observed(text: str, rules: Iterable[Rule]) -> dict[tuple[str, str], boo
         if side and side not in sides:
             raise InputError(f"Column `{COLUMN}`: {term} ({rule.label}) has no sides. Leave :{side} out.")
         for one in (side,) if side else sides:
-            if found.setdefault((term, one), answer) != answer:
+            if answers.setdefault((term, one), answer) != answer:
                 raise InputError(
                     f"Column `{COLUMN}`: {term} is there with yes and with no. Keep one of them."
                 )
-    return found
+    return answers

@@ -15,7 +15,7 @@ from anthropo.errors import InputError
 from anthropo.measurement.registry import registry
 from anthropo.reference.adapting import (
     LEAST,
-    Adaptation,
+    CurveAdaptation,
     adaptation,
     adapted,
     under,
@@ -23,7 +23,7 @@ from anthropo.reference.adapting import (
 )
 from anthropo.reference.build import MeasuredPhoto, Subject, Values, contradictory
 from anthropo.reference.curve_building import SEXES, is_carried, tabulated, with_both_sides
-from anthropo.reference.curve_fitting import Fit, People, fit_curves
+from anthropo.reference.curve_fitting import Fit, MeasuredPeople, fit_curves
 from anthropo.reference.curves import Curve, Curves
 from anthropo.reference.tables import REFERENCE_OF_ALL_AGES, load_reference, same_models
 
@@ -44,8 +44,8 @@ class BuiltCurves:
     curves: tuple[Curve, ...]  # in the registry's order, female before male
     groups: tuple[str, ...]  # of ancestry
     people: int
-    own: tuple[str, ...]  # measurements whose curve was fitted to the controls alone
-    adaptations: Mapping[str, Adaptation]  # by measurement, of the others
+    fitted: tuple[str, ...]  # measurements whose curve was fitted to the controls alone
+    adaptations: Mapping[str, CurveAdaptation]  # by measurement, of the others
     refused: tuple[str, ...]  # a sentence for each person that was left out
     notes: tuple[str, ...]  # a sentence on each thing that was done otherwise than asked for
 
@@ -54,8 +54,8 @@ class BuiltCurves:
         if not self.curves:
             return f"no curves, from {self.people} people"
         ways = []
-        if self.own:
-            ways.append(f"{len(self.own)} by curves of their own")
+        if self.fitted:
+            ways.append(f"{len(self.fitted)} by curves of their own")
         if told := list(self.adaptations.values()):
             shift = float(np.median([abs(one.shift) for one in told]))
             scale = float(np.median([one.scale for one in told]))
@@ -65,7 +65,7 @@ class BuiltCurves:
                 f"{len(told)} adapted from {REFERENCE_OF_ALL_AGES} (shift {shift:.2f} SD and scale "
                 f"{scale:.2f} in the median, n {n})"
             )
-        measurements = len(self.own) + len(told)
+        measurements = len(self.fitted) + len(told)
         every = [curve.ages for curve in self.curves]
         lowest, highest = min(ages[0] for ages in every), max(ages[-1] for ages in every)
         where = f"{measurements} measurements, {lowest:.3g} to {highest:.3g} years"
@@ -325,7 +325,7 @@ class _Building:
     def _fit(self, name: str, of: Sequence[_Person]) -> Fit | None:
         """The curves of people alone; None if all values are equal."""
         spans = np.array([p.span for p in of])
-        people = People(
+        people = MeasuredPeople(
             np.array([p.values[name] for p in of]),
             spans[:, 0],
             spans[:, 1],
@@ -338,7 +338,7 @@ class _Building:
         except ValueError:
             return None
 
-    def _adapt(self, name: str, of: Sequence[_Person]) -> Adaptation:
+    def _adapt(self, name: str, of: Sequence[_Person]) -> CurveAdaptation:
         """What people tell of the shipped curves, as far as these are known of their sex and age."""
         rows, known = [], []
         for person in of:

@@ -184,15 +184,12 @@ class Reference(ABC):
         # a row of the person's own sex comes before one for everybody
         sexes = [one for one in (sex, "both") if one in known]
         if not sexes and sex is None:
-            return None, (
-                f"the sex is missing and {self.name} is by sex: pass {parameter('sex')}, or a column sex"
-            )
+            return None, f"the sex is missing and {self.name} is by sex"
         if not sexes:
             return None, f"{self.name} has {measurement} for {' and '.join(sorted(known))} only"
         if age is None:
             covered = self.ages_of(measurement, [one for one in sexes if one])
-            instead = f"pass {parameter('age')}, or a column age"
-            return None, f"the age is missing and {self.name} is for {covered}: {instead}"
+            return None, f"the age is missing and {self.name} is for {covered}"
         return self._row(measurement, [one for one in sexes if one], age, group)
 
 
@@ -318,7 +315,7 @@ def load_reference(name_or_path: str | os.PathLike[str] = STUDIO_REFERENCE) -> R
     )
 
 
-class Line(NamedTuple):
+class CheckedRow(NamedTuple):
     """A row of a checked table."""
 
     where: str  # file and line, for messages
@@ -326,7 +323,7 @@ class Line(NamedTuple):
     cells: dict[str, str]  # by column
 
 
-def checked_lines(name: str, text: str, columns: Sequence[str], what: str) -> Iterator[Line]:
+def checked_lines(name: str, text: str, columns: Sequence[str], what: str) -> Iterator[CheckedRow]:
     """The rows of `what`, a CSV that needs these columns; an InputError names what cannot be used."""
     first = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
@@ -343,7 +340,7 @@ def checked_lines(name: str, text: str, columns: Sequence[str], what: str) -> It
                 counts = f"{len(cells)} cells where the header has {len(header)}"
                 raise InputError(f"{where}: {counts}. Quote cells that contain a {kind}.")
             elif any(cells):
-                yield Line(where, reader.line_num, dict(zip(header, cells, strict=True)))
+                yield CheckedRow(where, reader.line_num, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
         raise InputError(f"{name}: not a readable CSV ({error}).") from None
 
@@ -476,7 +473,7 @@ def units(entry: Entry) -> tuple[str, ...]:
 def own_expressions(measurements: Iterable[str]) -> dict[str, str]:
     """Expressions of those that are one's own: a table states them, so that no other one is taken for it."""
     entries = (registry()[name] for name in measurements)
-    return {entry.id: entry.expression for entry in entries if entry.own}
+    return {entry.id: entry.expression for entry in entries if entry.user_defined}
 
 
 def as_csv(rows: Iterable[ReferenceRow]) -> str:
@@ -484,11 +481,11 @@ def as_csv(rows: Iterable[ReferenceRow]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     written = list(rows)
-    own = own_expressions(row.measurement for row in written)
-    writer.writerow((*COLUMNS, *([EXPRESSION] if own else [])))
+    expressions = own_expressions(row.measurement for row in written)
+    writer.writerow((*COLUMNS, *([EXPRESSION] if expressions else [])))
     for row in written:
         cells = (getattr(row, column) for column in COLUMNS)
-        more = [own.get(row.measurement, "")] if own else []
+        more = [expressions.get(row.measurement, "")] if expressions else []
         writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in cells] + more)
     return text.getvalue()
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-from anthropo.errors import parameter
 from anthropo.measurement.compute import Measurement, by_id
 from anthropo.measurement.registry import registry, unavailable
 from anthropo.reference.growth import MEASURES
@@ -26,6 +25,8 @@ PRESENT, BORDERLINE, LOOK, INCONCLUSIVE, ABSENT, NOT_ASSESSED = STATUSES
 
 #: Of the interval of z that must lie beyond a limit as a whole.
 CONFIDENCE = 0.95
+#: Why a size that is measured by hand makes no trait.
+NOT_GIVEN = "not given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +291,7 @@ def _usable(score: ZScore | None) -> bool:
 def _why_missing(name: str, scores: Sequence[ZScore]) -> str:
     if not scores:
         if name in MEASURES:
-            return f"not given: {parameter(name)}"
+            return NOT_GIVEN
         return "no z-score: sex and age are needed"
     # a reference that has the measurement says more of it than one that does not
     return min(scores, key=lambda s: s.n == 0).reason or "its z-score has no interval"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations
 
-from anthropo.errors import parameter
 from anthropo.measurement.compute import Z95, Measurement, by_id
+from anthropo.measurement.scale import NEEDS_MM
 from anthropo.plain import minus
 from anthropo.reference.person import UNKNOWN
 from anthropo.reference.tables import Reference, ReferenceRow
@@ -145,7 +145,7 @@ def _score(
         reason = given.reason or "the measurement has no value"
     elif given.unit != row.unit:
         if row.unit == "mm":
-            reason = f"{reference.name} needs millimetres: pass {parameter('scale')}"
+            reason = f"{reference.name} {NEEDS_MM}"
         else:
             reason = f"{reference.name} is in {row.unit}, the value in {given.unit}"
     else:

@@ -11,7 +11,7 @@ from anthropo.learning.model import NONE_OF_THESE, Prediction, Ranked
 from anthropo.learning.prevalence import shares_words
 from anthropo.plain import minus, say
 from anthropo.report.rendering import as_json, print_table, table
-from anthropo.workflows.classify import SEPARATOR, Answers, Classification, Unanswered, distance
+from anthropo.workflows.classify import SEPARATOR, Answers, Classification, Unanswered, distance_to_normal
 
 if TYPE_CHECKING:
     from anthropo.learning.trained import Trained
@@ -45,7 +45,7 @@ def print_answer(prediction: Prediction, trained: Trained, top: int) -> None:
             say(f"set        {set_words(prediction, trained)}")
             if prediction.typicality is not None:
                 say(f"typicality {_typicality_words(prediction)}")
-        say(f"prevalence {prevalence_words(trained)}")
+        say(f"prevalence {_prevalence_and_others(trained)}")
     say(
         "Likeness to the photos that the model was trained on. Research use only, not a medical device.",
         dim=True,
@@ -119,9 +119,16 @@ def prevalence_words(trained: Trained) -> str:
     shares = shares_words(trained.shares)
     if trained.stated:
         return f"{shares}: the probabilities are for these shares, as stated"
+    return f"{shares}: the probabilities are for these shares, of training"
+
+
+def _prevalence_and_others(trained: Trained) -> str:
+    """How common each label is where the probabilities hold, and how other shares are stated."""
+    words = prevalence_words(trained)
+    if trained.stated:
+        return words
     rarest = trained.manifest.positive or min(trained.shares, key=lambda label: trained.shares[label])
-    other = parameter("prevalence", f"{rarest}=0.02")
-    return f"{shares}: the probabilities are for these shares, of training (others: {other})"
+    return f"{words} (others: {parameter('prevalence', f'{rarest}=0.02')})"
 
 
 def _typicality_words(prediction: Prediction) -> str:
@@ -133,7 +140,7 @@ def _typicality_words(prediction: Prediction) -> str:
 def _normality_words(prediction: Prediction, trained: Trained) -> list[str]:
     point = trained.manifest.operating_point.rule
     share = 100 * (prediction.typicality or 0.0)
-    apart = distance(prediction)
+    apart = distance_to_normal(prediction)
     return [
         f"decision   {prediction.decision}" + (f" ({point})" if point else ""),
         f"typicality {share:.1f} %: of the healthy people, {share:.1f} % are at least as far from the others"
@@ -161,7 +168,7 @@ def print_answers(classification: Answers, top: int) -> None:
     left = ("decision", "most probable", *(("set", "note") if sets else ()))
     print_table((named, "photos", *left), rows, left=left)
     if isinstance(classification, Classification) and classification.trained.shares:
-        say(f"prevalence: {prevalence_words(classification.trained)}", dim=True)
+        say(f"prevalence: {_prevalence_and_others(classification.trained)}", dim=True)
 
 
 # ----------------------------------------------------------------------------------------------------- files

@@ -13,10 +13,10 @@ from anthropo.plain import minus, written
 from anthropo.report.rendering import as_json, print_table
 
 if TYPE_CHECKING:
-    from anthropo.networks.bench import Measured
+    from anthropo.networks.bench import BenchedNetwork
 
 
-def print_bench(measured: Sequence[Measured]) -> None:
+def print_bench(measured: Sequence[BenchedNetwork]) -> None:
     """A row for each network and runtime."""
     columns = ("network", "runtime", "AUROC", "accuracy", "parameters", "file, MB", "memory, MB")
     rows = [

@@ -33,7 +33,7 @@ MEANING = {
 }
 
 
-def signed(value: float, unit: str) -> str:
+def signed_difference(value: float, unit: str) -> str:
     """A difference with its sign and the digits of its unit."""
     text = number(abs(value), unit) if math.isfinite(value) else "–" if math.isnan(value) else "∞"
     return text if math.isnan(value) else f"{'−' if value < 0 else '+'}{text}"
@@ -44,7 +44,11 @@ def interval(change: Change | Paired) -> str:
     lo, hi = change.lo, change.hi
     if isinstance(change, Change) and change.status == MOVED:
         lo, hi = (change.difference + side * Z95 * change.still_sd for side in (-1, 1))
-    return "" if math.isnan(lo) else f"{signed(lo, change.entry.unit)} to {signed(hi, change.entry.unit)}"
+    return (
+        ""
+        if math.isnan(lo)
+        else f"{signed_difference(lo, change.entry.unit)} to {signed_difference(hi, change.entry.unit)}"
+    )
 
 
 def summary(result: ChangeResult) -> str:
@@ -85,7 +89,7 @@ def _row(change: Change) -> tuple[str, ...]:
     unit = change.entry.unit
     return (
         f"  {change.entry.name}", number(change.before, unit), number(change.after, unit),
-        signed(change.difference, unit), interval(change), unit, q_text(change),
+        signed_difference(change.difference, unit), interval(change), unit, q_text(change),
     )  # fmt: skip
 
 
@@ -143,11 +147,11 @@ def print_change(result: ChangeResult, everything: bool = False) -> None:
 
 def reasons(result: ChangeResult) -> dict[str, list[str]]:
     """Why measurements were not compared, each reason with their ids."""
-    found: dict[str, list[str]] = {}
+    by_reason: dict[str, list[str]] = {}
     for change in result.changes:
         if change.status == NOT_COMPARED:
-            found.setdefault(change.reason, []).append(change.id)
-    return found
+            by_reason.setdefault(change.reason, []).append(change.id)
+    return by_reason
 
 
 # --------------------------------------------------------------------------------------- cohorts
@@ -225,7 +229,7 @@ def print_cohort(result: CohortChange, everything: bool = False) -> None:
 def _test_row(t: Paired) -> tuple[str, ...]:
     unit = t.entry.unit
     return (
-        t.entry.name, str(t.n), signed(t.mean, unit), interval(t), unit,
+        t.entry.name, str(t.n), signed_difference(t.mean, unit), interval(t), unit,
         minus(f"{t.g:+.2f}") if math.isfinite(t.g) else "–", f"{t.p:.2g}", f"{t.q:.2g}", str(t.changed),
         str(t.moved),
     )  # fmt: skip

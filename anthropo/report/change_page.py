@@ -16,7 +16,7 @@ from anthropo.face.detection import power_of_two
 from anthropo.face.frame import Floats, in_face_frame, outer_canthal_distance, similarity
 from anthropo.face.landmarker import FIRST_DECODE
 from anthropo.groups.change import CHANGED, MOVED, SAME, Change, Paired, part
-from anthropo.groups.composite import placed, unit
+from anthropo.groups.composite import placed, unit_pixels
 from anthropo.measurement.drawing import marks_on
 from anthropo.measurement.repeatability import repeatability
 from anthropo.photo import read_photo
@@ -31,7 +31,7 @@ from anthropo.report.change import (
     q_text,
     real,
     reasons,
-    signed,
+    signed_difference,
     summary,
 )
 from anthropo.report.rendering import COLOURS, embedded, jpeg
@@ -94,7 +94,7 @@ def aligned(photo: StatePhoto, settings: Any) -> tuple[Image.Image, Floats, Floa
         return None
     if read.sha256 != photo.digest:
         return None
-    read = read.finer(power_of_two(outer_canthal_distance(photo.points) / unit(_HEIGHT)))
+    read = read.finer(power_of_two(outer_canthal_distance(photo.points) / unit_pixels(_HEIGHT)))
     frame = in_face_frame(np.concatenate([photo.points, photo.between]))
     there = similarity(placed(frame, _HEIGHT), read.to_decoded(np.concatenate([photo.points, photo.between])))
     picture = Image.fromarray(read.pixels).transform(
@@ -108,7 +108,7 @@ def face_svg(
     picture: Image.Image, points: Floats, between: Floats, lines: Sequence[Change], title: str
 ) -> Markup:
     """A face with the lines of measurements on it, numbered as in the table."""
-    step = unit(_HEIGHT)
+    step = unit_pixels(_HEIGHT)
     parts = [
         f'<svg class="aligned" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
         f"<title>{Markup.escape(title)}</title>",
@@ -193,10 +193,11 @@ def _row(change: Change, span: float, numbers: dict[str, int]) -> dict[str, Any]
         "number": numbers.get(change.id), "name": change.entry.name, "id": change.id,
         "region": change.entry.region,
         "before": number(change.before, u), "after": number(change.after, u), "unit": "" if u == "1" else u,
-        "difference": signed(change.difference, u), "interval": interval(change), "q": q_text(change),
+        "difference": signed_difference(change.difference, u), "interval": interval(change),
+        "q": q_text(change),
         "real": change.status == CHANGED, "remarks": change.remarks,
         "plot": _plotted(change.id, change.difference, change.lo, change.hi, change.still_sd, span),
-        "z": f"{signed(z[0], 'deg')} → {signed(z[1], 'deg')}" if all(map(math.isfinite, z)) else "",
+        "z": " → ".join(signed_difference(one, "deg") for one in z) if all(map(math.isfinite, z)) else "",
     }  # fmt: skip
 
 
@@ -215,8 +216,8 @@ def shown(result: ChangeResult, pictures: bool = True) -> dict[str, Any]:
     """What a page says of one person."""
     lines = drawn(result)
     numbers = {change.id: i for i, change in enumerate(lines, start=1)}
-    found = [c for c in result.changes if c.status in (CHANGED, MOVED)]
-    span = _span([_in_people(c.id, c.difference) for c in found])
+    beyond = [c for c in result.changes if c.status in (CHANGED, MOVED)]
+    span = _span([_in_people(c.id, c.difference) for c in beyond])
     faces = []
     for state, photos in zip(result.states, (result.before, result.after), strict=True) if pictures else ():
         best = _best(photos)
@@ -275,7 +276,7 @@ def _test(t: Paired, span: float) -> dict[str, Any]:
         "name": t.entry.name, "part": part(t.entry), "region": t.entry.region, "n": t.n,
         "left_out": t.left_out,
         "unit": "" if u == "1" else u, "before": number(t.before, u), "after": number(t.after, u),
-        "mean": signed(t.mean, u), "interval": interval(t),
+        "mean": signed_difference(t.mean, u), "interval": interval(t),
         "g": minus(f"{t.g:+.2f}") if math.isfinite(t.g) else "–",
         "p": f"{t.p:.2g}", "q": f"{t.q:.2g}", "changed": t.changed, "moved": t.moved,
         "plot": _plotted(t.id, t.mean, t.lo, t.hi, math.nan, span),

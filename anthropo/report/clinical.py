@@ -29,6 +29,7 @@ from anthropo.reference.traits import (
     INCONCLUSIVE,
     LOOK,
     NOT_ASSESSED,
+    NOT_GIVEN,
     PRESENT,
     Evidence,
     Trait,
@@ -296,8 +297,8 @@ def _open(traits: Sequence[Trait], most: int) -> list[str]:
         grown = set(MEASURES).intersection(e.measurement for e in trait.evidence)
         if trait.status == NOT_ASSESSED and trait.rule.kind == OBJECTIVE and not grown:
             name, _, rest = trait.reason.partition(": ")
-            if name in MEASURES and rest.startswith("not given"):
-                rest = f"{MEASURES[name].name.lower()} was not given"  # a report is read without a terminal
+            if name in MEASURES and rest == NOT_GIVEN:
+                rest = f"{MEASURES[name].name.lower()} was not given"
             known = name in MEASURES or name in registry()
             by_reason.setdefault((rest if known else trait.reason).rstrip("."), []).append(trait)
     ordered = sorted(by_reason.items(), key=lambda item: -len(item[1]))

@@ -46,7 +46,7 @@ class Column:
 
 
 @lru_cache(maxsize=1024)
-def _pattern(column: str, own: tuple[Definition, ...]) -> re.Pattern[str]:
+def _pattern(column: str, added: tuple[Definition, ...]) -> re.Pattern[str]:
     """The names that a column stands for: those of measurements and checks are known, others are not."""
     known = {"measurement": "|".join(registry()), "check": "|".join(CHECKS), "side": "left|top|right|bottom"}
     parts = re.split(r"\{(\w+)\}", column)

@@ -16,7 +16,14 @@ from PIL import Image, ImageDraw, ImageFont
 from anthropo._version import __version__
 from anthropo.face.warp import Mesh
 from anthropo.files import is_device_name
-from anthropo.groups.composite import POINT_CODES, Displacement, LabelShapes, placed, unit, within
+from anthropo.groups.composite import (
+    POINT_CODES,
+    Displacement,
+    LabelShapes,
+    inside_outline,
+    placed,
+    unit_pixels,
+)
 from anthropo.photo import LUMA
 from anthropo.report.heat import FACE_LINES
 from anthropo.report.plots import Plot
@@ -145,8 +152,8 @@ def field(moved: Displacement, controls: Floats, size: int) -> Floats:
     width = round(size * 0.9)
     rows, columns = np.mgrid[0:size, 0:width]
     grid = np.stack([columns, rows], -1).astype(np.float64)
-    length = np.hypot(*np.moveaxis(Mesh(start, (size, width)).places(end) - grid, -1, 0)) / unit(size)
-    return np.where(within(start, grid), length, np.nan)
+    length = np.hypot(*np.moveaxis(Mesh(start, (size, width)).places(end) - grid, -1, 0)) / unit_pixels(size)
+    return np.where(inside_outline(start, grid), length, np.nan)
 
 
 def displacement_figure(

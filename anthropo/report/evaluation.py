@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from anthropo.files import write
+from anthropo.learning.alone import best_encoder, encoder_alone
 from anthropo.learning.evaluation import Evaluation, Figures, model_name
 from anthropo.learning.intervals import Interval, number
 from anthropo.learning.matching import Matched
@@ -90,8 +91,8 @@ def _of_positive(made: Evaluation, name: str) -> list[str]:
         return []
     row = made.confusion[at]
     missed = sum(row) - row[at] - row[-1]
-    found = f"the {name} model found {row[at]} of the {sum(row)} of {made.positive}, {_percent(rate)}"
-    return [f"{found}: {missed} missed, {row[-1]} answered with “none of these”"]
+    detected = f"the {name} model found {row[at]} of the {sum(row)} of {made.positive}, {_percent(rate)}"
+    return [f"{detected}: {missed} missed, {row[-1]} answered with “none of these”"]
 
 
 def _of_others(made: Evaluation) -> list[str]:
@@ -162,6 +163,8 @@ def print_evaluation(made: Evaluation) -> None:
     if made.sites:
         _print_sites(made.sites)
     print_adaptation(made)
+    for sentence in encoder_sentences(made):
+        say(sentence)
     if made.nearest:
         _print_nearest(made.nearest)
     for column, groups in made.subgroups.items():
@@ -303,6 +306,37 @@ def adaptation_sentences(made: Evaluation) -> list[str]:
     return sentences
 
 
+def encoder_sentences(made: Evaluation) -> list[str]:
+    """Which of several encoders did better, and whether all together do better than it; [] with one."""
+    best = best_encoder(made.models)
+    if best is None:
+        return []
+    name, sentences = encoder_alone(best), []
+    for other, difference in made.encoders.items():
+        auroc = difference["auroc"]
+        if not auroc.known:
+            sentences.append(f"Encoders: {name} and {other} cannot be compared: {auroc.reason}.")
+        elif auroc.lo > 0:
+            sentences.append(
+                f"Encoders: {name} did better than {other}, each by its regions alone: AUROC higher by "
+                f"{auroc}."
+            )
+        else:
+            sentences.append(
+                f"Encoders: no sure difference between {name} and {other}, each by its regions alone: AUROC "
+                f"of {name} higher by {auroc}."
+            )
+    if best in made.differences and (auroc := made.differences[best]["auroc"]).known:
+        verdict = (
+            "better than" if auroc.lo > 0 else "worse than" if auroc.hi < 0 else "no sure difference from"
+        )
+        sentences.append(
+            f"All that the {model_name(made.main)} model reads: {verdict} {name} alone; AUROC changes by "
+            f"{auroc}."
+        )
+    return sentences
+
+
 def shift_rows(made: Evaluation) -> list[tuple[str, ...]]:
     """The rows of a table of distances; its columns are `SHIFTS`."""
     words = {"none": "unadapted"}
@@ -379,6 +413,7 @@ def page(made: Evaluation) -> str:
         nearest_columns=NEAREST,
         site_sentences=site_sentences(made.sites) if made.sites else [],
         adaptation_sentences=adaptation_sentences(made),
+        encoder_sentences=encoder_sentences(made),
         shifts=SHIFTS,
         shift_rows=shift_rows(made),
         named=lambda metrics: [names[metric] for metric in metrics],

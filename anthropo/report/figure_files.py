@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.composites import CompositeResult
     from anthropo.workflows.evaluate_result import EvaluateResult
     from anthropo.workflows.examining import Examination
-    from anthropo.workflows.explain import Case
+    from anthropo.workflows.explain import ExplainedCase
     from anthropo.workflows.landmarks import LandmarkEvaluation
     from anthropo.workflows.map import MapResult
     from anthropo.workflows.regions import RegionsResult
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.translation import TrainedTranslation
 
     Result: TypeAlias = (
-        EvaluateResult | Case | ChangeResult | CohortChange | ComparedAttributes | ComparedNetworks
+        EvaluateResult | ExplainedCase | ChangeResult | CohortChange | ComparedAttributes | ComparedNetworks
         | CompositeResult
         | Examination | Findings | Finetuned | LandmarkEvaluation | MapResult | PersonTraits | RegionsResult
         | TrainedTranslation
@@ -108,7 +108,7 @@ def figures_of(result: Result) -> Figures:
 
     Parameters
     ----------
-    result : EvaluateResult, Case, Examination, PersonTraits, ChangeResult, CompositeResult or another
+    result : EvaluateResult, ExplainedCase, Examination, PersonTraits, ChangeResult or another
         Whatever a function of `anthropo` returns that can be drawn.
 
     Returns
@@ -148,7 +148,7 @@ def _evaluate(result: EvaluateResult) -> Figures:
     }
 
 
-def _case(case: Case) -> Figures:
+def _case(case: ExplainedCase) -> Figures:
     from anthropo.report.explanation.document import EVERYTHING
     from anthropo.report.explanation.pictures import case_figures
 
@@ -212,12 +212,12 @@ def _possible(plots: Mapping[str, Callable[[], Plot]]) -> Figures:
 def _examination(made: Examination) -> Figures:
     from anthropo.report.face_figures import values_figure
     from anthropo.report.plots import observation
-    from anthropo.workflows.explain import Case
+    from anthropo.workflows.explain import ExplainedCase
 
     drawn = {"face": as_figure(observation(made.observation))}
     drawn |= values_figure(made.record) | _person(made.traits)
     case = made.explanation if made.has_model else None
-    return {**_case(case), **drawn} if isinstance(case, Case) else drawn
+    return {**_case(case), **drawn} if isinstance(case, ExplainedCase) else drawn
 
 
 def _person(person: PersonTraits) -> Figures:

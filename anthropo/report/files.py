@@ -23,7 +23,7 @@ from anthropo.learning.manifest import Manifest
 from anthropo.learning.model_readers import LARGEST_INTEGER
 from anthropo.learning.schema import LARGEST, LONGEST_TEXT, MOST_LABELS, MOST_NUMBERS, Among, Array, Range
 from anthropo.networks.architectures import BACKBONES, MOST_WEIGHTS
-from anthropo.networks.checkpoints import Kept
+from anthropo.networks.checkpoints import CheckpointHeader
 from anthropo.networks.description import Description
 from anthropo.networks.recipes import Parameters, limit_of
 from anthropo.report.meanings import meanings
@@ -170,7 +170,7 @@ def markdown() -> str:
     ]
     parts += ["\n| backbone | pixels, at least | dimension | weights |\n|---|---|---|---|"]
     parts += [f"| {name} | {b.least} | {b.dimension:,} | {b.weights:,} |" for name, b in BACKBONES.items()]
-    parts += [_BETWEEN, _CHECKPOINT, *_objects(Kept, {*_inner(Description), *_inner(Manifest)})]
+    parts += [_BETWEEN, _CHECKPOINT, *_objects(CheckpointHeader, {*_inner(Description), *_inner(Manifest)})]
     parts += [_SIDECAR, *_options_of_sidecar(), _HOSTILE]
     parts += [_LANDMARK_MODEL, _TRANSLATION, *_objects(translation_file.About, {*_inner(Manifest)})]
     return "\n".join(parts).strip() + "\n"
@@ -194,11 +194,11 @@ def _objects(kind: type[Any], seen: set[type[Any]] | None = None) -> Iterator[st
 
 
 def _inner(kind: type[Any]) -> list[type[Any]]:
-    found: dict[type[Any], None] = {}
+    classes: dict[type[Any], None] = {}
     for hint in get_type_hints(kind, include_extras=True).values():
         for one in _dataclasses(hint):
-            found |= dict.fromkeys([one, *_inner(one)])
-    return list(found)
+            classes |= dict.fromkeys([one, *_inner(one)])
+    return list(classes)
 
 
 def _dataclasses(hint: Any) -> Iterator[type[Any]]:

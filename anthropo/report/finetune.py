@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anthropo.networks.description import Epoch
     from anthropo.networks.finetuning import Finetuned
     from anthropo.networks.network import Network
-    from anthropo.networks.verification import Verification
+    from anthropo.networks.verification import PairVerification
 
 #: What figures of networks are called.
 NAMES = {
@@ -67,7 +67,7 @@ def _print_overall(overall: Mapping[str, Interval]) -> None:
             print(f"{NAMES.get(name) or METRIC_NAMES.get(name, name)}: {figure}")
 
 
-def _print_verification(made: Verification) -> None:
+def _print_verification(made: PairVerification) -> None:
     """Pairs of people who were kept apart, after training and before."""
     same, others = made.pairs
     print(
@@ -76,7 +76,7 @@ def _print_verification(made: Verification) -> None:
     )
     rows = [
         ("AUROC", str(made.auroc), str(made.began)),
-        ("found where 1 in 100 others is", str(made.found), str(made.found_began)),
+        ("found where 1 in 100 others is", str(made.true_accepts), str(made.true_accepts_began)),
         ("d′", str(made.apart), str(made.apart_began)),
         *((f"AUROC, {view} alone", number(after), number(before)) for view, after, before in made.by_view),
     ]

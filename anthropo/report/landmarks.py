@@ -11,7 +11,7 @@ import numpy as np
 
 from anthropo.face.frame import Floats
 from anthropo.files import write
-from anthropo.landmarks.judging import Placed
+from anthropo.landmarks.judging import JudgedLandmarks
 from anthropo.measurement.landmark_file import PARTS
 from anthropo.report.rendering import GREY, INK, SERIES, as_csv, as_json, embedded, page, png, print_table
 
@@ -54,15 +54,15 @@ def print_evaluated(judged: LandmarkEvaluation) -> None:
     if judged.packaged is not None:
         columns += ["packaged: error", "ratio"]
     unseen = f"; in {judged.undetected} of {judged.faces} no face is found" if judged.undetected else ""
-    print(f"{len(judged.own.people)} faces, in {judged.own.scheme.unit_name}{unseen}:")
-    print_table(columns, _rows(frame, judged.own), spaced=True)
+    print(f"{len(judged.first_stage.people)} faces, in {judged.first_stage.scheme.unit_name}{unseen}:")
+    print_table(columns, _rows(frame, judged.first_stage), spaced=True)
     if judged.both is not None:
         packaged = f", packaged {judged.packaged_both.error:.4f}" if judged.packaged_both is not None else ""
         held = "" if judged.coverage_both is None else f", coverage {100 * judged.coverage_both:.0f} %"
         print(f"by both landmark stages: {judged.both.error:.4f}{held}{packaged}")
 
 
-def _groups(placed: Placed) -> list[tuple[str, Sequence[int]]]:
+def _groups(placed: JudgedLandmarks) -> list[tuple[str, Sequence[int]]]:
     """Points that are listed together: parts of the face, single points where they are few, and all."""
     names, count = placed.scheme.names, len(placed.scheme.names)
     if placed.scheme.ibug:
@@ -73,7 +73,7 @@ def _groups(placed: Placed) -> list[tuple[str, Sequence[int]]]:
     return [*groups, (f"all {count}", range(count))]
 
 
-def _rows(frame: pd.DataFrame, placed: Placed) -> list[tuple[str, ...]]:
+def _rows(frame: pd.DataFrame, placed: JudgedLandmarks) -> list[tuple[str, ...]]:
     rows = []
     for name, points in _groups(placed):
         part = frame.iloc[list(points)]
@@ -102,10 +102,10 @@ def write_evaluated(path: Path, judged: LandmarkEvaluation) -> None:
         write(path, as_csv(frame))
     elif suffix == ".json":
         document = {
-            "unit": judged.own.scheme.unit_name,
+            "unit": judged.first_stage.scheme.unit_name,
             "faces": judged.faces,
             "undetected": judged.undetected,
-            "error": judged.own.error,
+            "error": judged.first_stage.error,
             "error_packaged": None if judged.packaged is None else judged.packaged.error,
             "error_both_stages": None if judged.both is None else judged.both.error,
             "points": json.loads(frame.to_json(orient="records")),
@@ -124,7 +124,7 @@ def write_evaluated(path: Path, judged: LandmarkEvaluation) -> None:
                 picture=embedded(png(error_figure(judged), 150)),
                 columns=columns,
                 rows=cells,
-                unit=judged.own.scheme.unit_name,
+                unit=judged.first_stage.scheme.unit_name,
                 faces=judged.faces,
                 undetected=judged.undetected,
                 compared=judged.packaged is not None,
@@ -143,7 +143,7 @@ def error_figure(judged: LandmarkEvaluation) -> Figure:
 
 def draw_errors(axes: Axes, judged: LandmarkEvaluation) -> None:
     """What `error_figure` shows, on axes."""
-    placed, shape = judged.own, judged.shape
+    placed, shape = judged.first_stage, judged.shape
     errors = np.nanmean(placed.errors, 0)
     _circles(axes, shape, errors, SERIES[0])
     if judged.packaged is not None:

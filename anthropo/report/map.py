@@ -84,7 +84,7 @@ _SHAPES: tuple[Floats, ...] = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mark:
+class GroupMark:
     """How the photos of a group are drawn."""
 
     name: str
@@ -92,16 +92,16 @@ class Mark:
     outline: Floats  # (p, 2) within about a unit of the origin, y down
 
 
-def marks(groups: Grouping) -> tuple[Mark, ...]:
+def marks(groups: Grouping) -> tuple[GroupMark, ...]:
     """A mark for each group; those beyond the 15 largest, and what is not given, share a grey dot."""
     n = len(groups.names)
     sizes = np.bincount(groups.index[groups.index >= 0], minlength=n)
     marked = sorted(np.argsort(-sizes, kind="stable")[:_MOST_GROUPS].tolist())
     others = 0.5 * _SHAPES[0]
-    made = [Mark(name, GREY, others) for name in (*groups.names, "not given")]
+    made = [GroupMark(name, GREY, others) for name in (*groups.names, "not given")]
     for at, i in enumerate(marked):
         colour = _ordered_colour(i, n) if groups.ordered else SERIES[at % len(SERIES)]
-        made[i] = Mark(groups.names[i], colour, _SHAPES[at % len(_SHAPES)])
+        made[i] = GroupMark(groups.names[i], colour, _SHAPES[at % len(_SHAPES)])
     return tuple(made)
 
 
@@ -177,7 +177,7 @@ def group_rows(drawn: DrawnMap) -> list[dict[str, Any]]:
     ]
 
 
-def _members(drawn: DrawnMap) -> list[tuple[Mark, NDArray[np.bool_]]]:
+def _members(drawn: DrawnMap) -> list[tuple[GroupMark, NDArray[np.bool_]]]:
     """Each group's mark and which photos it is of, (n,); last those without a group."""
     index, made = drawn.groups.index, marks(drawn.groups)
     return [(mark, index == (i if i < len(made) - 1 else -1)) for i, mark in enumerate(made)]
@@ -239,7 +239,7 @@ def _places(drawn: DrawnMap, view: str) -> Floats:
     return np.asarray(((points - (low + high) / 2) * zoom) * (1, -1) + _SIDE / 2)
 
 
-def polygon(mark: Mark, at: tuple[float, ...], radius: float = _MARK) -> str:
+def polygon(mark: GroupMark, at: tuple[float, ...], radius: float = _MARK) -> str:
     """Corners of a mark as SVG wants them."""
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in radius * mark.outline + np.array(at))
 
@@ -307,7 +307,7 @@ def draw_panel(axes: Axes, drawn: DrawnMap, view: str, name: str) -> None:
             axes.scatter(x, y, area, color=mark.colour, zorder=3, **outline)
 
 
-def _marker(mark: Mark) -> Any:
+def _marker(mark: GroupMark) -> Any:
     return [(float(x), -float(y)) for x, y in np.concatenate([mark.outline, mark.outline[:1]])]
 
 

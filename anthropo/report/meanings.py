@@ -20,20 +20,20 @@ def meanings(kind: type[Any]) -> dict[str, str]:
 
 def _in_class(kind: type[Any]) -> dict[str, str]:
     """What a class says of its fields: behind each, in the lines before it, or in its Attributes."""
-    found, before = {}, ""
+    meaning_of, before = {}, ""
     for line in inspect.getsource(kind).splitlines():
         comment, entry = re.match(r"    # (.*)", line), _COMMENTED.match(line)
         if comment:
             before = f"{before} {comment[1]}".strip()
         elif entry:
-            found[entry[1]], before = entry[2].strip(), ""
+            meaning_of[entry[1]], before = entry[2].strip(), ""
         elif field := re.match(r"    (\w+): ", line):
             if before:
-                found[field[1]] = before
+                meaning_of[field[1]] = before
             before = ""
     doc = inspect.getdoc(kind) or ""
     listed = re.findall(r"^([\w, ]+) : .*\n((?:    .*\n?)*)", doc, re.MULTILINE)
     for names, text in listed:
         for name in names.split(", "):
-            found.setdefault(name, " ".join(text.split()))
-    return found
+            meaning_of.setdefault(name, " ".join(text.split()))
+    return meaning_of

@@ -75,14 +75,14 @@ def print_network_case(case: NetworkCase, top: int) -> None:
 
 
 def _trust(case: NetworkCase) -> str:
-    found = case.heat.whole.faithfulness
-    if found is None:
+    faithfulness = case.heat.whole.faithfulness
+    if faithfulness is None:
         return "not judged"
     lost = (
-        f"without its most supportive tenth the log-odds fall by {found.top_tenth_drop:.2f}, without a "
-        f"random tenth by {found.random_tenth_drop:.2f}"
+        f"without its most supportive tenth the log-odds fall by {faithfulness.top_tenth_drop:.2f}, without "
+        f"a random tenth by {faithfulness.random_tenth_drop:.2f}"
     )
-    return f"faithful: {lost}" if found.passes else f"not to be relied on, since {found.reason}"
+    return f"faithful: {lost}" if faithfulness.passes else f"not to be relied on, since {faithfulness.reason}"
 
 
 # -------------------------------------------------------------------------------------------------- files

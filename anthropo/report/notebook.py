@@ -45,17 +45,17 @@ if TYPE_CHECKING:
     from anthropo.workflows.classify import Answers
     from anthropo.workflows.evaluate_result import EvaluateResult
     from anthropo.workflows.examining import Examination
-    from anthropo.workflows.explain import Case
+    from anthropo.workflows.explain import ExplainedCase
     from anthropo.workflows.trait_calling import PersonTraits
 
 _WIDTH = 260  # px, of a picture as it is shown; it is made twice as fine
 _BYTES = 45_000  # of a picture: four thirds of that in the page
 _ROWS = 60  # answers and changes that are listed
-Cell = Any  # text, or a `Bar`
+Cell = Any  # text, or a `CellBar`
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ShownPicture:
     """A picture and what it shows."""
 
     alt: str
@@ -64,7 +64,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class CellBar:
     """A bar in a cell, in per cent of its width."""
 
     kind: str  # its classes: for, against, share; pale, open
@@ -91,7 +91,7 @@ class Shown:
 
     title: str
     facts: Sequence[str] = ()
-    pictures: Sequence[Picture] = ()
+    pictures: Sequence[ShownPicture] = ()
     tables: Sequence[Table] = ()
     notes: Sequence[str] = field(default_factory=list)
 
@@ -150,13 +150,13 @@ def _gate(gate: Sequence[Check]) -> Table:
     return Table(("photo gate failed", "value", "limit", "advice"), rows, (1, 2))
 
 
-def _overlay(face: Face, photo: Photo) -> Picture:
-    return Picture("Face with landmarks and measured lines", small(overlay(photo, face)))
+def _overlay(face: Face, photo: Photo) -> ShownPicture:
+    return ShownPicture("Face with landmarks and measured lines", small(overlay(photo, face)))
 
 
-def _thumbnail(photo: Photo) -> Picture:
+def _thumbnail(photo: Photo) -> ShownPicture:
     fine = photo.finer(power_of_two(min(photo.full_size) / (2 * _WIDTH)))
-    return Picture("Photo", small(Image.fromarray(fine.pixels)))
+    return ShownPicture("Photo", small(Image.fromarray(fine.pixels)))
 
 
 def small(picture: Image.Image) -> str:
@@ -320,7 +320,7 @@ def _ranked(p: Prediction) -> Table:
         if r.log_odds is None:
             rows.append((r.label, "–", "", ""))
             continue
-        bar = Bar("share" if r.in_set else "share open", 0, 100 * r.probability)
+        bar = CellBar("share" if r.in_set else "share open", 0, 100 * r.probability)
         rows.append((r.label, f"{r.probability:.3f}", bar, "in the set" if r.in_set else ""))
     return Table(("label", "probability", "", "prediction set"), rows, (1,), marked=(p.decision,))
 
@@ -363,7 +363,7 @@ def explanation(made: Explanation) -> str:
     return Shown("Explanation", _decision(made.prediction), tables=_sums(made)).html()
 
 
-def case(made: Case) -> str:
+def case(made: ExplainedCase) -> str:
     """The face and why the model answers as it does."""
     if made.voided:
         return Shown("Explanation", ["not judged"], notes=[made.voided]).html()
@@ -387,7 +387,7 @@ def _sum(of: Explained, *, folded: bool = False) -> Table:
         size = 50 * abs(bar.log_odds) / limit
         kind = ("for" if bar.log_odds > 0 else "against") + (" pale" if bar.stable is False else "")
         left = 50.0 if bar.log_odds > 0 else 50 - size
-        cells = (bar.name, Bar(kind, left, size, 50), words.signed(bar.log_odds))
+        cells = (bar.name, CellBar(kind, left, size, 50), words.signed(bar.log_odds))
         rows.append((*cells, words.range_words(bar)) if ranges else cells)
     columns = ("", "against · for", "log-odds", *(["range over refits"] if ranges else []))
     title = f"{of.label}: log-odds {words.signed(of.log_odds)}"
@@ -422,13 +422,13 @@ def evaluation(made: Evaluation) -> str:
     return Shown(title, [summary(made)], pictures, [table], made.warnings).html()
 
 
-def figure_of(figure: Figure, alt: str, width: int = 330) -> Picture:
+def figure_of(figure: Figure, alt: str, width: int = 330) -> ShownPicture:
     """A figure, as PNG where that is small enough: one that has photos in it is not."""
     data = png(figure, dpi=100)
     if len(data) <= _BYTES:
-        return Picture(alt, embedded(data), width)
+        return ShownPicture(alt, embedded(data), width)
     with Image.open(io.BytesIO(data)) as picture:
-        return Picture(alt, small(picture.convert("RGB")), width)
+        return ShownPicture(alt, small(picture.convert("RGB")), width)
 
 
 def cohort(of: Cohort) -> str:
@@ -455,7 +455,7 @@ def cohort(of: Cohort) -> str:
 def change_result(result: ChangeResult) -> str:
     """What changed or moved."""
     from anthropo.report.change import interval, summary
-    from anthropo.report.change import signed as difference
+    from anthropo.report.change import signed_difference as difference
 
     real = [c for c in result.changes if c.status in ("changed", "moved")]
     rows = [
@@ -472,7 +472,7 @@ def change_result(result: ChangeResult) -> str:
 def cohort_change(result: CohortChange) -> str:
     """What changes on average."""
     from anthropo.report.change import cohort_summary, interval, ordered
-    from anthropo.report.change import signed as difference
+    from anthropo.report.change import signed_difference as difference
 
     rows = [
         (

@@ -14,7 +14,7 @@ from anthropo.report import plots_of_groups as plots
 from anthropo.report import plots_of_training as trainings
 from anthropo.report.composite import count as people_of
 from anthropo.report.composite import farthest_of
-from anthropo.report.notebook import Picture, Shown, Table, figure_of, small
+from anthropo.report.notebook import Shown, ShownPicture, Table, figure_of, small
 from anthropo.report.plots import as_figure
 from anthropo.showing import count, facts_of
 
@@ -110,7 +110,7 @@ def composite_result(result: CompositeResult) -> str:
     moved = {one.label: one for one in result.displacements}
     for group in result.groups[:_MOST_PICTURES]:
         average = small(Image.fromarray(result.averages[group.label]))
-        pictures.append(Picture(f"Composite of {group.label}", average, 180))
+        pictures.append(ShownPicture(f"Composite of {group.label}", average, 180))
     for label in list(moved)[: _MOST_PICTURES - 1]:
         figure = as_figure(plots.composite_result(result, label))
         pictures.append(figure_of(figure, f"Displacement of {label}", 230))
@@ -127,18 +127,21 @@ def regions_result(result: RegionsResult) -> str:
     """What distinguishes the label: heatmaps, regions, and the largest differences."""
     from anthropo.report import regions
 
-    found = result.discovery
+    discovery = result.discovery
     drawn = regions.panels(result)
-    titles = {"label": found.label, "others": "the others", "difference": "difference of the means"}
-    pictures = [Picture(f"Heatmap, {title}", small(drawn[name]), 200) for name, title in titles.items()]
-    tables = [_effects("region, log-odds", found.regions), _effects("measurement", found.measurements[:15])]
-    if len(found.measurements) > 15:
-        rest = found.measurements[15:]
+    titles = {"label": discovery.label, "others": "the others", "difference": "difference of the means"}
+    pictures = [ShownPicture(f"Heatmap, {title}", small(drawn[name]), 200) for name, title in titles.items()]
+    tables = [
+        _effects("region, log-odds", discovery.regions),
+        _effects("measurement", discovery.measurements[:15]),
+    ]
+    if len(discovery.measurements) > 15:
+        rest = discovery.measurements[15:]
         title = f"{count(len(rest), 'measurement')} with smaller differences"
         tables.append(_effects("measurement", rest, title=title, folded=True))
-    if found.metadata:
-        tables.append(_effects("metadata", found.metadata))
-    return Shown("Regions", [regions.summary(found)], pictures, tables, [regions.CAUTION]).html()
+    if discovery.metadata:
+        tables.append(_effects("metadata", discovery.metadata))
+    return Shown("Regions", [regions.summary(discovery)], pictures, tables, [regions.CAUTION]).html()
 
 
 def _effects(what: str, effects: Sequence[Effect], **how: Any) -> Table:
@@ -209,7 +212,10 @@ def finetuned(made: Finetuned) -> str:
 def landmark_evaluation(judged: LandmarkEvaluation) -> str:
     """The error of each point."""
     picture = figure_of(as_figure(trainings.landmark_evaluation(judged)), "Error of each point")
-    facts = [count(judged.faces, "face"), f"mean error {judged.own.error:.4f}, {judged.own.scheme.unit_name}"]
+    facts = [
+        count(judged.faces, "face"),
+        f"mean error {judged.first_stage.error:.4f}, {judged.first_stage.scheme.unit_name}",
+    ]
     return Shown("Landmarks", facts, [picture], [_table(judged.to_frame())]).html()
 
 

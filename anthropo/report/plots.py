@@ -50,7 +50,7 @@ class Plot(NamedTuple):
     draw: Callable[[Axes], None]
 
 
-class Row(NamedTuple):
+class ForestRow(NamedTuple):
     """A row of a forest plot; without a value a heading."""
 
     name: str
@@ -171,7 +171,7 @@ def examination(made: Examination, kind: str = "face") -> Plot:
 
 
 def forest(
-    rows: Sequence[Row], x: str, *, band: float = 0.0, zero: bool = True, limit: float = math.inf
+    rows: Sequence[ForestRow], x: str, *, band: float = 0.0, zero: bool = True, limit: float = math.inf
 ) -> Plot:
     """Values with their intervals, one below the other; `band` is shaded to both sides of 0."""
 
@@ -202,9 +202,9 @@ def forest(
     return Plot((6.4, _ROW * len(rows) + 0.9), draw)
 
 
-def with_headings(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
+def with_headings(rows: Mapping[str, Sequence[ForestRow]]) -> list[ForestRow]:
     """Rows by group, each group under its name."""
-    return [row for name, of in rows.items() if of for row in (Row(name.capitalize()), *of)]
+    return [row for name, of in rows.items() if of for row in (ForestRow(name.capitalize()), *of)]
 
 
 def farthest(names: Mapping[str, float]) -> set[str]:
@@ -222,11 +222,13 @@ def measurements(values: Measurements[Measurement], unit: str | None = None) -> 
             if units
             else "No measurement has a value, so that there is nothing to draw."
         )
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[ForestRow]] = {}
     for m in values:
         if m.unit == wanted and not math.isnan(m.value):
             entry = registry()[m.id]
-            row = Row(entry.name, m.value, m.lo, m.hi, COLOURS[entry.region], (m.repeat_lo, m.repeat_hi))
+            row = ForestRow(
+                entry.name, m.value, m.lo, m.hi, COLOURS[entry.region], (m.repeat_lo, m.repeat_hi)
+            )
             rows.setdefault(entry.region, []).append(row)
     words = (
         "fraction of the outer-canthal distance" if wanted == LENGTH_UNIT else "" if wanted == "1" else wanted
@@ -249,7 +251,7 @@ def scored_measurements(values: ScoredMeasurements, unit: str | None = None) -> 
     shown = farthest({name(bar): bar.z.z for bar in each})
     rows = {
         region: [
-            Row(name(bar), bar.z.z, bar.z.z_lo, bar.z.z_hi, COLOURS["beyond"] if bar.beyond else INK)
+            ForestRow(name(bar), bar.z.z, bar.z.z_lo, bar.z.z_hi, COLOURS["beyond"] if bar.beyond else INK)
             for bar in of
             if name(bar) in shown
         ]
@@ -262,13 +264,13 @@ def scored_measurements(values: ScoredMeasurements, unit: str | None = None) -> 
 def person_traits(person: PersonTraits) -> Plot:
     """The z that each trait rests on: the farthest of its measurements."""
     colours = {"present": COLOURS["beyond"], "borderline": COLOURS["attention"]}
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[ForestRow]] = {}
     for trait in person.traits:
         scores = [e.score for e in trait.evidence if e.score and not math.isnan(e.score.z)]
         if scores and trait.status != "not assessed":
             z = max(scores, key=lambda score: abs(score.z))
             side = {"R": ", right", "L": ", left"}.get(trait.side, "")
-            row = Row(trait.label + side, z.z, *z.whole, colours.get(trait.status, INK))
+            row = ForestRow(trait.label + side, z.z, *z.whole, colours.get(trait.status, INK))
             rows.setdefault(trait.status, []).append(row)
     if not rows:
         raise InputError("No trait was assessed, so that there is nothing to draw.")
@@ -285,11 +287,11 @@ def change_result(result: ChangeResult) -> Plot:
         raise InputError("Nothing was compared, so that there is nothing to draw.")
     shown = farthest({c.id: c.difference / c.sd for c in compared})
     colours = {"changed": COLOURS["beyond"], "moved": COLOURS["attention"]}
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[ForestRow]] = {}
     for c in compared:
         if c.id in shown:
             ends = (c.lo / c.sd, c.hi / c.sd)
-            row = Row(c.entry.name, c.difference / c.sd, *ends, colours.get(c.status, INK))
+            row = ForestRow(c.entry.name, c.difference / c.sd, *ends, colours.get(c.status, INK))
             rows.setdefault(c.part, []).append(row)
     states = " − ".join(reversed(result.states))
     return forest(with_headings(rows), f"{drawable(states, 60)}, in SD of photos of one state; 95 % interval")
@@ -301,12 +303,12 @@ def cohort_change(result: CohortChange) -> Plot:
     if not tests:
         raise InputError("Nothing was tested, so that there is nothing to draw.")
     shown = farthest({t.id: t.mean / t.sd for t in tests})
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[ForestRow]] = {}
     for t in tests:
         if t.id in shown:
             colour = COLOURS["beyond"] if t.q <= 0.05 else INK
             entry = registry()[t.id]
-            row = Row(entry.name, t.mean / t.sd, t.lo / t.sd, t.hi / t.sd, colour)
+            row = ForestRow(entry.name, t.mean / t.sd, t.lo / t.sd, t.hi / t.sd, colour)
             rows.setdefault(entry.region, []).append(row)
     states = drawable(" − ".join(reversed(result.states)), 60)
     people = max(t.n for t in tests)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anthropo.face.frame import Floats
     from anthropo.learning.model import Prediction
     from anthropo.workflows.classify import Answers
-    from anthropo.workflows.explain import Case
+    from anthropo.workflows.explain import ExplainedCase
 
 _ROW = 0.27  # inches
 _PALE = 0.35  # opacity of a bar that is not stable
@@ -92,7 +92,7 @@ def answers(made: Answers) -> Plot:
     return Plot((5.4, min(8.0, 0.22 * len(predictions)) + 1.4), draw)
 
 
-def explanation(made: Explanation | Case, label: str | None = None) -> Plot:
+def explanation(made: Explanation | ExplainedCase, label: str | None = None) -> Plot:
     """The sum of one label of an explanation."""
     if voided := getattr(made, "voided", ""):
         raise InputError(f"{voided} There is nothing to draw. Pass {parameter('force', True)} to `explain`.")

@@ -16,7 +16,7 @@ from anthropo.reference.traits import BORDERLINE, PRESENT
 from anthropo.report import regions
 from anthropo.report.composite import displacement_plot
 from anthropo.report.map import VIEWS, draw_panel, legend
-from anthropo.report.plots import Plot, Row, forest, person_traits, plain, with_headings
+from anthropo.report.plots import ForestRow, Plot, forest, person_traits, plain, with_headings
 from anthropo.report.relations import draw_relations
 from anthropo.report.rendering import COLOURS, INK, drawable
 
@@ -89,31 +89,31 @@ def regions_result(result: RegionsResult, kind: str = "measurements") -> Plot:
     """Effect sizes of measurements or regions, or where both groups' heatmaps differ."""
     if kind not in KINDS:
         raise InputError(f"kind={kind!r}: no such picture. There are {', '.join(KINDS)}.")
-    found = result.discovery
+    discovery = result.discovery
     if kind == "heatmap":
-        title = f"{drawable(found.label, 30)} − others; outlined: p at most {SIGNIFICANT:g}"
+        title = f"{drawable(discovery.label, 30)} − others; outlined: p at most {SIGNIFICANT:g}"
         return of_image(regions.panels(result)["difference"], title)
     if kind == "regions":
-        rows = [_effect(one, one.name) for one in found.regions]
-        return forest(rows, _words(found.label, "log-odds of the region"), limit=_FARTHEST)
-    shown = found.measurements[:_MOST]
+        rows = [_effect(one, one.name) for one in discovery.regions]
+        return forest(rows, _words(discovery.label, "log-odds of the region"), limit=_FARTHEST)
+    shown = discovery.measurements[:_MOST]
     if not shown:
         raise InputError("No measurement could be compared, so that there is nothing to draw.")
-    by_region: dict[str, list[Row]] = {}
+    by_region: dict[str, list[ForestRow]] = {}
     for one in shown:
         entry = registry().get(one.name)
         by_region.setdefault(entry.region if entry else "others", []).append(
             _effect(one, entry.name if entry else one.name)
         )
-    more = len(found.measurements) - len(shown)
-    of = f"\nthe {len(shown)} largest of {len(found.measurements)}" if more else ""
-    return forest(with_headings(by_region), _words(found.label, "difference") + of, limit=_FARTHEST)
+    more = len(discovery.measurements) - len(shown)
+    of = f"\nthe {len(shown)} largest of {len(discovery.measurements)}" if more else ""
+    return forest(with_headings(by_region), _words(discovery.label, "difference") + of, limit=_FARTHEST)
 
 
-def _effect(of: Effect, name: str) -> Row:
+def _effect(of: Effect, name: str) -> ForestRow:
     low, high = (value if math.isfinite(value) else of.g for value in (of.lo, of.hi))
     value, low, high = (max(-_FARTHEST, min(_FARTHEST, one)) for one in (of.g, low, high))
-    return Row(name, value, low, high, COLOURS["beyond"] if of.q <= SIGNIFICANT else INK)
+    return ForestRow(name, value, low, high, COLOURS["beyond"] if of.q <= SIGNIFICANT else INK)
 
 
 def _words(label: str, what: str) -> str:
@@ -127,10 +127,10 @@ def findings(of: Findings) -> Plot:
     statuses = {PRESENT: COLOURS["beyond"], BORDERLINE: COLOURS["attention"]}
     counts: dict[str, Counter[str]] = {}
     for person in of.measured:
-        found: dict[str, str] = {}  # a trait of both sides counts once, as the surer one
+        status_of: dict[str, str] = {}  # a trait of both sides counts once, as the surer one
         for status in reversed(statuses):
-            found |= {t.label: status for t in person.traits if t.status == status}
-        for label, status in found.items():
+            status_of |= {t.label: status for t in person.traits if t.status == status}
+        for label, status in status_of.items():
             counts.setdefault(label, Counter())[status] += 1
     if not counts:
         raise InputError("Nobody has a trait that is present or borderline: there is nothing to draw.")

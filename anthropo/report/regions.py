@@ -216,10 +216,10 @@ def heatmap_figure(result: RegionsResult) -> Figure:
     """The panels beside each other as a figure, whose words stay words."""
     from matplotlib.figure import Figure
 
-    found, drawn = result.discovery, panels(result)
+    discovery, drawn = result.discovery, panels(result)
     titles = {
-        "label": f"{drawable(found.label)}, mean of {found.maps.n}",
-        "others": f"others, mean of {found.maps.n_others}",
+        "label": f"{drawable(discovery.label)}, mean of {discovery.maps.n}",
+        "others": f"others, mean of {discovery.maps.n_others}",
         "difference": f"difference; outlined: p at most {SIGNIFICANT:g}",
     }
     figure = Figure(figsize=(10.5, 4.9), layout="constrained")
@@ -228,7 +228,7 @@ def heatmap_figure(result: RegionsResult) -> Figure:
         axes.imshow(np.asarray(drawn[name]))
         axes.set_axis_off()
         axes.set_title(titles.get(name, ""), fontsize=10, loc="left", color=INK)
-    words = f"Red speaks for {drawable(found.label)}, blue against it. {NOTE}"
+    words = f"Red speaks for {drawable(discovery.label)}, blue against it. {NOTE}"
     figure.supxlabel(words, fontsize=8.5, color=SOFT, x=0.01, ha="left")
     return figure
 

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from anthropo.batch.records import MeasuredRecord, Record
+from anthropo.errors import parameter
 from anthropo.face.gate import Check
 from anthropo.measurement.compute import Measurement
 from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
+from anthropo.measurement.scale import NEEDS_MM
 from anthropo.plain import minus, say
 from anthropo.reference.tables import lacks
 from anthropo.reference.zscore import ACCURACY, REPEATABILITY, ZScore, by_chance, signed
@@ -134,7 +136,8 @@ def _print_measurements(record: MeasuredRecord) -> None:
     reason_of = {name: result.measured.reason for name, result in record.results.items()}
     for reason in filter(None, dict.fromkeys(reason_of.values())):
         names = ", ".join(name for name, given in reason_of.items() if given == reason)
-        say(f"{reason}: {names}", fg="yellow")
+        how = f". Give one with {parameter('scale')}." if reason == NEEDS_MM else ""
+        say(f"{reason}: {names}{how}", fg="yellow")
     for sentence in unscored(record):
         say(sentence, fg="yellow")
     for chance in by_chance(record.scores):

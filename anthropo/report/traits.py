@@ -20,6 +20,7 @@ from anthropo.reference.traits import (
     INCONCLUSIVE,
     LOOK,
     NOT_ASSESSED,
+    NOT_GIVEN,
     PRESENT,
     STATUSES,
     Trait,
@@ -109,13 +110,17 @@ def _missing(traits: Sequence[Trait]) -> list[str]:
             eye += 1
         elif t.status == NOT_ASSESSED:
             name, _, rest = t.reason.partition(": ")
-            counts[rest if name in {e.measurement for e in t.evidence} | {*MEASURES} else t.reason] += 1
+            if name in MEASURES and rest == NOT_GIVEN:
+                why = f"{rest}: {parameter(name)}"
+            else:
+                why = rest if name in {e.measurement for e in t.evidence} | {*MEASURES} else t.reason
+            counts[why.partition(": they count as ")[0]] += 1  # whose number differs for each
     lines = [f"not assessed: {counts.total()}"] + [f"  {n}: {reason}" for reason, n in counts.most_common()]
     return [*lines, f"left to the eye: {eye}  (--all lists everything)"]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class FindingsTarget:
     """Where findings are written: a .csv, a .html, the .json of one phenopacket, or a folder of these."""
 
     path: Path

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from anthropo.translation.file import Translation
-    from anthropo.translation.judging import Changed, Direction, Judgement
+    from anthropo.translation.judging import Changed, Direction, TranslationJudgement
     from anthropo.workflows.translation import TrainedTranslation
 
 _SAMPLE = 128  # px, side of a sample as it is drawn, at least
@@ -73,7 +73,7 @@ def _measurement_row(of: Changed) -> tuple[str, ...]:
     return name, of.unit, f"{of.change:.4g}", f"{of.limit:.4g}", f"{100 * of.beyond:.0f} %"
 
 
-def summary(judgement: Judgement) -> list[tuple[str, ...]]:
+def summary(judgement: TranslationJudgement) -> list[tuple[str, ...]]:
     """Rows of figures, a column for each direction."""
     both = judgement.directions
     rows = [
@@ -121,7 +121,7 @@ def _share(of: Interval) -> str:
     return f"{100 * of.value:.0f} % ({100 * of.lo:.0f} to {100 * of.hi:.0f})" if of.known else "–"
 
 
-def by_part(judgement: Judgement) -> list[tuple[str, ...]]:
+def by_part(judgement: TranslationJudgement) -> list[tuple[str, ...]]:
     begins = [0, *(end for end, _ in PARTS)]
     parts = [(name, range(begin, end)) for begin, (end, name) in zip(begins, PARTS, strict=False)]
     return [

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import MeasuredRecord, Result
 from anthropo.batch.scores import Person
-from anthropo.errors import parameter
 from anthropo.measurement.registry import Entry, registry
 from anthropo.reference.person import parse_ancestry
 from anthropo.reference.traits import z_words
@@ -47,7 +46,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class BeyondLimit:
     """A measurement that is beyond 2 SD under some reference."""
 
     name: str
@@ -102,17 +101,17 @@ def span(by_region: Mapping[str, list[Bar]]) -> int:
     return min(max(math.ceil(farthest), _SPAN[0]), _SPAN[1])
 
 
-def findings(record: MeasuredRecord) -> list[Finding]:
+def findings(record: MeasuredRecord) -> list[BeyondLimit]:
     """What lies beyond 2 SD: first what does with its whole interval, then by distance."""
-    found = []
+    rows = []
     for name, result in record.results.items():
         of_name = [Bar(registry()[name], z) for z in result.scores if math.isfinite(z.z)]
         if any(bar.beyond for bar in of_name):
-            found.append(_finding(result, of_name))
-    return sorted(found, key=lambda one: (not one.certain, -one.farthest))
+            rows.append(_finding(result, of_name))
+    return sorted(rows, key=lambda one: (not one.certain, -one.farthest))
 
 
-def _finding(result: Result, of_name: list[Bar]) -> Finding:
+def _finding(result: Result, of_name: list[Bar]) -> BeyondLimit:
     value = result.measured
     unit = of_name[0].z.unit
     if result.in_mm and unit == result.in_mm.unit:
@@ -120,7 +119,7 @@ def _finding(result: Result, of_name: list[Bar]) -> Finding:
     doubt = value.reason
     if not doubt and not all(bar.beyond for bar in of_name):
         doubt = "not under every reference"
-    return Finding(
+    return BeyondLimit(
         name=of_name[0].entry.name,
         value=quantity(value.value, value.unit),
         scores=tuple((f"z {z_words(bar.z)}", bar.z.reference, bar.beyond) for bar in of_name),
@@ -138,7 +137,4 @@ def nothing_beyond(record: MeasuredRecord) -> str:
         return f"Nothing lies beyond {LIMIT:g} SD ({have})."
     if record.scores:
         return "No measurement has a z-score."
-    return (
-        "Nothing was compared with healthy people, because sex and age were not given. Pass "
-        f"{parameter('sex')} and {parameter('age')}, or name columns so."
-    )
+    return "Nothing was compared with healthy people, because the person's sex and age were not stated."

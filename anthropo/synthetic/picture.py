@@ -24,7 +24,7 @@ _FACE_UNIT = 104.0  # px per outer-canthal distance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Person:
+class SyntheticPerson:
     """What all photographs of one synthetic patient share."""
 
     shape: Floats  # (70, 2) deviation from the mean face
@@ -45,8 +45,8 @@ def untorn(shape: Floats) -> Floats:
     return result
 
 
-def person_of(random: np.random.Generator, changes: Mapping[str, float]) -> Person:
-    return Person(
+def person_of(random: np.random.Generator, changes: Mapping[str, float]) -> SyntheticPerson:
+    return SyntheticPerson(
         shape=untorn(identity(random) + displacement_of(changes)),
         hair=random.normal(0, [0.05, 0.04, 0.04, 0.02, 0.02]),
         tone=np.array([random.uniform(-26, 6), random.normal(0, 2.5), random.normal(0, 4)]),
@@ -54,7 +54,7 @@ def person_of(random: np.random.Generator, changes: Mapping[str, float]) -> Pers
     )
 
 
-def _hair(person: Person | None) -> Floats:
+def _hair(person: SyntheticPerson | None) -> Floats:
     """Points around the hair (N, 2), outer-canthal distances."""
     angle = np.linspace(np.pi * 0.95, np.pi * 2.05, 11)
     ring = np.stack([1.3 * np.cos(angle), 1.35 * np.sin(angle)], -1)
@@ -64,7 +64,7 @@ def _hair(person: Person | None) -> Floats:
     return np.asarray(ring)
 
 
-def photograph(person: Person, random: np.random.Generator) -> bytes:
+def photograph(person: SyntheticPerson, random: np.random.Generator) -> bytes:
     """One photograph of a person: another pose, light and camera each time. A JPEG without EXIF."""
     from scipy.ndimage import gaussian_filter
 

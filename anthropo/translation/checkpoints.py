@@ -19,7 +19,7 @@ from anthropo.learning.model_readers import as_written, part, prefixed, record
 from anthropo.learning.schema import Range
 from anthropo.networks.checkpoints import damaged_checkpoint, read_arrays, refuse_other_training, write_arrays
 from anthropo.translation.options import TranslationParameters
-from anthropo.translation.pictures import Domains
+from anthropo.translation.pictures import TranslationDomains
 
 Moments = dict[int, dict[str, Tensor]]  # of an optimiser, by the number of the weight
 Arrays = dict[str, NDArray[Any]]
@@ -59,7 +59,7 @@ class _Kept:
 
 
 @dataclass(slots=True, eq=False)
-class State:
+class TranslationState:
     """Where a training stands."""
 
     stage: int = 0
@@ -77,7 +77,7 @@ class Checkpoint:
     path: Path
     fingerprint: dict[str, Any]  # what has to be the same to continue
 
-    def save(self, state: State) -> None:
+    def save(self, state: TranslationState) -> None:
         """Write where the training stands."""
         arrays = prefixed(state.modules, "module/")
         for name, moments in state.optimisers.items():
@@ -90,14 +90,14 @@ class Checkpoint:
         meta = {"stage": state.stage, "epoch": state.epoch, "history": as_written(tuple(state.history))}
         write_arrays(self.path, arrays, {"fingerprint": self.fingerprint, **meta})
 
-    def load(self) -> State:
+    def load(self) -> TranslationState:
         """Where the training stands; at the beginning if there is no checkpoint."""
         if not self.path.exists():
-            return State()
+            return TranslationState()
         try:
             arrays = read_arrays(self.path)
             kept = record(_Kept, json.loads(bytes(arrays.pop("meta"))), "meta")
-            state = State(kept.stage, kept.epoch, list(kept.history), part(arrays, "module/"))
+            state = TranslationState(kept.stage, kept.epoch, list(kept.history), part(arrays, "module/"))
             for name, array in part(arrays, "optimiser/").items():
                 optimiser, index, key = name.split("/")
                 moments = state.optimisers.setdefault(optimiser, {}).setdefault(int(index), {})
@@ -114,7 +114,9 @@ class Checkpoint:
         return damaged_checkpoint(self.path)
 
 
-def fingerprint(domains: Domains, parameters: TranslationParameters, device: torch.device) -> dict[str, Any]:
+def fingerprint(
+    domains: TranslationDomains, parameters: TranslationParameters, device: torch.device
+) -> dict[str, Any]:
     """What has to be the same for a training to continue: photos, people, options, device."""
     parts = (*domains.train, *domains.held_out)
     described = hashlib.sha256(json.dumps([faces.digests for faces in parts]).encode())

@@ -28,7 +28,7 @@ from anthropo.encoder.encoders import SEEN
 from anthropo.errors import ModelError
 from anthropo.learning.bundle import FORMAT as MODEL
 from anthropo.learning.bundle import LANDMARKS
-from anthropo.learning.manifest import Count, PhotoSettings, Weights
+from anthropo.learning.manifest import Count, PhotoSettings, WeightsRecord
 from anthropo.learning.model_readers import as_written, record
 from anthropo.learning.schema import Hex, Range, Size
 from anthropo.licensing import is_permissive_run, refuse_faces
@@ -71,8 +71,8 @@ class About:
         How photographs have to be read for it.
     history : tuple of TranslationEpoch
     figures : mapping of str to float
-        On people who were kept apart; see `anthropo.translation.judging.Judgement.figures`.
-    weights : tuple of Weights
+        On people who were kept apart; see `anthropo.translation.judging.TranslationJudgement.figures`.
+    weights : tuple of WeightsRecord
         Those that its landmarks come from, with licences.
     licence : str
         Terms of the photographs, as whoever trained it stated them.
@@ -88,7 +88,7 @@ class About:
     settings: PhotoSettings = field(default_factory=PhotoSettings)
     history: Annotated[tuple[TranslationEpoch, ...], Size(0, 200_000)] = ()
     figures: Mapping[str, Finite] = field(default_factory=dict)
-    weights: Annotated[tuple[Weights, ...], Size(0, 100)] = ()
+    weights: Annotated[tuple[WeightsRecord, ...], Size(0, 100)] = ()
     licence: Annotated[str, Size(0, 2000)] = ""
     learned_from: Annotated[tuple[Annotated[str, Hex(SEEN)], ...], Size(0, 1_000_000)] = ()
     command: str | None = None

@@ -23,7 +23,7 @@ from anthropo.observation import observe
 from anthropo.parallel.runner import Lost, Runner, choose
 from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.settings import Settings
-from anthropo.translation.pictures import DOMAINS, Domains, Faces, Pixels, cut, encoder_chips
+from anthropo.translation.pictures import DOMAINS, Faces, Pixels, TranslationDomains, cut, encoder_chips
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ LEAST_SIDE = 256
 #: Faces of a domain that are judged on, and that a classifier learns from, at most.
 MOST_FACES = 1000
 SAMPLES = 8
-#: Steps of `judge`.
+#: Steps of `judge_translation`.
 STEPS = 7
 _RESAMPLES = 1000
 _HALVINGS = 50
@@ -48,7 +48,7 @@ _EMBEDDING_SCALE = 10.0  # the numbers of a face's embedding have an SD of about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measured:
+class MeasuredPicture:
     """A picture's landmarks and measurements."""
 
     landmarks: Floats  # (68, 2) as shares of the picture's side
@@ -68,7 +68,7 @@ class _Measure:
         photo = read_photo(example_photo())
         self(cut(photo, observe(photo).face.landmarks, 64)[0])
 
-    def __call__(self, picture: Pixels) -> Measured | None:
+    def __call__(self, picture: Pixels) -> MeasuredPicture | None:
         large = enlarged(picture)
         try:
             seen = observe(Photo.from_array(large), self.settings)
@@ -76,7 +76,7 @@ class _Measure:
             return None
         landmarks = (seen.face.landmarks + 0.5) / len(large)
         measured = measure_face(seen.face, seen.photo, force=True)
-        return Measured(
+        return MeasuredPicture(
             landmarks=landmarks,
             unit=outer_canthal_distance(landmarks),
             values=np.array([m.value for m in measured]),
@@ -93,14 +93,14 @@ def enlarged(picture: Pixels) -> Pixels:
 
 def measured(
     pictures: Sequence[Pixels] | Pixels, settings: Settings, jobs: int = 1, runner: Runner | None = None
-) -> list[Measured | None]:
+) -> list[MeasuredPicture | None]:
     """The landmarks and measurements of pictures; None where no face is found."""
     work, pool = _Measure(settings), choose(jobs, len(pictures), runner)
     with contextlib.closing(pool.in_order(work, pictures)) as results:
         return [None if isinstance(one, Lost) else one for one in results]
 
 
-def displacement(before: Measured, after: Measured) -> Floats:
+def displacement(before: MeasuredPicture, after: MeasuredPicture) -> Floats:
     """How far each landmark has moved (68,), in outer-canthal distances of the original."""
     moved: Floats = np.linalg.norm(after.landmarks - before.landmarks, axis=-1) / before.unit
     return moved
@@ -193,7 +193,7 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Judgement:
+class TranslationJudgement:
     """What a translation does to people whom it has not seen.
 
     Attributes
@@ -248,9 +248,9 @@ class Judgement:
         return pd.DataFrame(rows)
 
 
-def judge(
+def judge_translation(
     translation: Translation,
-    domains: Domains,
+    domains: TranslationDomains,
     settings: Settings,
     *,
     label: str | None = None,
@@ -258,7 +258,7 @@ def judge(
     runner: Runner | None = None,
     seed: int = 0,
     stepped: Callable[[], None] | None = None,
-) -> Judgement:
+) -> TranslationJudgement:
     """What a translation does to the people who were kept apart.
 
     `label` is the column that the domains' faces have labels of; `stepped` is called after each of `STEPS`
@@ -311,7 +311,7 @@ def judge(
             else:
                 transfers.append(of)
         step()
-    return Judgement(directions=tuple(directions), transfers=tuple(transfers), notes=tuple(notes))
+    return TranslationJudgement(directions=tuple(directions), transfers=tuple(transfers), notes=tuple(notes))
 
 
 def _embedded(encoder: ChipEncoder, pictures: Pixels) -> Floats:
@@ -327,8 +327,8 @@ def _some(faces: Faces, seed: int) -> Faces:
 
 def _direction(
     to: str,
-    before: Sequence[Measured | None],
-    after: Sequence[Measured | None],
+    before: Sequence[MeasuredPicture | None],
+    after: Sequence[MeasuredPicture | None],
     people: NDArray[np.str_],
     distances: Mapping[str, Mapping[str, Interval]],
     samples: Pixels,

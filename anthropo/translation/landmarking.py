@@ -21,7 +21,7 @@ _TURNS = 6  # of the fixed point that a bent landmark is found by
 _MILD = 0.6  # of these, for the view in which a translation is compared with its original
 
 
-def moved(pictures: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+def jittered(pictures: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """Pictures (n, 3, s, s) moved, turned, scaled and bent at random, with their points (n, 68, 2)."""
     n, side = len(pictures), pictures.shape[-1]
     maps = _similarities(n, 1.0, pictures.device)

@@ -76,7 +76,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """PatchGAN: whether each patch of a picture is real, (n, 1, h, w).
 
-    With three `layers` of stride 2 a patch has 70 × 70 pixels, as published; see `receptive_field`.
+    With three `layers` of stride 2 a patch has 70 × 70 pixels, as published.
     """
 
     def __init__(self, channels: int, layers: int) -> None:
@@ -93,14 +93,6 @@ class Discriminator(nn.Module):
         """High where a patch looks real."""
         answer: Tensor = self.layers(x)
         return answer
-
-
-def receptive_field(layers: int) -> int:
-    """Side of the patch that one answer of a discriminator depends on, px."""
-    side = 1
-    for stride in reversed([2] * layers + [1, 1]):
-        side = (side - 1) * stride + 4
-    return side
 
 
 def least_size(layers: int) -> int:

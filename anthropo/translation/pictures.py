@@ -75,7 +75,7 @@ class Faces:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Domains:
+class TranslationDomains:
     """Two domains, each dealt by person to what is trained on and what is kept apart to judge by."""
 
     train: tuple[Faces, Faces]
@@ -134,13 +134,13 @@ def borders(pixels: Pixels) -> tuple[int, int, int, int]:
     edge, a line that is the last one again is such a border; elsewhere it may be a plain backdrop, unless it
     is streaked.
     """
-    found = []
+    widths = []
     for edge, neck in ((pixels, False), (pixels[::-1], True)):
-        found.append(_border(edge, neck))
+        widths.append(_border(edge, neck))
     upright = pixels.transpose(1, 0, 2)
     for edge in (upright, upright[::-1]):
-        found.append(_border(edge, False))
-    above, below, first, last = found
+        widths.append(_border(edge, False))
+    above, below, first, last = widths
     height, width = pixels.shape[:2]
     # of a picture that is one colour throughout nothing would be left
     if above + below >= height - 1 or first + last >= width - 1:
@@ -256,7 +256,7 @@ def read_domains(
     jobs: int = 1,
     runner: Runner | None = None,
     advance: Callable[[int], Advance] | None = None,
-) -> Domains:
+) -> TranslationDomains:
     """Read the photos of two domains, refuse what they share, and deal their people.
 
     Parameters
@@ -338,7 +338,7 @@ def read_domains(
     train = faces(0, False), faces(1, False)
     if not masked and (ends := _unlike_ends(train)):
         notes.append(ends)
-    return Domains(
+    return TranslationDomains(
         train=train,
         held_out=(faces(0, True), faces(1, True)),
         left_out=tuple(left_out),

@@ -31,10 +31,10 @@ from anthropo.translation.checkpoints import (
     STAGES,
     TRANSLATION,
     Checkpoint,
-    State,
     TranslationEpoch,
+    TranslationState,
 )
-from anthropo.translation.landmarking import as_tensor, coloured, falling, half_cosine, moved, same_view
+from anthropo.translation.landmarking import as_tensor, coloured, falling, half_cosine, jittered, same_view
 from anthropo.translation.losses import (
     adversarial_loss,
     discriminator_loss,
@@ -44,7 +44,7 @@ from anthropo.translation.losses import (
 )
 from anthropo.translation.networks import Discriminator, Generator, Landmarker, initialise
 from anthropo.translation.options import TranslationParameters
-from anthropo.translation.pictures import DOMAINS, UNIT, Domains, Faces, Pixels
+from anthropo.translation.pictures import DOMAINS, UNIT, Faces, Pixels, TranslationDomains
 
 Report = Callable[[Step], None]
 Shown = tuple[Tensor, Tensor]  # of A and B: (n, 1, s, s), 1 where a picture shows the photograph, else 0
@@ -56,7 +56,7 @@ _UNREAD = 16  # steps that a GPU is ahead of what is read of their losses: readi
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learned:
+class LearnedTranslation:
     """A trained translation."""
 
     generators: tuple[Generator, Generator]  # to B, to A
@@ -64,14 +64,14 @@ class Learned:
     history: tuple[TranslationEpoch, ...]
 
 
-def learn(
-    domains: Domains,
+def learn_translation(
+    domains: TranslationDomains,
     parameters: TranslationParameters,
     *,
     checkpoint: Checkpoint,
     device: torch.device,
     report: Report | None = None,
-) -> Learned:
+) -> LearnedTranslation:
     """Train the landmark network, then the generators, from the checkpoint on.
 
     Raises
@@ -100,7 +100,7 @@ def learn(
         ) from None
     for module in (*generators, *filter(None, [landmarker])):
         module.cpu().eval().requires_grad_(False)
-    return Learned(generators, landmarker, tuple(state.history))
+    return LearnedTranslation(generators, landmarker, tuple(state.history))
 
 
 def mixed_precision(parameters: TranslationParameters, device: torch.device) -> bool:
@@ -115,7 +115,7 @@ class _Training:
 
     def __init__(
         self,
-        domains: Domains,
+        domains: TranslationDomains,
         parameters: TranslationParameters,
         checkpoint: Checkpoint,
         device: torch.device,
@@ -159,7 +159,7 @@ class _Training:
 
     # ------------------------------------------------------------------------- the landmark network
 
-    def landmarker(self, state: State) -> Landmarker:
+    def landmarker(self, state: TranslationState) -> Landmarker:
         """The landmark network, frozen: of the checkpoint, or trained."""
         parameters = self.parameters
         self.begin(LANDMARKS, "init")
@@ -196,7 +196,7 @@ class _Training:
         total = 0.0
         module.train()
         for step, batch in enumerate(batches, 1):
-            x, points = moved(*self.annotated(batch, random))
+            x, points = jittered(*self.annotated(batch, random))
             maps = module.heat(coloured(x))
             distance = landmark_loss(points, module.points(maps), UNIT)
             loss = distance + _HEAT * heat_loss(maps, points)
@@ -229,13 +229,15 @@ class _Training:
             for faces in self.domains.held_out:
                 for start in range(0, len(faces), _BATCH):
                     rows = np.arange(start, min(start + _BATCH, len(faces)))
-                    found = module(self.pictures(faces, rows)).cpu().numpy()
-                    errors.append(np.linalg.norm(found - faces.points[rows], axis=-1).mean(1) / UNIT)
+                    placed = module(self.pictures(faces, rows)).cpu().numpy()
+                    errors.append(np.linalg.norm(placed - faces.points[rows], axis=-1).mean(1) / UNIT)
         return float(np.concatenate(errors).mean())
 
     # ------------------------------------------------------------------------------- the translation
 
-    def translation(self, state: State, landmarker: Landmarker | None) -> tuple[Generator, Generator]:
+    def translation(
+        self, state: TranslationState, landmarker: Landmarker | None
+    ) -> tuple[Generator, Generator]:
         """The generators to B and to A: of the checkpoint, or trained."""
         parameters = self.parameters
         self.begin(TRANSLATION, "init")
@@ -331,7 +333,10 @@ class _Training:
     # --------------------------------------------------------------------------------- checkpoints
 
     def restored(
-        self, state: State, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer]
+        self,
+        state: TranslationState,
+        modules: dict[str, nn.Module],
+        optimisers: dict[str, torch.optim.Optimizer],
     ) -> None:
         """Put what a checkpoint has into modules and optimisers; at the beginning nothing."""
         if not state.modules:

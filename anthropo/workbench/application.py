@@ -249,7 +249,7 @@ class Bench:
             return (
                 persons.clinical(photo, sittings)
                 if is_report
-                else persons.together(photo, sittings, left_out)
+                else persons.pooled_beside_photos(photo, sittings, left_out)
             )
 
         async with self.turns:
@@ -269,7 +269,7 @@ class Bench:
             result = persons.changed(self.desk, *photos)
             if what == "page":
                 return persons.page(result)
-            return persons.told(result, [one.name for one in photos])
+            return persons.change_words(result, [one.name for one in photos])
 
         async with self.turns:
             told = await run_in_threadpool(made)
@@ -281,12 +281,12 @@ class Bench:
         """Every face of the photo, those in the background included."""
         sitting = await self._sitting(request)
 
-        def found() -> Any:
+        def boxes() -> Any:
             sitting.all_boxes()
             return views.boxes(sitting)
 
         async with self.turns:
-            return _Json(await run_in_threadpool(found))
+            return _Json(await run_in_threadpool(boxes))
 
     async def lines(self, request: Request) -> Response:
         """What a measurement runs along."""

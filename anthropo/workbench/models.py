@@ -21,7 +21,7 @@ from anthropo.report import heat
 from anthropo.report.answers import probability_words, set_words
 from anthropo.report.explanation.page import write_explanation
 from anthropo.report.explanation.words import (
-    Bar,
+    TermBar,
     against_words,
     bars,
     changes_words,
@@ -34,7 +34,7 @@ from anthropo.report.rendering import jpeg
 from anthropo.settings import Settings
 from anthropo.workbench.sitting import Sitting
 from anthropo.workflows.cohort import PhotoReading, settings_for
-from anthropo.workflows.explain import Case, follow
+from anthropo.workflows.explain import ExplainedCase, follow
 from anthropo.workflows.model import Model, load_model
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Shelf:
         self._folder = folder
         self._named = [Path(name) for name in named]
         self._loaded: OrderedDict[tuple[str, int], Model | NetworkModel] = OrderedDict()
-        self._answers: OrderedDict[tuple[Any, bool], Case | NetworkCase] = OrderedDict()
+        self._answers: OrderedDict[tuple[Any, bool], ExplainedCase | NetworkCase] = OrderedDict()
         self._last: tuple[tuple[str | None, ...], Observation] | None = None  # that a point was moved of
         self._lock = Lock()
         self._at_work = Lock()  # one model at a time: each takes all cores
@@ -98,7 +98,7 @@ class Shelf:
                 self._loaded.popitem(last=False)
         return model
 
-    def case(self, key: str, sitting: Sitting, *, heatmaps: bool = False) -> Case | NetworkCase:
+    def case(self, key: str, sitting: Sitting, *, heatmaps: bool = False) -> ExplainedCase | NetworkCase:
         """A model's answer about a photo, with the points where they were last kept.
 
         A LookupError where there is no such model.
@@ -126,7 +126,7 @@ class Shelf:
             photo.columns.get(name) or None for name in ("sex", "age", "gestation", "ancestry")
         )
         with self._at_work:
-            made: Case | NetworkCase
+            made: ExplainedCase | NetworkCase
             if isinstance(model, Model):
                 made = model.explain(
                     str(photo.path), sex=sex, age=age, gestation=gestation, ancestry=ancestry,
@@ -152,7 +152,7 @@ class Shelf:
         The model looks at the face again only when they are.
         """
         case = self.case(key, sitting)
-        if not isinstance(case, Case) or case.voided or case.face is None:
+        if not isinstance(case, ExplainedCase) or case.voided or case.face is None:
             return self._told(case, sitting)
         with sitting.lock:
             seen, record, landmarks = self._seen(case, sitting), sitting.record, sitting.landmarks
@@ -160,7 +160,7 @@ class Shelf:
             seen = replace(seen, face=moved(seen.face, seen.first, landmarks), landmarks=landmarks)
         return self._told(follow(case, seen, record), sitting)
 
-    def _seen(self, case: Case, sitting: Sitting) -> Observation:
+    def _seen(self, case: ExplainedCase, sitting: Sitting) -> Observation:
         """The face as the model's settings find it, which may not be the page's."""
         settings = settings_for(PhotoReading(face="largest"), case.trained.manifest.settings)
         if settings.fingerprint() == Settings(face="largest").fingerprint():
@@ -171,10 +171,10 @@ class Shelf:
             self._last = known, observe(item.path, at_declared(item, settings))
         return self._last[1]
 
-    def _told(self, case: Case | NetworkCase, sitting: Sitting) -> Json:
+    def _told(self, case: ExplainedCase | NetworkCase, sitting: Sitting) -> Json:
         about: Json = {"decision": "", "words": [], "ranked": [], "labels": [], "changes": [], "voided": ""}
-        about["page"] = isinstance(case, Case)
-        about["heat"] = not isinstance(case, Case) or case.trained.task != "normality"
+        about["page"] = isinstance(case, ExplainedCase)
+        about["heat"] = not isinstance(case, ExplainedCase) or case.trained.task != "normality"
         about["ranked"] = [
             {
                 "label": one.label,
@@ -185,7 +185,7 @@ class Shelf:
             for one in case.prediction.ranked
         ]
         about["decision"] = case.prediction.decision
-        if not isinstance(case, Case):
+        if not isinstance(case, ExplainedCase):
             about["words"] = ["A network's probabilities are not calibrated.", *case.notes]
             return about
         about["voided"] = case.voided.removeprefix(f"{sitting.photo.path}: ")
@@ -226,7 +226,7 @@ class Shelf:
     def page(self, key: str, sitting: Sitting) -> bytes:
         """The whole explanation as a page."""
         case = self.case(key, sitting, heatmaps=True)
-        if not isinstance(case, Case):
+        if not isinstance(case, ExplainedCase):
             raise InputError("Of a network that answers by itself there is a heatmap and no page.")
         with tempfile.TemporaryDirectory(prefix="anthropo-") as folder:
             path = Path(folder) / "why.html"
@@ -234,7 +234,7 @@ class Shelf:
             return path.read_bytes()
 
 
-def _bar(bar: Bar) -> Json:
+def _bar(bar: TermBar) -> Json:
     low, high = bar.range or (None, None)
     return {
         "kind": bar.kind,

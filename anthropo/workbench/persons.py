@@ -18,7 +18,7 @@ from anthropo.measurement.registry import registry
 from anthropo.reference.growth import MEASURES
 from anthropo.reference.rules import read_rules
 from anthropo.report.change import interval, q_text, summary, write_change
-from anthropo.report.change import signed as difference
+from anthropo.report.change import signed_difference as difference
 from anthropo.report.clinical import shown_photo, write_clinical
 from anthropo.report.tables import number
 from anthropo.settings import Settings
@@ -46,7 +46,7 @@ def photos_of(desk: Desk, photo: Listed) -> list[Listed]:
     return sorted(same, key=lambda one: one.columns.get("taken", "") or "~")  # which comes after all digits
 
 
-def together(photo: Listed, sittings: Sequence[Sitting], left_out: Sequence[str]) -> Json:
+def pooled_beside_photos(photo: Listed, sittings: Sequence[Sitting], left_out: Sequence[str]) -> Json:
     """The pooled measurements of a person beside those of each photo.
 
     An InputError says where the table contradicts itself about the person.
@@ -163,7 +163,7 @@ def changed(desk: Desk, before: Listed, after: Listed) -> ChangeResult:
     return change_between([[before.item], [after.item]], ChangeRequest(reading=reading))
 
 
-def told(result: ChangeResult, names: Sequence[str]) -> Json:
+def change_words(result: ChangeResult, names: Sequence[str]) -> Json:
     """What changed, in words and rows; `names` are the photos' places in the folder."""
     groups: tuple[tuple[str, Status], ...] = (("changed", CHANGED), ("moved", MOVED))
     paths = [one.photo for one in (*result.before, *result.after)]

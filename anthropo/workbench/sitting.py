@@ -19,7 +19,7 @@ from anthropo.batch.records import Record, VideoSummary
 from anthropo.batch.run import MeasuredFace, measure_item, measure_observation, record_of
 from anthropo.batch.scores import settings_of
 from anthropo.errors import FaceError, InputError
-from anthropo.face.detection import parse_place, within
+from anthropo.face.detection import parse_point, within
 from anthropo.face.frame import Floats
 from anthropo.measurement.landmark_file import (
     POINTS,
@@ -101,8 +101,8 @@ class Sitting:
         self.observation: Observation = observe(self.photo.path, settings_of(self.photo.item, self._settings))
         if not self.photo.columns.get("face_at"):
             self._largest = self.observation.boxes[0]
-        self.found: Floats = places_of(self.observation.face)
-        self.at: Floats = self.found.copy()
+        self.detected: Floats = places_of(self.observation.face)
+        self.at: Floats = self.detected.copy()
         file = self.landmark_file
         if file.is_file():
             try:
@@ -111,7 +111,7 @@ class Sitting:
                 self.note = f"{error} The points are shown as they were found; moving one replaces the file."
             else:
                 shifted = (saved.points != saved.detected).any(1)
-                if np.hypot(*(saved.detected - self.found).T).max() > _NEAR:
+                if np.hypot(*(saved.detected - self.detected).T).max() > _NEAR:
                     self.note = (
                         f"{file.name}: its points were found elsewhere by another version. Points that were "
                         "moved by hand are kept."
@@ -136,8 +136,8 @@ class Sitting:
         self.measured = replace(best[0], values=record.measurements, notes=notes)
         self.record, self._video = record, record.video
         self.observation = best[0].observation
-        self.found = places_of(self.observation.face)
-        self.at, self.kept = self.found.copy(), self.found.copy()
+        self.detected = places_of(self.observation.face)
+        self.at, self.kept = self.detected.copy(), self.detected.copy()
 
     def frame(self) -> Listed:
         """The best frame of a video as a photo of its own beside it, of the same person."""
@@ -182,12 +182,12 @@ class Sitting:
     @property
     def by_hand(self) -> list[str]:
         """Names of the points that a hand has moved."""
-        return [name for name, far in zip(POINTS, (self.at != self.found).any(1), strict=True) if far]
+        return [name for name, far in zip(POINTS, (self.at != self.detected).any(1), strict=True) if far]
 
     @property
     def is_corrected(self) -> bool:
         """Whether the landmark file has points that a hand has moved."""
-        return bool((self.kept != self.found).any())
+        return bool((self.kept != self.detected).any())
 
     @property
     def landmarks(self) -> Landmarks | None:
@@ -195,7 +195,7 @@ class Sitting:
         if not self.by_hand:
             return None
         name = os.path.basename(self.photo.path)
-        return Landmarks(name, "", name, self.digest, self.at.copy(), self.found)
+        return Landmarks(name, "", name, self.digest, self.at.copy(), self.detected)
 
     def _measure(self) -> None:
         if self.is_video:
@@ -231,7 +231,7 @@ class Sitting:
                     f"{self.photo.name}: points of a video cannot be moved, since every frame has its own. "
                     "Save a frame as a photo to correct that."
                 )
-            at = self.found.copy()
+            at = self.detected.copy()
             width, height = self.observation.face.size
             for name, (x, y) in points.items():
                 if name not in POINTS:
@@ -253,7 +253,7 @@ class Sitting:
         if self.by_hand:
             text = landmarks_text(self.observation.face, self.digest, self.at)
             self.desk.save_landmarks(self.photo, self.digest, self.observation.index, text)
-        elif (self.kept != self.found).any():
+        elif (self.kept != self.detected).any():
             self.desk.forget_landmarks(self.photo, self.digest, self.observation.index)
         self.kept = self.at.copy()
         self.revision += 1
@@ -275,7 +275,7 @@ class Sitting:
 
     def _face_at(self, place: str) -> str:
         """What the table says of a face that was chosen by its place: nothing of the largest."""
-        at = parse_place(place)
+        at = parse_point(place)
         if self._largest and within(np.array(at), np.array(self._largest)):
             return ""
         if not any(within(np.array(at), np.array(box)) for box in self.boxes):

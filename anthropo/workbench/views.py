@@ -155,13 +155,13 @@ def _scale(seen: MeasuredFace) -> Json:
 
 def sticker(sitting: Sitting, mm: float, start: tuple[float, float], end: tuple[float, float]) -> Json:
     """The scale by a sticker that somebody has pointed at; without one where nothing there has an edge."""
-    found = sitting.sticker(mm, start, end)
-    if found is None:
+    patch = sitting.sticker(mm, start, end)
+    if patch is None:
         return {"scale": "", "shape": []}
-    scale = mm / found.size
+    scale = mm / patch.size
     return {
-        "scale": f"mm-per-px={scale:.5g}±{scale * found.sd / found.size:.2g}",
-        "shape": found.outline.round(2).tolist(),
+        "scale": f"mm-per-px={scale:.5g}±{scale * patch.sd / patch.size:.2g}",
+        "shape": patch.outline.round(2).tolist(),
     }
 
 
@@ -212,13 +212,13 @@ def _points(sitting: Sitting, face: Face) -> list[Json]:
             "label": point_name(code).rpartition(", ")[2] if ", " in point_name(code) else code,
             "x": round(x, 3),
             "y": round(y, 3),
-            "found": found,
+            "found": detected,
             "hidden": code in hidden,
             "moved": code in moved,
             "ellipse": ellipse,
         }
-        for code, (x, y), found, ellipse in zip(
-            POINTS, places.tolist(), sitting.found.tolist(), ellipses, strict=True
+        for code, (x, y), detected, ellipse in zip(
+            POINTS, places.tolist(), sitting.detected.tolist(), ellipses, strict=True
         )
     ]
 
@@ -226,8 +226,8 @@ def _points(sitting: Sitting, face: Face) -> list[Json]:
 def _ellipses(face: Face) -> list[list[float]]:
     """Half axes, pixels, and turn, degrees, of what 95 % of hand-placed points lie within, of each point."""
     of = anatomy.instrument(anatomy.stage_of(face))
-    found = np.concatenate(anatomy.errors_of(face, of, error_growth(face)), 1)
-    errors: Floats = found @ face_axes(face.landmarks)
+    residuals = np.concatenate(anatomy.errors_of(face, of, error_growth(face)), 1)
+    errors: Floats = residuals @ face_axes(face.landmarks)
     covariance = np.einsum("npi,npj->pij", errors, errors) / len(errors)
     values, vectors = np.linalg.eigh(covariance)
     half = _AROUND * np.sqrt(np.maximum(values, 0))

@@ -18,14 +18,14 @@ from anthropo.workflows.progress import Progress, silent
 if TYPE_CHECKING:
     import pandas as pd
 
-    from anthropo.networks.bench import Measured
+    from anthropo.networks.bench import BenchedNetwork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchResult:
     """Networks side by side, each in three runtimes."""
 
-    measured: tuple[Measured, ...]
+    measured: tuple[BenchedNetwork, ...]
     warnings: tuple[str, ...] = ()  # about the cohort's photos
     notes: tuple[str, ...] = ()  # about int8 that is too slow or loses too much
 
@@ -91,7 +91,7 @@ def bench_networks(
     reading = reading or PhotoReading()
     for network in networks:  # before any of them is measured
         _refuse_foreign(network, cohort)
-    measured: list[Measured] = []
+    measured: list[BenchedNetwork] = []
     warnings: list[str] = []
     for network in networks:
         result = _bench_one(network, cohort, calibrate, reading, progress)
@@ -123,7 +123,7 @@ def _bench_one(
     reading: PhotoReading,
     progress: Progress,
 ) -> BenchResult:
-    from anthropo.networks.bench import bench, calibration_photos, photos_of
+    from anthropo.networks.bench import bench_file, calibration_photos, photos_of
     from anthropo.networks.network import Network
 
     network = Network.load(name)
@@ -147,5 +147,5 @@ def _bench_one(
     else:
         paths = [case.photo for case in people.cases]
         by = calibration_photos(network, paths, settings, jobs=reading.jobs, runner=reading.runner)
-    measured = bench(name, photos, by, threads=reading.jobs)
+    measured = bench_file(name, photos, by, threads=reading.jobs)
     return BenchResult(measured=tuple(measured), warnings=tuple(warnings))

@@ -150,12 +150,12 @@ class ChangeResult:
         return draw(self, "change_result", ax)
 
     def __repr__(self) -> str:
-        found = Counter(change.status for change in self.changes)
+        counts = Counter(change.status for change in self.changes)
         return brief(
             self,
             f"{count(len(self.before), 'photo')} {word(self.states[0])}",
             f"{count(len(self.after), 'photo')} {word(self.states[1])}",
-            *(f"{n} {status}" for status, n in found.items()),
+            *(f"{n} {status}" for status, n in counts.items()),
         )
 
     def of(self, *statuses: Status) -> list[Change]:
@@ -369,15 +369,15 @@ def look(
         person_of(item, settings).sex or person_of(item, settings).age for item in items
     )
     work = _See(settings, request.appearance, scored)
-    found: list[StatePhoto] = []
+    photos: list[StatePhoto] = []
     with progress(len(items), "measuring") as advance:
         runner = choose(request.reading.jobs, len(items), request.reading.runner)
         for item, one in zip(items, runner.in_order(work, items), strict=True):
-            found.append(
+            photos.append(
                 StatePhoto(photo=item.path, reason=one.reason(item.path)) if isinstance(one, Lost) else one
             )
             advance()
-    return found
+    return photos
 
 
 def compared(
@@ -482,16 +482,16 @@ def _scored(
     if studio and len({tuple(sorted({s.reference for s in one.scores})) for one in scored}) > 1:
         # the studio's reference is of young adults, and a difference is of one reference
         scored = [scores_of(who, of, settings, studio=False) for who, of in zip(people, values, strict=True)]
-    found: list[dict[str, ZScore]] = [{}, {}]
-    for by_id, one in zip(found, scored, strict=True):
+    by_side: list[dict[str, ZScore]] = [{}, {}]
+    for by_id, one in zip(by_side, scored, strict=True):
         for score in one.scores:
             if math.isfinite(score.z):
                 by_id.setdefault(score.id, score)
-    for name in found[0].keys() & found[1].keys():
-        if found[0][name].reference != found[1][name].reference:
-            del found[0][name], found[1][name]
-    names = dict.fromkeys(score.reference for by_id in found for score in by_id.values())
-    return found, tuple(names), list(dict.fromkeys(note for one in scored for note in one.notes))
+    for name in by_side[0].keys() & by_side[1].keys():
+        if by_side[0][name].reference != by_side[1][name].reference:
+            del by_side[0][name], by_side[1][name]
+    names = dict.fromkeys(score.reference for by_id in by_side for score in by_id.values())
+    return by_side, tuple(names), list(dict.fromkeys(note for one in scored for note in one.notes))
 
 
 def _growth(sides: Sequence[Sequence[Item]], scored: bool) -> list[str]:
@@ -515,7 +515,7 @@ def _growth(sides: Sequence[Sequence[Item]], scored: bool) -> list[str]:
     beside = (
         " The difference of z-scores beside the values takes what is usual of it off."
         if scored
-        else f" Give {parameter('sex')} and both ages for z-scores, which take what is usual of it off."
+        else " Z-scores, which need the sex and both ages, take what is usual of it off."
     )
     return [f"{old - young:.1f} years lie between the states. {what} in that time: that is no error.{beside}"]
 

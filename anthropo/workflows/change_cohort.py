@@ -276,12 +276,13 @@ def _by_day(path: Path, of: Sequence[tuple[int, Item]]) -> tuple[list[Item], lis
 
 def _strangers(people: Sequence[ChangeResult]) -> list[str]:
     """A remark on patients who look like two people, and one of them like somebody else there."""
-    found = []
+    strangers = []
     for a, b in combinations([person for person in people if person.distance > STRANGERS], 2):
         if min(apart(a.before, b.after), apart(b.before, a.after)) < STRANGERS:
-            found.append(f"{a.patient} and {b.patient}")
-    if not found:
+            strangers.append(f"{a.patient} and {b.patient}")
+    if not strangers:
         return []
     return [
-        f"Photos may have been exchanged between patients, whose faces fit better crosswise: {some(found)}."
+        "Photos may have been exchanged between patients, whose faces fit better crosswise: "
+        f"{some(strangers)}."
     ]

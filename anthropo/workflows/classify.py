@@ -208,7 +208,7 @@ class Classification(Answers):
         p = answer.prediction if isinstance(answer, Answered) else None
         row = about_photos(answer)
         if self.trained.task == "normality":
-            return row | {"typicality": p and p.typicality, "distance": p and distance(p)}
+            return row | {"typicality": p and p.typicality, "distance": p and distance_to_normal(p)}
         row["set"] = SEPARATOR.join(p.labels) if p else None
         row |= {"typicality": p and p.typicality, "label_1": p and p.ranked[0].label}
         shares = self.trained.shares.items()
@@ -228,7 +228,7 @@ class Classification(Answers):
         p = answer.prediction
         made |= {"status": "ok", "reason": p.reason or None, "decision": p.decision}
         if self.trained.task == "normality":
-            return made | {"typicality": p.typicality, "distance": distance(p)}
+            return made | {"typicality": p.typicality, "distance": distance_to_normal(p)}
         ranked = [
             {
                 "label": r.label, "probability": r.probability, "log_odds": r.log_odds,
@@ -251,7 +251,7 @@ def shares_as_json(trained: Trained) -> dict[str, Any]:
     return {"shares": trained.shares, "shares_from": shares_from(trained)} if trained.shares else {}
 
 
-def distance(prediction: Prediction) -> float | None:
+def distance_to_normal(prediction: Prediction) -> float | None:
     """The distance to normal; None of other kinds of models."""
     return next((r.similarity for r in prediction.ranked if r.similarity is not None), None)
 
@@ -385,7 +385,7 @@ def _fit(trained: Trained, features: Features) -> Features:
 
 def portraits(features: Features, settings: Settings) -> Iterable[str]:
     """A note where a model of pictures without a face is given portraits; only some are looked at."""
-    found = []
+    remarks = []
     looked = settings.no_face and not is_permissive_run()
     alike = replace(settings, no_face=False, face="largest", jitter=1, fine=False)
     for photo in features.photos.tolist()[:_LOOKED_AT] if looked else ():
@@ -393,10 +393,10 @@ def portraits(features: Features, settings: Settings) -> Iterable[str]:
             observe(photo, alike)
         except (FaceError, PhotoError):
             continue
-        found.append(photo)
-    if found:
+        remarks.append(photo)
+    if remarks:
         yield (
-            f"note: {some(found)} show{'' if len(found) > 1 else 's'} a face. The model was trained "
+            f"note: {some(remarks)} show{'' if len(remarks) > 1 else 's'} a face. The model was trained "
             "on pictures without a face and looks at the middle square only."
         )
 

@@ -17,7 +17,7 @@ from anthropo.learning.cohort import Cohort, Finding, read_cohort
 from anthropo.learning.cohort_checks import by_level, check, validate
 from anthropo.learning.cost import parse_cost
 from anthropo.learning.features import BACKGROUND, Features, extract
-from anthropo.learning.identity import SamePeople, resolve, same_person_choice
+from anthropo.learning.identity import SamePeople, resolve_people, same_person_choice
 from anthropo.learning.manifest import PhotoSettings
 from anthropo.measurement.landmark_file import Corrections
 from anthropo.observation import Observation
@@ -421,7 +421,7 @@ def gather(
         _refuse_early(cohort, options, task)
     elif not thorough:
         raise CohortError(cohort.source, early)
-    from anthropo.workflows.domains import check_domains, read_target, with_sites
+    from anthropo.workflows.domains import check_domains, target_features, with_sites
 
     domain = check_domains(cohort, request, compare, leave_out)
     encoder = named_encoder(request.encoder, request.encoder_weights, request.align, request.tta, settings)
@@ -429,10 +429,10 @@ def gather(
     # with the background, so that train and evaluate share what is kept
     features = read_features(cohort, reading, settings, encoder, regions, background=True, progress=progress)
     findings = _relevant(validate(cohort, features, allow_duplicates=request.allow_duplicates), task)
-    features, people, found = resolve(
+    features, people, more_findings = resolve_people(
         cohort.source, features, request.same_person, allow_duplicates=request.allow_duplicates
     )
-    findings = (*findings, *found, *seen_before(cohort.source, features, encoder))
+    findings = (*findings, *more_findings, *seen_before(cohort.source, features, encoder))
     if request.trained_on:
         from anthropo.workflows.known import seen_by_network
 
@@ -440,8 +440,8 @@ def gather(
         findings = (*findings, *seen)
     target = None
     if request.target is not None:
-        target, found = read_target(request, settings, encoder, regions, features, progress)
-        findings = (*findings, *found)
+        target, more_findings = target_features(request, settings, encoder, regions, features, progress)
+        findings = (*findings, *more_findings)
     cells = {case.photo: case.metadata.get(domain or "", "") for case in cohort.cases}
     material = Material(
         cohort=cohort,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 MIN_PATIENTS = 5  # a composite of fewer shows a person
 PERMUTATIONS = 5000
-Entry = TypeVar("Entry", Case, Sitter)
+CaseOrSitter = TypeVar("CaseOrSitter", Case, Sitter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +240,7 @@ def _averages(
         }
 
 
-def _enough(entries: Sequence[Entry], least: int) -> tuple[list[Entry], dict[str, int]]:
+def _enough(entries: Sequence[CaseOrSitter], least: int) -> tuple[list[CaseOrSitter], dict[str, int]]:
     """The cases or sitters of labels with enough patients, and how many the other labels have."""
     people: dict[str, set[str]] = {}
     for entry in entries:

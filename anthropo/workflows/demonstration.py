@@ -23,7 +23,7 @@ from anthropo.workflows.training import TrainResult, train
 if TYPE_CHECKING:
     import pandas as pd
 
-    from anthropo.workflows.explain import Case
+    from anthropo.workflows.explain import ExplainedCase
 
 #: What stands on everything that comes of synthetic people.
 SYNTHETIC = (
@@ -70,7 +70,7 @@ class Demo:
         The model, judged on people whom it has not seen.
     classification : Classification
         Its answer to a picture that it has not seen.
-    case : Case
+    case : ExplainedCase
         The same answer, explained.
     evaluation : EvaluateResult
         Figures of the model with their intervals.
@@ -79,7 +79,7 @@ class Demo:
     people: DemoPeople
     training: TrainResult
     classification: Classification
-    case: Case
+    case: ExplainedCase
     evaluation: EvaluateResult
 
     def __repr__(self) -> str:

@@ -162,7 +162,7 @@ def with_sites(features: Features, column: str | None, cells: Mapping[str, str])
     return replace(features, sites=np.array([given(cells[photo]) for photo in features.photos.tolist()], str))
 
 
-def read_target(
+def target_features(
     request: TrainRequest,
     settings: Settings,
     encoder: AnyEncoder,
@@ -201,9 +201,7 @@ def read_target(
         text = f"{source}: photos of the target that are trained on as well, {listed_pairs(pairs)}"
         if not request.allow_duplicates or any(pair.kind == "file" for pair in pairs):
             raise InputError(f"{text}: take them out of the one or the other.")
-        findings.append(
-            Finding("warning", "target", f"{text} ({parameter('allow_duplicates', True)} was given).")
-        )
+        findings.append(Finding("warning", "target", f"{text} (duplicates were allowed)."))
     return target, findings
 
 
@@ -228,11 +226,10 @@ def target_notes(material: Material) -> list[str]:
     """What figures of a cohort that is adapted to photos without labels do not say."""
     if material.target is None:
         return []
-    leave_out = parameter("leave_out", material.domain or SITE)
     return [
         "the target's labels are not known, so that no figure here tells whether adapting helps there. An "
-        f"evaluation with {leave_out} and {parameter('compare', 'adapt')} tells it of sites whose labels you "
-        "have."
+        "evaluation that leaves each site out, and compares ways to adapt, tells it of sites whose labels "
+        "you have."
     ]
 
 

@@ -228,7 +228,7 @@ def _null(
 
     features, options = material.features, material.options
     once = replace(material.request, repeats=1)
-    found = []
+    aurocs = []
     with progress(permutations, "permuting labels") as advance:
         for at in range(permutations):
             labels = permuted(features.labels.tolist(), features.patients.tolist(), strata.index, at)
@@ -238,9 +238,9 @@ def _null(
             judged = question.models["hybrid"]
             positive = positive_of(once.task, question.labels, options.positive, options.controls)
             index = strata.index if made.rows is None else strata.index[made.rows]
-            found.append(adjusted_auroc(judged, positive, index, bootstrap=2, seed=at).value)
+            aurocs.append(adjusted_auroc(judged, positive, index, bootstrap=2, seed=at).value)
             advance()
-    return found
+    return aurocs
 
 
 def judge_material(
@@ -250,6 +250,7 @@ def judge_material(
     shares: Mapping[str, float] | None = None,
     sites: Sequence[str | None] | None = None,
     keep_refits: bool = False,
+    fit_whole: bool = False,
     progress: Progress = silent,
 ) -> CrossValidation:
     """Cross-validate models of a gathered cohort, by folds or by leaving out each site."""
@@ -272,6 +273,7 @@ def judge_material(
             baselines=baselines,
             shares=shares,
             keep_refits=keep_refits,
+            fit_whole=fit_whole,
             jobs=request.reading.jobs,
             on_progress=advance,
         )
@@ -322,7 +324,7 @@ def evaluations_of(
 
 def _nearest(material: Material) -> Nearest | None:
     """How often the nearest patient tells the labels that are too rare to be trained."""
-    from anthropo.learning.model import collapse, joined, rare_labels
+    from anthropo.learning.model import collapse, rare_labels, unit_embeddings
     from anthropo.learning.nearest import judge_nearest
 
     features, options = material.features, material.options
@@ -333,7 +335,7 @@ def _nearest(material: Material) -> Nearest | None:
     rare = options.rare
     if rare is None:
         rare = rare_labels(labels, features.patients, options.min_patients)
-    embeddings = joined({region: features.regions[region] for region in regions}, len(features))
+    embeddings = unit_embeddings({region: features.regions[region] for region in regions}, len(features))
     return judge_nearest(embeddings, labels.tolist(), features.patients.tolist(), rare) if rare else None
 
 

@@ -13,7 +13,7 @@ from anthropo.files import file_sha256
 from anthropo.learning.cohort import Finding, read_cohort, salt_of
 from anthropo.learning.cohort_checks import validate
 from anthropo.learning.features import Features, subset
-from anthropo.learning.identity import resolve, same_person_choice
+from anthropo.learning.identity import resolve_people, same_person_choice
 from anthropo.learning.prevalence import Prevalence
 from anthropo.workflows.cohort import CohortError, PhotoReading, read_features, seen_before, settings_for
 from anthropo.workflows.domains import with_sites
@@ -67,16 +67,18 @@ def evaluate_model(
     if column is not None:
         features = with_sites(features, column, {c.photo: c.metadata.get(column, "") for c in people.cases})
     findings += validate(people, features, allow_duplicates=allow_duplicates)
-    features, same, found = resolve(people.source, features, same_person, allow_duplicates=allow_duplicates)
-    findings += found
+    features, same, more_findings = resolve_people(
+        people.source, features, same_person, allow_duplicates=allow_duplicates
+    )
+    findings += more_findings
     if trained_on:
         known, named = known_people(
             people.source, features, trained_on, reading, settings, encoder, trained.regions,
             multilabel=several, progress=progress,
         )  # fmt: skip
         how = same_person_choice(same_person)
-        features, found = without_known(people.source, features, known, how, trained_on)
-        findings += [*named, *found]
+        features, more_findings = without_known(people.source, features, known, how, trained_on)
+        findings += [*named, *more_findings]
     findings += seen_before(people.source, features, encoder)
     # one label alone is enough to judge by
     findings = [f for f in findings if not (f.category == "label" and f.level in ("error", "note"))]

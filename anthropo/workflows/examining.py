@@ -25,7 +25,7 @@ from anthropo.reference.zscore import LIMIT
 from anthropo.settings import Settings
 from anthropo.showing import brief, draw, facts_of, html
 from anthropo.workflows.cohort import PhotoReading, settings_for
-from anthropo.workflows.explain import Case, ExplainRequest, explain
+from anthropo.workflows.explain import ExplainedCase, ExplainRequest, explain
 from anthropo.workflows.model import Model, load_model
 from anthropo.workflows.trait_calling import PersonTraits, TraitsRequest, TraitsTask, answer, if_fit
 
@@ -111,7 +111,7 @@ class Examination:
         return answer(self._item, if_fit(self.record), task)
 
     @cached_property
-    def explanation(self) -> Case | NetworkCase:
+    def explanation(self) -> ExplainedCase | NetworkCase:
         """The model's answer and why: an InputError without a model.
 
         A model reads no more than `observation`. A network that answers by itself, whose pictures are cut

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from anthropo.encoder.several import AnyEncoder
-    from anthropo.explanation.changes import Change
+    from anthropo.explanation.changes import Counterfactual
     from anthropo.explanation.contributions import Explanation
     from anthropo.explanation.maps import FaceHeat
     from anthropo.learning.model import Prediction
@@ -95,13 +95,15 @@ class ExplainRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Case:
+class ExplainedCase:
     """An explained prediction for one person."""
 
     trained: Trained  # the model that made it
     explanation: Explanation  # the prediction, and each label's log-odds as an exact sum
     features: Features  # that were judged
-    changes: tuple[Change, ...]  # smallest changes of one measurement that make the decision another one
+    changes: tuple[
+        Counterfactual, ...
+    ]  # smallest changes of one measurement that make the decision another one
     photo: Photo  # that is shown: of several, the one that is best to measure
     face: Face | None  # in it; None of a model that reads pictures without one
     record: Record | None  # of the photo, with the measurements of all photos
@@ -168,7 +170,7 @@ def explain(
     reading: PhotoReading | None = None,
     seen: Mapping[str, Observation] | None = None,
     progress: Progress = silent,
-) -> Case:
+) -> ExplainedCase:
     """Explain a model's prediction for one person. Each photo is read, and searched for a face, once.
 
     What was `seen` already, by path and with the model's settings, is not read at all.
@@ -222,7 +224,7 @@ def explain(
     if faces:
         record = _record([i for i in items if i.path in used], faces, shown, measuring)
     first = looked[shown]
-    case = Case(
+    case = ExplainedCase(
         trained=trained,
         explanation=explanation,
         features=features,
@@ -262,7 +264,7 @@ def _reasons(trained: Trained, faces: Mapping[str, Observation]) -> dict[str, st
     }
 
 
-def follow(case: Case, seen: Observation, record: Record) -> Case:
+def follow(case: ExplainedCase, seen: Observation, record: Record) -> ExplainedCase:
     """The case while points of its one photo are moved: measured where they are now, by `seen` and `record`.
 
     Regions stay as they were looked at, so that what measurements add to the sums follows at once. What would
@@ -352,7 +354,9 @@ def _record(
     )
 
 
-def _with_heat(case: Case, encoder: AnyEncoder, features: Features, site: str, jobs: int) -> Case:
+def _with_heat(
+    case: ExplainedCase, encoder: AnyEncoder, features: Features, site: str, jobs: int
+) -> ExplainedCase:
     """The case with heatmaps of the first label that is trained, or why there are none."""
     from anthropo.explanation.contributions import trained_weights
     from anthropo.explanation.heatmap import heatmaps

@@ -16,7 +16,12 @@ from anthropo.files import held
 from anthropo.learning.cohort import Cohort, Finding, read_cohort, read_target
 from anthropo.learning.cohort_checks import by_level, validate
 from anthropo.learning.duplicates import listed_pairs
-from anthropo.learning.identity import find_known_people, listed, resolve, same_person_choice
+from anthropo.learning.identity import (
+    find_known_people,
+    named_pairs,
+    resolve_people,
+    same_person_choice,
+)
 from anthropo.showing import given
 from anthropo.workflows.cohort import CohortError, CohortRequest, settings_for
 from anthropo.workflows.domains import SITE, in_both
@@ -218,11 +223,11 @@ def gather_pictures(
         kept = (case for case in cohort.cases if case.metadata.get(column, "").strip() not in theirs)
         learned = replace(cohort, cases=tuple(kept))
     findings = validate(learned, photos.features, allow_duplicates=allowed)
-    features, people, found = resolve(
+    features, people, identity_findings = resolve_people(
         cohort.source, photos.features, request.same_person, allow_duplicates=allowed
     )
     photos = replace(photos, features=features, people=people)
-    findings = by_level([*findings, *found])
+    findings = by_level([*findings, *identity_findings])
     # training itself speaks of labels with few patients, since its limit is another one
     findings = [f for f in findings if f.category != "label" or (f.level != "note" and not identity)]
     if recipe.task != "cases":  # metadata is not learned from
@@ -337,8 +342,8 @@ def _known(cohort: GatheredPictures, faces: GatheredPictures) -> list[Finding]:
     people = len({pair.patients[0] for pair in pairs})
     text = (
         f"{faces.photos.source}: {people} patients of {cohort.photos.source} are there as well, "
-        f"{listed(pairs)}: figures of those who are kept apart come out too good. Take them out of one of "
-        "the two."
+        f"{named_pairs(pairs)}: figures of those who are kept apart come out too good. Take them out "
+        "of one of the two."
     )
     return [Finding("warning", "identity", text)]
 

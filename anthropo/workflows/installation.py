@@ -227,8 +227,8 @@ def _anthropo() -> Iterator[Part]:
         name: value for name, value in sorted(os.environ.items()) if name.startswith("ANTHROPO_") and value
     }
     if chosen:
-        found = ", ".join(f"{name}={value}" for name, value in chosen.items())
-        yield Part(section="anthropo", name="environment", state="fine", found=found)
+        text = ", ".join(f"{name}={value}" for name, value in chosen.items())
+        yield Part(section="anthropo", name="environment", state="fine", found=text)
 
 
 def _engine() -> Part:
@@ -261,11 +261,11 @@ def _machine() -> Iterator[Part]:
     )  # fmt: skip
     if (memory := _memory()) is not None:
         total, free = memory
-        found = f"{total / 2**30:.1f} GiB"
-        found += f", {free / 2**30:.1f} GiB of them free" if free is not None else ""
+        text = f"{total / 2**30:.1f} GiB"
+        text += f", {free / 2**30:.1f} GiB of them free" if free is not None else ""
         small = total < 2**31
         yield Part(
-            section="machine", name="memory", state="doubtful" if small else "fine", found=found,
+            section="machine", name="memory", state="doubtful" if small else "fine", found=text,
             fix="Large photos may not fit. Work on one photo at a time (1 job)." if small else "",
         )  # fmt: skip
 
@@ -317,27 +317,27 @@ def _memory() -> tuple[int, int | None] | None:
 
 def _packages() -> Iterator[Part]:
     for name, bounds in _requirements():
-        state, found = _installed(name, bounds)
+        state, version = _installed(name, bounds)
         fix = lost = ""
         if state == "fine" and (why := _loaded(name)):
             yield Part(
                 section="packages", name=name, state="doubtful" if name in _DISPENSABLE else "broken",
-                found=f"{found}, which {why}", fix=f"Install it again with `{_again(name)}`.",
+                found=f"{version}, which {why}", fix=f"Install it again with `{_again(name)}`.",
             )  # fmt: skip
             continue
         if state != "fine":
             lost = _DISPENSABLE.get(name, "")
             state = "doubtful" if lost else "broken"
             fix = f'{f"Without it {lost}. " if lost else ""}Install it with `pip install "{name}{bounds}"`.'
-        yield Part(section="packages", name=name, state=state, found=found, fix=fix)
+        yield Part(section="packages", name=name, state=state, found=version, fix=fix)
 
 
 def _extras() -> Iterator[Part]:
     for extra, gives in EXTRAS.items():
         needed = list(_requirements(extra))
         looked = [(name, *_installed(name, bounds)) for name, bounds in needed]
-        lacking = [f"{name} {found}" for name, state, found in looked if state != "fine"]
-        there = ", ".join(f"{name} {found}" for name, state, found in looked if state == "fine")
+        lacking = [f"{name} {version}" for name, state, version in looked if state != "fine"]
+        there = ", ".join(f"{name} {version}" for name, state, version in looked if state == "fine")
         partly = bool(lacking) and len(lacking) < len(needed)
         yield Part(
             section="extras", name=extra, state="absent" if lacking else "fine",
@@ -401,8 +401,8 @@ def _torch() -> Iterator[Callable[[], Iterator[Part]]]:
             version, toolkit, devices = json.loads(out.splitlines()[-1])
         except (ValueError, IndexError):
             last = (errors.strip().splitlines() or ["it ends without a word"])[-1]
-            found = f"does not load ({last[:200]})"
-            yield Part(section="machine", name="torch", state="broken", found=found, fix=again)
+            text = f"does not load ({last[:200]})"
+            yield Part(section="machine", name="torch", state="broken", found=text, fix=again)
             return
         build = f"built for GPUs ({toolkit})" if toolkit else "built for processors"
         seen = f"it sees {', '.join(devices)}" if devices else "it sees no GPU, and none is needed"
@@ -455,13 +455,13 @@ def _cache() -> Iterator[Part]:
     files, size, all_counted = _size(folder)
     begin = "" if all_counted else "more than "
     held = f"{begin}{files:,} files, {begin}{size / 1e6:,.0f} MB" if files else "empty, or not made yet"
-    found = f"{folder}: {held}; embeddings of photos, in `features`, are biometric data"
+    text = f"{folder}: {held}; embeddings of photos, in `features`, are biometric data"
     writable = _writable(folder)
     emptied = "Delete the folder to empty it; it is made again when it is needed."
     lost = "Nothing can be kept there, and everything is computed anew."
     yield Part(
         section="cache", name="folder", state="fine" if writable else "doubtful",
-        found=f"{found}. {emptied if writable else lost}",
+        found=f"{text}. {emptied if writable else lost}",
         fix="" if writable else "Set ANTHROPO_CACHE to a folder that you may write to.",
     )  # fmt: skip
 
@@ -497,8 +497,8 @@ def _self_test() -> Iterator[Part]:
     from anthropo.licensing import VARIABLE, is_permissive_run
 
     if is_permissive_run():
-        found = f"left out: a permissive run reads no faces ({VARIABLE} is set)"
-        yield Part(section="self-test", name="example photo", state="fine", found=found)
+        text = f"left out: a permissive run reads no faces ({VARIABLE} is set)"
+        yield Part(section="self-test", name="example photo", state="fine", found=text)
         return
     begun = time.perf_counter()
     measured = {m.id: m.value for m in anthropo.measure(anthropo.example_photo(), detector_model=None)}

@@ -16,7 +16,7 @@ from anthropo.encoder.several import AnyEncoder
 from anthropo.errors import parameter
 from anthropo.learning.cohort import Cohort, Finding, read_cohort, some
 from anthropo.learning.features import Features, subset
-from anthropo.learning.identity import SamePair, SamePerson, find_known_people, listed
+from anthropo.learning.identity import SamePair, SamePerson, find_known_people, named_pairs
 from anthropo.settings import Settings
 from anthropo.workflows.cohort import PhotoReading, TrainRequest, check_photos, read_features
 from anthropo.workflows.progress import Progress, silent
@@ -73,8 +73,8 @@ def seen_by_network(
         people = len({pair.patients[0] for pair in pairs})
         text = (
             f"{cohort.source}: {people} of {len(set(features.patients.tolist()))} patients are people that "
-            f"{encoder.name} was trained on ({Path(request.trained_on).name}), {listed(pairs)}: figures from "
-            "them come out too good. Judge on people whom it has not seen."
+            f"{encoder.name} was trained on ({Path(request.trained_on).name}), {named_pairs(pairs)}: "
+            "figures from them come out too good. Judge on people whom it has not seen."
         )
         findings.append(Finding("error" if refused else "warning", "identity", text))
     return findings
@@ -92,14 +92,14 @@ def without_known(
     people = {pair.patients[0] for pair in pairs}
     what = (
         f"{source}: {len(people)} of {len(set(features.patients.tolist()))} patients are people that the "
-        f"model was trained on ({Path(trained_on).name}), {listed(pairs)}"
+        f"model was trained on ({Path(trained_on).name}), {named_pairs(pairs)}"
     )
     ignore = parameter("same_person", "ignore")
     if how == "refuse":
         text = f"{what}: figures from them come out too good. Take them out, or pass {ignore}."
         return features, [Finding("error", "identity", text)]
     if how == "ignore":
-        text = f"{what}: figures from them come out too good ({ignore} was given)."
+        text = f"{what}: figures from them come out too good (they were kept on request)."
         return features, [Finding("warning", "identity", text)]
     known = np.isin(features.patients, sorted(people))
     left_out = tuple(

@@ -31,11 +31,11 @@ from anthropo.files import held, write
 from anthropo.landmarks.annotations import read_annotations
 from anthropo.landmarks.beginning import NOTHING, Beginning, beginning, begun_by_default
 from anthropo.landmarks.forest import ForestOptions, Report
-from anthropo.landmarks.gathering import Limits, gather
-from anthropo.landmarks.judging import Placed
+from anthropo.landmarks.gathering import ReadingLimits, gather_faces
+from anthropo.landmarks.judging import JudgedLandmarks
 from anthropo.landmarks.placing import OnPhoto, Placing, nowhere
 from anthropo.landmarks.scheme import mean_points, scheme_of
-from anthropo.landmarks.training import described, judge, train_forest
+from anthropo.landmarks.training import described, judge_landmarks, train_forest
 from anthropo.licensing import check_faces
 from anthropo.parallel.runner import Lost, Runner, available_cores, choose
 from anthropo.showing import draw, fielded, given, html
@@ -99,9 +99,9 @@ class LandmarkTrainRequest:
     __repr__ = given
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> ReadingLimits:
         """What reading a photo may cost."""
-        return Limits(max_megapixels=self.max_megapixels, deadline=self.deadline)
+        return ReadingLimits(max_megapixels=self.max_megapixels, deadline=self.deadline)
 
     @property
     def says_nothing_of_trees(self) -> bool:
@@ -128,10 +128,10 @@ class LandmarkTraining:
     ----------
     path : Path
     scheme : Scheme
-    held_out : Placed
-    held_out_fine : Placed or None
+    held_out : JudgedLandmarks
+    held_out_fine : JudgedLandmarks or None
         By both stages, if the second was trained as well; each face mixed as the others suggest.
-    held_out_start : Placed or None
+    held_out_start : JudgedLandmarks or None
         By the model that this one begins from, as it was; None where the points are others.
     in_turn : bool
         Whether those kept apart are everybody in turn: where it begins from another and trains no networks.
@@ -145,9 +145,9 @@ class LandmarkTraining:
 
     path: Path
     scheme: Scheme
-    held_out: Placed
-    held_out_fine: Placed | None
-    held_out_start: Placed | None
+    held_out: JudgedLandmarks
+    held_out_fine: JudgedLandmarks | None
+    held_out_start: JudgedLandmarks | None
     in_turn: bool
     licence: str
     faces: int
@@ -171,14 +171,14 @@ class LandmarkEvaluation:
 
     Attributes
     ----------
-    own : Placed
+    first_stage : JudgedLandmarks
         Faces by the model.
     factors : (P,) array
         From its spread to a standard deviation, as its file states.
-    packaged : Placed or None
+    packaged : JudgedLandmarks or None
         The same faces by the model that comes with anthropo: by its first stage, or, beside a model that
         begins from another and has that one's second stage in it, by both; None where the points are others.
-    both, packaged_both : Placed or None
+    both, packaged_both : JudgedLandmarks or None
         The same by both landmark stages, as they are measured from; None where the points are others.
     coverage_both : float or None
         How many of 100 coordinates by both stages lie in the interval that the file states, as a share; None
@@ -189,11 +189,11 @@ class LandmarkEvaluation:
         How many are annotated, and in how many of them no face is found.
     """
 
-    own: Placed
+    first_stage: JudgedLandmarks
     factors: Floats
-    packaged: Placed | None
-    both: Placed | None
-    packaged_both: Placed | None
+    packaged: JudgedLandmarks | None
+    both: JudgedLandmarks | None
+    packaged_both: JudgedLandmarks | None
     coverage_both: float | None
     shape: Floats
     faces: int
@@ -224,7 +224,7 @@ class LandmarkEvaluation:
         ``error_both`` is the mean of both stages; columns that end in ``_packaged`` are of what comes with
         anthropo.
         """
-        frame = self.own.to_frame(self.factors)
+        frame = self.first_stage.to_frame(self.factors)
         for name, placed in (("error_both", self.both), ("error_both_packaged", self.packaged_both)):
             if placed is not None:
                 frame[name] = np.nanmean(placed.errors, 0)
@@ -303,7 +303,7 @@ def train_landmarks(
         begins = beginning(PACKAGED)
     photos = len({face.photo for face in annotations.faces})
     with progress(photos, "reading photos") as advance:
-        gathered = gather(
+        gathered = gather_faces(
             annotations.faces,
             limits=request.limits,
             jobs=request.jobs,
@@ -430,7 +430,7 @@ def evaluate_landmarks(
     >>> from anthropo.landmarks import write_example
     >>> write_example("faces", people=4)
     >>> judged = anthropo.evaluate_landmarks("faces", jobs=1)
-    >>> judged.faces, judged.own.error < 0.02
+    >>> judged.faces, judged.first_stage.error < 0.02
     (4, True)
     """
     check_faces()
@@ -440,30 +440,30 @@ def evaluate_landmarks(
     scheme = _agreed(str(annotated), scheme_of(annotations, request.pair), known, bool(unit))
     photos = len({face.photo for face in annotations.faces})
     with progress(photos, "reading photos") as advance:
-        gathered = gather(
+        gathered = gather_faces(
             annotations.faces,
             limits=request.limits,
             jobs=jobs or request.jobs,
             runner=runner,
             advance=advance,
         )
-    found = [one for one in gathered if one.face is not None]
-    if not found:
+    detected = [one for one in gathered if one.face is not None]
+    if not detected:
         raise InputError(f"{annotated}: no face is found in any of its photos.")
     bundle = known.bundle
     begun = fine_model(model).begun if bundle is not None and bundle.start is not None else None
-    judged = judge(known.predictor, scheme, found, begun)
+    judged = judge_landmarks(known.predictor, scheme, detected, begun)
     packaged = both = packaged_both = None
     if scheme.ibug:
-        both = judge(known.predictor, scheme, found, fine_model(model))
+        both = judge_landmarks(known.predictor, scheme, detected, fine_model(model))
     if scheme.ibug and model is not None:
-        packaged_both = judge(landmark_model().predictor, scheme, found, fine_model())
-        packaged = packaged_both if begun else judge(landmark_model().predictor, scheme, found)
-    mean = mean_points([one.annotated.points for one in found])
+        packaged_both = judge_landmarks(landmark_model().predictor, scheme, detected, fine_model())
+        packaged = packaged_both if begun else judge_landmarks(landmark_model().predictor, scheme, detected)
+    mean = mean_points([one.annotated.points for one in detected])
     factors = judged.factors() if bundle is None else bundle.spread
     stated = both is not None and bundle is not None and bool(bundle.fine)
     return LandmarkEvaluation(
-        own=judged,
+        first_stage=judged,
         factors=factors,
         packaged=packaged,
         both=both,
@@ -471,7 +471,7 @@ def evaluate_landmarks(
         coverage_both=float(both.covered(factors).mean()) if both is not None and stated else None,
         shape=mean / scheme.length(mean),
         faces=len(gathered),
-        undetected=len(gathered) - len(found),
+        undetected=len(gathered) - len(detected),
     )
 
 
@@ -584,7 +584,7 @@ def place_landmarks(
     check_faces()
     names = landmark_model(model).scheme.names  # a file that cannot be used is refused at once
     paths = list(dict.fromkeys(item.path for item in collect([str(photo) for photo in photos])))
-    work = Placing(model, face, Limits(max_megapixels=max_megapixels, deadline=deadline))
+    work = Placing(model, face, ReadingLimits(max_megapixels=max_megapixels, deadline=deadline))
     chosen = choose(jobs or available_cores(), len(paths), runner)
     placed = []
     with progress(len(paths), "placing points") as advance:

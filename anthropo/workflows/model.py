@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anthropo.workflows.classify import Classification, Photos
     from anthropo.workflows.cohort import PhotoReading
     from anthropo.workflows.evaluate_result import EvaluateResult
-    from anthropo.workflows.explain import Case
+    from anthropo.workflows.explain import ExplainedCase
     from anthropo.workflows.network_model import NetworkModel
 
 
@@ -147,7 +147,7 @@ class Model:
         site: str | None = None,
         reading: PhotoReading | None = None,
         progress: Progress = silent,
-    ) -> Case:
+    ) -> ExplainedCase:
         """Explain the prediction for one person as exact sums, with heatmaps.
 
         Parameters
@@ -184,7 +184,7 @@ class Model:
 
         Returns
         -------
-        Case
+        ExplainedCase
             With ``to_frame()``.
 
         Raises

@@ -21,7 +21,7 @@ from anthropo.explanation.fitness import unfit_picture
 from anthropo.face.landmarker import Face
 from anthropo.learning.model import Prediction
 from anthropo.learning.training import landmark_weights
-from anthropo.networks.answering import Metadata, answer, kinds_of
+from anthropo.networks.answering import Metadata, answer_patients, kinds_of
 from anthropo.networks.network import Network
 from anthropo.networks.pictures import CohortPictures, read_pictures
 from anthropo.observation import observe
@@ -256,7 +256,7 @@ class NetworkModel:
         answers: list[Answer] = []
         metadata, notes = None, []
         if len(pictures.features):
-            told = answer(network, pictures)
+            told = answer_patients(network, pictures)
             answers += [Answered(people.names[p.patient], p) for p in told.predictions]
             metadata = told.metadata
             most = network.about.parameters.images

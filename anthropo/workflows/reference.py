@@ -251,7 +251,7 @@ def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progres
     if request.by == "age" and len({person.patient for person in people}) < MANY:  # before hours of measuring
         models = checked_landmark_model(request.landmark_model).sha256, fine_sha256() if request.fine else ""
         refuse_other_models(instrument_name(__version__, *models))
-    found: dict[str, Sequence[Measurement]] = {}
+    measured_of: dict[str, Sequence[Measurement]] = {}
     failed: dict[str, str] = {}
     instrument = ""
     columns = {item.path: item.columns for item in items}
@@ -269,15 +269,15 @@ def _from_photos(items: Sequence[Item], request: BuildRequest, progress: Progres
             elif record.ok:
                 made = record.diagnostics
                 instrument = instrument_name(made.anthropo, made.landmark_model, made.fine_model)
-                found[record.photo] = record.measurements
+                measured_of[record.photo] = record.measurements
             else:
                 failed[record.photo] = record.reason
             advance()
     left_out += [failed[item.path] for item in todo if item.path in failed]
     measured = [
-        MeasuredPhoto(person, values_of(found[person.photo]), errors_of(found[person.photo]))
+        MeasuredPhoto(person, values_of(measured_of[person.photo]), errors_of(measured_of[person.photo]))
         for person in people
-        if person.photo in found
+        if person.photo in measured_of
     ]
     return _Controls(measured=measured, left_out=left_out, instrument=instrument)
 

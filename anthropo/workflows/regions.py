@@ -13,7 +13,7 @@ from anthropo.encoder.several import AnyEncoder, each_of
 from anthropo.learning.cohort import Cohort, Finding, read_cohort
 from anthropo.learning.cohort_checks import by_level, validate
 from anthropo.learning.features import Features
-from anthropo.learning.identity import resolve
+from anthropo.learning.identity import resolve_people
 from anthropo.showing import draw, given, html
 from anthropo.workflows.cohort import CohortError, EncodingRequest, seen_before
 from anthropo.workflows.encoders import chosen_regions
@@ -155,8 +155,10 @@ def distinguish(
     regions = chosen_regions(encoder, (), encoded.settings.no_face)
     allowed = request.allow_duplicates
     findings = validate(people, features, allow_duplicates=allowed)
-    features, _, found = resolve(people.source, features, request.same_person, allow_duplicates=allowed)
-    findings = by_level([*findings, *found, *seen_before(people.source, features, encoder)])
+    features, _, identity_findings = resolve_people(
+        people.source, features, request.same_person, allow_duplicates=allowed
+    )
+    findings = by_level([*findings, *identity_findings, *seen_before(people.source, features, encoder)])
     if any(finding.level == "error" for finding in findings):
         raise CohortError(people.source, findings, features.left_out, "cannot be compared")
     with progress(pictures(features, label, request.people), "drawing heatmaps") as advance:

@@ -113,7 +113,7 @@ def methods_of_run(path: str | os.PathLike[str]) -> str:
     told = _told(made, Path(path).parent)
     works = Works()
     version = made.versions.get("anthropo", "[version]")
-    sentences = [f"Photographs were measured with anthropo {version} {works.own(version)}."]
+    sentences = [f"Photographs were measured with anthropo {version} {works.anthropo(version)}."]
     sentences += [_people(told), *_measured(made, told, works), _gate(made, told), _pooled(made)]
     sentences += _compared(made, told, works)
     if command == "traits":
@@ -203,7 +203,7 @@ def _measured(made: RunManifest, told: _Told | None, works: Works) -> Iterator[s
         yield f"Perspective was corrected for a camera at {given['distance']} cm."
     else:
         yield "Perspective was corrected where the camera's distance was stated or in the file."
-    shipped = [entry for entry in registry().values() if not entry.own]
+    shipped = [entry for entry in registry().values() if not entry.user_defined]
     number = str(len(shipped)) if made.versions.get("anthropo") == __version__ else "[n]"
     further = " and measurements of our own [definitions]" if given.get("registry") else ""
     yield f"{number} measurements{further} were taken; lengths are fractions of the outer-canthal distance."

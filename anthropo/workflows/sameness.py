@@ -19,7 +19,7 @@ _DATES = ("created",)
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class OutputDifference:
     """One place in which two outputs differ.
 
     Attributes
@@ -41,7 +41,7 @@ class Difference:
     size: float
 
 
-def differences(before: Path, now: Path) -> Iterator[Difference]:
+def differences(before: Path, now: Path) -> Iterator[OutputDifference]:
     """Compare two files, or two folders file by file.
 
     Numbers are compared as numbers; rows and columns that only the first has (of other runs, or added by
@@ -55,25 +55,27 @@ def differences(before: Path, now: Path) -> Iterator[Difference]:
         yield from _of_file(name, before / name, path)
 
 
-def _of_file(name: str, before: Path, now: Path) -> Iterator[Difference]:
+def _of_file(name: str, before: Path, now: Path) -> Iterator[OutputDifference]:
     if not before.exists() or not now.exists():
         was, is_now = ("there" if one.exists() else "missing" for one in (before, now))
-        yield Difference(name, "", was, is_now, math.inf)
+        yield OutputDifference(name, "", was, is_now, math.inf)
     elif before.read_bytes() != now.read_bytes():
         yield from _KINDS.get(now.suffix.lower(), _as_bytes)(name, before, now)
 
 
-def _as_bytes(name: str, before: Path, now: Path) -> Iterator[Difference]:
-    yield Difference(name, "", f"{before.stat().st_size} bytes", f"{now.stat().st_size} bytes", math.inf)
+def _as_bytes(name: str, before: Path, now: Path) -> Iterator[OutputDifference]:
+    yield OutputDifference(
+        name, "", f"{before.stat().st_size} bytes", f"{now.stat().st_size} bytes", math.inf
+    )
 
 
-def _as_csv(name: str, before: Path, now: Path) -> Iterator[Difference]:
+def _as_csv(name: str, before: Path, now: Path) -> Iterator[OutputDifference]:
     old, new = (_keyed([dict(zip(rows[0][1], cells, strict=False)) for _, cells in rows[1:]])
                 for rows in (read_rows(before), read_rows(now)))  # fmt: skip
     yield from _rows(name, old, new)
 
 
-def _as_parquet(name: str, before: Path, now: Path) -> Iterator[Difference]:
+def _as_parquet(name: str, before: Path, now: Path) -> Iterator[OutputDifference]:
     old, new = (_keyed(read_parquet(path)) for path in (before, now))
     yield from _rows(name, old, new)
 
@@ -97,20 +99,22 @@ _NAMES = (
 )  # fmt: skip
 
 
-def _rows(name: str, old: dict[str, dict[str, Any]], new: dict[str, dict[str, Any]]) -> Iterator[Difference]:
+def _rows(
+    name: str, old: dict[str, dict[str, Any]], new: dict[str, dict[str, Any]]
+) -> Iterator[OutputDifference]:
     for key, row in new.items():
         if key not in old:
-            yield Difference(name, key, "missing", "there", math.inf)
+            yield OutputDifference(name, key, "missing", "there", math.inf)
             continue
         for column, cell in row.items():
             yield from _value(name, f"{key}, {column}", old[key].get(column), cell)
 
 
-def _as_json(name: str, before: Path, now: Path) -> Iterator[Difference]:
+def _as_json(name: str, before: Path, now: Path) -> Iterator[OutputDifference]:
     yield from _tree(name, "", *(json.loads(path.read_text(encoding="utf-8")) for path in (before, now)))
 
 
-def _tree(name: str, place: str, old: Any, new: Any) -> Iterator[Difference]:
+def _tree(name: str, place: str, old: Any, new: Any) -> Iterator[OutputDifference]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key, value in new.items():
             if key not in _DATES:
@@ -122,7 +126,7 @@ def _tree(name: str, place: str, old: Any, new: Any) -> Iterator[Difference]:
         yield from _value(name, place, old, new)
 
 
-def _value(name: str, place: str, old: Any, new: Any) -> Iterator[Difference]:
+def _value(name: str, place: str, old: Any, new: Any) -> Iterator[OutputDifference]:
     if old == new or (old != old and new != new):
         return
     try:
@@ -132,17 +136,17 @@ def _value(name: str, place: str, old: Any, new: Any) -> Iterator[Difference]:
     else:
         size = 0.0 if a == b else abs(a - b) / max(abs(a), abs(b), 1e-3)
     if size:
-        yield Difference(name, place, str(old), str(new), size)
+        yield OutputDifference(name, place, str(old), str(new), size)
 
 
-def _as_model(name: str, before: Path, now: Path) -> Iterator[Difference]:
+def _as_model(name: str, before: Path, now: Path) -> Iterator[OutputDifference]:
     import numpy as np
 
     with zipfile.ZipFile(before) as old, zipfile.ZipFile(now) as new:
         for member in sorted({*old.namelist(), *new.namelist()}):
             if member not in old.namelist() or member not in new.namelist():
                 was, is_now = ("there" if member in z.namelist() else "missing" for z in (old, new))
-                yield Difference(name, member, was, is_now, math.inf)
+                yield OutputDifference(name, member, was, is_now, math.inf)
                 continue
             a, b = old.read(member), new.read(member)
             if a == b:
@@ -155,11 +159,11 @@ def _as_model(name: str, before: Path, now: Path) -> Iterator[Difference]:
                     x, y = x.astype(np.float64), y.astype(np.float64)
                     scale = max(float(np.abs(x).max(initial=0)), 1e-3)
                     size = float(np.nanmax(np.abs(x - y))) / scale
-                    yield Difference(name, member, "", "", size)
+                    yield OutputDifference(name, member, "", "", size)
                 else:
-                    yield Difference(name, member, str(x.shape), str(y.shape), math.inf)
+                    yield OutputDifference(name, member, str(x.shape), str(y.shape), math.inf)
             else:
-                yield Difference(name, member, f"{len(a)} bytes", f"{len(b)} bytes", math.inf)
+                yield OutputDifference(name, member, f"{len(a)} bytes", f"{len(b)} bytes", math.inf)
 
 
 _KINDS = {

@@ -17,8 +17,8 @@ from anthropo.workflows.progress import Progress, silent
 
 if TYPE_CHECKING:
     from anthropo.learning.evaluation import Evaluation
-    from anthropo.learning.refits import Kept
-    from anthropo.learning.trained import Trained
+    from anthropo.learning.refits import KeptRefit
+    from anthropo.learning.trained import Model, Trained
 
 _BOOTSTRAP = 500
 
@@ -91,7 +91,8 @@ def train(
     features = material.features
     evaluations: tuple[Evaluation, ...] = ()
     notes: tuple[str, ...] = ()
-    refits: tuple[Kept, ...] = ()
+    refits: tuple[KeptRefit, ...] = ()
+    model: Model | None = None
     if judge and request.task == "normality" and len(set(features.labels.tolist())) < 2:
         notes = (
             "only healthy people are here, so that sensitivity cannot be judged. Evaluate the model on a "
@@ -100,8 +101,10 @@ def train(
     elif judge:
         # of attributes the table has a row each; their baselines are for `anthropo evaluate`
         baselines = request.task != "attributes"
-        judged = judge_material(material, baselines=baselines, keep_refits=True, progress=progress)
-        notes, refits = judged.notes, judged.refits
+        judged = judge_material(
+            material, baselines=baselines, keep_refits=True, fit_whole=True, progress=progress
+        )
+        notes, refits, model = judged.notes, judged.refits, judged.whole
         evaluations = evaluations_of(judged.questions, material, subgroups=False, bootstrap=_BOOTSTRAP)
     notes = (*notes, *target_notes(material))
     trained = make_trained(
@@ -116,6 +119,7 @@ def train(
         people=material.people,
         evaluations=evaluations,
         refits=refits,
+        model=model,
         command=command,
     )
     return TrainResult(

@@ -134,10 +134,10 @@ class PersonTraits:
     def __repr__(self) -> str:
         if not self.record.ok:
             return brief(self, "nothing measured")
-        found = Counter(trait.status for trait in self.traits)
+        counts = Counter(trait.status for trait in self.traits)
         present = listed(dict.fromkeys(trait.label for trait in self.traits if trait.status == PRESENT))
         return brief(
-            self, *(f"{n} {status}" for status, n in found.items()), present and f"present: {present}"
+            self, *(f"{n} {status}" for status, n in counts.items()), present and f"present: {present}"
         )
 
     @property

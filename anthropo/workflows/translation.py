@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from anthropo.translation.file import About, Translation
-    from anthropo.translation.judging import Judgement
+    from anthropo.translation.judging import TranslationJudgement
     from anthropo.translation.options import TranslationParameters
-    from anthropo.translation.pictures import Domains, Faces
-    from anthropo.translation.training import Learned, Report
+    from anthropo.translation.pictures import Faces, TranslationDomains
+    from anthropo.translation.training import LearnedTranslation, Report
 
 _LONGEST_LICENCE = 2000  # characters
 #: What the file says where nobody stated the terms of the photographs.
@@ -100,7 +100,7 @@ class TrainedTranslation:
     Attributes
     ----------
     translation : Translation
-    judgement : Judgement
+    judgement : TranslationJudgement
     path : Path
     left_out : tuple of (str, str)
         Photos that could not be used, each with the reason.
@@ -108,7 +108,7 @@ class TrainedTranslation:
     """
 
     translation: Translation
-    judgement: Judgement
+    judgement: TranslationJudgement
     path: Path
     left_out: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
@@ -174,7 +174,7 @@ def gather_domains(
     request: TranslationRequest,
     *,
     progress: Progress = silent,
-) -> Domains:
+) -> TranslationDomains:
     """Read the photos of both domains, and deal their people to what is trained on and judged by."""
     from anthropo.translation.pictures import read_domains
 
@@ -262,8 +262,8 @@ def train_translation(
     from anthropo.parallel.threads import network_threads
     from anthropo.translation.checkpoints import Checkpoint, fingerprint
     from anthropo.translation.file import Translation
-    from anthropo.translation.judging import STEPS, judge
-    from anthropo.translation.training import learn
+    from anthropo.translation.judging import STEPS, judge_translation
+    from anthropo.translation.training import learn_translation
 
     request = request or TranslationRequest()
     parameters = request.load()
@@ -277,10 +277,12 @@ def train_translation(
             shutil.rmtree(folder, ignore_errors=True)
         checkpoint = Checkpoint(folder / "translation.npz", fingerprint(domains, parameters, device))
         with exact(device), network_threads(parameters.threads):
-            learned = learn(domains, parameters, checkpoint=checkpoint, device=device, report=report)
+            learned = learn_translation(
+                domains, parameters, checkpoint=checkpoint, device=device, report=report
+            )
             plain = Translation(_about(domains, parameters, learned, request, command), learned.generators)
             with progress(STEPS, "judging") as stepped:
-                judgement = judge(
+                judgement = judge_translation(
                     plain,
                     domains,
                     settings,
@@ -306,12 +308,12 @@ def train_translation(
 
 
 def _about(
-    domains: Domains,
+    domains: TranslationDomains,
     parameters: TranslationParameters,
-    learned: Learned,
+    learned: LearnedTranslation,
     request: TranslationRequest,
     command: str,
-    judgement: Judgement | None = None,
+    judgement: TranslationJudgement | None = None,
 ) -> About:
     """What the file says, without a name of anybody."""
     from importlib import metadata

@@ -7,7 +7,7 @@ import pytest
 import sklearn
 from numpy.typing import NDArray
 
-from anthropo.adaptation import METHODS, align
+from anthropo.adaptation import METHODS, alignment_maps
 from anthropo.adaptation import methods as module
 from anthropo.adaptation.methods import Affine
 from anthropo.adaptation.names import NEED_TARGET
@@ -36,7 +36,7 @@ def bent(x: Floats, method: str) -> Floats:
 def test_a_known_shift_is_mapped_back(method: str) -> None:
     target, own = rows(400, 1), rows(400, 2)
     source = bent(own, method)
-    aligned = align(method, {"there": source}, target)
+    aligned = alignment_maps(method, {"there": source}, target)
     there = aligned.sources["there"]
     assert there is not None
     moved = there(source)
@@ -51,7 +51,7 @@ def test_a_known_shift_is_mapped_back(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS[1:])
 def test_other_photos_of_a_source_are_mapped_as_well(method: str) -> None:
     target, source, others = rows(200, 1), bent(rows(200, 2), method), bent(rows(200, 3), method)
-    there = align(method, {"there": source}, target).sources["there"]
+    there = alignment_maps(method, {"there": source}, target).sources["there"]
     assert there is not None
     assert np.allclose(there(others).mean(0), target.mean(0), atol=0.8)
     assert there(others[:0]).shape == (0, 6)
@@ -59,7 +59,7 @@ def test_other_photos_of_a_source_are_mapped_as_well(method: str) -> None:
 
 def test_maps_that_a_file_can_keep_are_affine() -> None:
     target, source = rows(50, 1), bent(rows(50, 2), "ot")
-    kept = {m: align(m, {"there": source}, target).sources["there"] for m in METHODS}
+    kept = {m: alignment_maps(m, {"there": source}, target).sources["there"] for m in METHODS}
     assert kept.pop("none") is None
     assert [name for name, of in kept.items() if not isinstance(of, Affine)] == ["ot"]
 
@@ -68,7 +68,7 @@ def test_maps_that_a_file_can_keep_are_affine() -> None:
 def test_named_numbers_are_mapped_one_by_one(method: str) -> None:
     source = bent(rows(60, 2), method)
     source[::3, 1] = np.nan
-    there = align(method, {"there": source}, rows(60, 1), named=True).sources["there"]
+    there = alignment_maps(method, {"there": source}, rows(60, 1), named=True).sources["there"]
     assert isinstance(there, Affine)
     assert there.matrix.shape == (6,)
     assert np.array_equal(np.isnan(there(source)), np.isnan(source))
@@ -78,7 +78,7 @@ def test_each_source_has_a_map_of_its_own() -> None:
     target = rows(100, 1)
     sources = {name: rows(100, at) + 5 * at for at, name in enumerate(("a", "b"), 2)}
     for method in METHODS[1:]:
-        for name, of in align(method, sources, target).sources.items():
+        for name, of in alignment_maps(method, sources, target).sources.items():
             assert of is not None
             assert np.allclose(of(sources[name]).mean(0), target.mean(0), atol=0.2), (method, name)
 
@@ -86,26 +86,26 @@ def test_each_source_has_a_map_of_its_own() -> None:
 @pytest.mark.parametrize("method", NEED_TARGET)
 def test_a_target_is_needed(method: str) -> None:
     with pytest.raises(InputError, match=r"brings photos to those of a target. Name its photos with target"):
-        align(method, {"a": rows(20, 1), "b": rows(20, 2)})
+        alignment_maps(method, {"a": rows(20, 1), "b": rows(20, 2)})
 
 
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(InputError, match=r"adapt='mmd': unknown. Choose from none, standardise, coral"):
-        align("mmd", {"a": rows(20, 1)}, rows(20, 2))
+        alignment_maps("mmd", {"a": rows(20, 1)}, rows(20, 2))
 
 
 def test_without_skada_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"adapt='coral' needs skada, which is not .*, or choose standard"):
-        align("coral", {"a": rows(20, 1)}, rows(20, 2))
-    align("combat", {"a": rows(20, 1)}, rows(20, 2))  # which needs none
+        alignment_maps("coral", {"a": rows(20, 1)}, rows(20, 2))
+    alignment_maps("combat", {"a": rows(20, 1)}, rows(20, 2))  # which needs none
 
 
 def test_settings_of_scikit_learn_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """skada changes them when it is imported."""
     monkeypatch.delitem(sys.modules, "skada", raising=False)
     before = sklearn.get_config()
-    align("coral", {"a": rows(20, 1)}, rows(20, 2))
+    alignment_maps("coral", {"a": rows(20, 1)}, rows(20, 2))
     assert sklearn.get_config() == before
     assert "skada" in sys.modules
 

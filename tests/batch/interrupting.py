@@ -11,8 +11,20 @@ from pathlib import Path
 from batch_tables import rows_of
 
 #: Photos, of which some are measured and others are not when it is interrupted.
-MANY = 60
-COMMAND = "from anthropo.cli import main; main()"
+MANY = 40
+#: The command, which waits before each photo: so it works for seconds, and takes little of the processor.
+SLOWLY = """
+import time
+from anthropo.batch import run
+from anthropo.cli import main
+
+measure = run.measure_item
+def waiting(*given):
+    time.sleep(0.25)
+    return measure(*given)
+run.measure_item = waiting
+main()
+"""
 
 
 def started(
@@ -20,7 +32,7 @@ def started(
     partial: Path,
     *,
     ignore_sigint: bool = False,
-    program: str = COMMAND,
+    program: str = SLOWLY,
     group: bool = False,
 ) -> subprocess.Popen[str]:
     """The command in a process of its own, with at least two photos finished."""

@@ -373,7 +373,8 @@ def test_any_number_of_jobs_gives_the_same_table(
     written = []
     for jobs in (1, 2, 5):
         path = tmp_path / f"{jobs}.{suffix}"
-        assert invoke("measure", both, "-o", path, "-j", jobs, "--face", "all").exit_code == 3
+        quick = ("--jitter", 2, "-j", jobs)
+        assert invoke("measure", both, "-o", path, "--face", "all", *quick).exit_code == 3
         written.append(path.read_bytes())
     assert written[0] == written[1] == written[2]
 
@@ -382,7 +383,7 @@ def test_csv_of_records_is_the_csv_of_the_file(tmp_path: Path, astronaut_png: Pa
     records = measure_item(Item(str(astronaut_png)), FAST)
     assert invoke("measure", astronaut_png, "-o", tmp_path / "a.csv", "--jitter", 2).exit_code == 0
     written = (tmp_path / "a.csv").read_text(encoding="utf-8")
-    assert as_csv(records) == written.replace("pass --", "pass ")  # parameters as Python spells them
+    assert as_csv(records) == written
     assert len(list(csv.reader(io.StringIO(as_csv(records))))) == 2
 
 

@@ -144,10 +144,10 @@ def test_a_half_written_folder(tmp_path: Path, kinds: list[list[Record]]) -> Non
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("name", ["t.csv", "t.json", "t.parquet", "t.parquet/"])
 def test_killed_at_any_moment_and_started_again(tmp_path: Path, kinds: list[list[Record]], name: str) -> None:
-    items = names_of(60)
+    items = names_of(36)
     before = tmp_path / "before"
     before.mkdir()
-    write(f"{before}/{name}", items[:20], kinds)  # the table has rows already
+    write(f"{before}/{name}", items[:12], kinds)  # the table has rows already
     expected = tmp_path / "expected"
     shutil.copytree(before, expected)
     began = time.monotonic()

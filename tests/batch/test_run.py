@@ -15,6 +15,8 @@ from anthropo.batch.inputs import Item
 from anthropo.batch.records import Record
 from anthropo.batch.run import measure_item, run
 
+QUICK = ("--jitter", 2, "--no-fine")
+
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -35,7 +37,7 @@ def test_killed_run_is_continued(
     tmp_path: Path, many: Path, invoke: Invoke, measured: list[str], jobs: int
 ) -> None:
     path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
-    arguments = ["measure", many, "-o", path, "-j", jobs, "--jitter", 256]
+    arguments = ["measure", many, "-o", path, "-j", jobs, *QUICK]
     process = started(arguments, partial)
     process.kill()
     process.communicate()
@@ -68,7 +70,7 @@ def test_interrupted_run_keeps_finished_photos(
     tmp_path: Path, many: Path, number: signal.Signals, jobs: int, ignore_sigint: bool
 ) -> None:
     path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
-    arguments: list[object] = ["measure", many, "-o", path, "-j", jobs, "--jitter", 256]
+    arguments: list[object] = ["measure", many, "-o", path, "-j", jobs, *QUICK]
     process = started(arguments, partial, ignore_sigint=ignore_sigint)
     interrupt(process, number, path)
     assert not partial.exists()
@@ -108,7 +110,7 @@ def test_two_runs_do_not_write_one_table_at_once(
     tmp_path: Path, many: Path, astronaut_png: Path, invoke: Invoke
 ) -> None:
     path = tmp_path / "out.csv"
-    process = started(["measure", many, "-o", path, "-j", 1, "--jitter", 256], tmp_path / "out.csv.partial")
+    process = started(["measure", many, "-o", path, "-j", 1, *QUICK], tmp_path / "out.csv.partial")
     second = invoke("measure", astronaut_png, "-o", path)
     process.kill()
     process.communicate()

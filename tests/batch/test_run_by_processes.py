@@ -13,7 +13,7 @@ import pytest
 from batch_tables import FAST, rows_of
 from conftest import Copies, Invoke
 from deadly import Deadly, DeadlyEncoder
-from interrupting import MANY, interrupt, started
+from interrupting import MANY, SLOWLY, interrupt, started
 
 from anthropo.batch.beside import LandmarkFiles
 from anthropo.batch.inputs import Item
@@ -28,12 +28,12 @@ from anthropo.workflows.measuring import measure_items
 
 RUNNERS = (Threads(1), Threads(2), Processes(2))
 #: The command, by processes however few photos there are.
-BY_PROCESSES = """
-from anthropo.cli import main
+BY_PROCESSES = f"""
 from anthropo.parallel import runner
 runner.ENOUGH = 2
-main()
+{SLOWLY}
 """
+QUICK = ("--jitter", 2, "--no-fine")
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_interrupted_processes_keep_finished_photos(
     number: signal.Signals,
 ) -> None:
     path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
-    process = started(["measure", many, "-o", path, "-j", 2], partial, program=BY_PROCESSES)
+    process = started(["measure", many, "-o", path, "-j", 2, *QUICK], partial, program=BY_PROCESSES)
     interrupt(process, number, path)
     assert not partial.exists()
 
@@ -143,12 +143,12 @@ def test_a_killed_run_by_processes_is_continued(
     invoke: Invoke,
 ) -> None:
     path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
-    process = started(["measure", many, "-o", path, "-j", 2], partial, program=BY_PROCESSES)
+    process = started(["measure", many, "-o", path, "-j", 2, *QUICK], partial, program=BY_PROCESSES)
     process.kill()
     process.communicate()
     finished = partial.read_bytes().count(b"\n")
     assert 2 <= finished < MANY
-    result = invoke("measure", many, "-o", path, "-j", 2)
+    result = invoke("measure", many, "-o", path, "-j", 2, *QUICK)
     assert result.exit_code == 0
     assert f"{finished} of them by an earlier run" in result.stderr
     assert len(rows_of(path)) == MANY
@@ -157,7 +157,9 @@ def test_a_killed_run_by_processes_is_continued(
 def test_ctrl_c_of_a_terminal_reaches_the_main_process_alone(tmp_path: Path, many: Path) -> None:
     """A terminal sends it to the whole group of processes."""
     path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
-    process = started(["measure", many, "-o", path, "-j", 2], partial, program=BY_PROCESSES, group=True)
+    process = started(
+        ["measure", many, "-o", path, "-j", 2, *QUICK], partial, program=BY_PROCESSES, group=True
+    )
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130

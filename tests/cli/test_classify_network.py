@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "networks"))
 import nets
 
 Pixels = NDArray[np.uint8]
+pytestmark = pytest.mark.usefixtures("maps_drawn_once")
 TASKS = ("labels", "grades", "attributes", "cases")
 
 

@@ -24,6 +24,7 @@ from anthropo.batch.records import Record
 from anthropo.batch.run import measure_item
 from anthropo.errors import InputError
 from anthropo.measurement.registry import registry
+from anthropo.measurement.scale import NEEDS_MM
 from anthropo.measurement.texture import lbp
 from anthropo.photo import read_photo
 from anthropo.plain import column_name
@@ -204,7 +205,7 @@ def test_references_in_millimetres_need_a_scale(astronaut_png: Path, reference: 
     ref = str(reference(unit="mm", mean=32.0, sd=2.5))
     without = measure_table(str(astronaut_png), jitter=2, sex="f", age=31, references=[ref]).loc[0]
     assert pd.isna(without[f"{NAME}_z_mine.csv"])
-    assert f"{NAME}, mine.csv: mine.csv needs millimetres: pass scale" in without["z_reasons"]
+    assert f"{NAME}, mine.csv: mine.csv {NEEDS_MM}" in without["z_reasons"]
     row = measure_table(str(astronaut_png), jitter=2, sex="f", age=31, references=[ref], scale="ipd=63").loc[
         0
     ]
@@ -447,7 +448,7 @@ def test_stages_force_and_texture_are_options(tmp_path: Path, sticker_png: Path,
     assert all(0 <= float(row[column]) <= 1 for column in patterns)
     assert row["diagnostics_fine_model"] == ""
     assert row["mrd1_R"] == ""
-    assert "mrd1_R: needs the fine landmark stage, which --no-fine leaves out" in row["measurement_reasons"]
+    assert "mrd1_R: needs the fine landmark stage, which was left out" in row["measurement_reasons"]
     assert float(row["mouth_width"]) > 0.5
     assert "mouth_width: voided by the photo gate: " in row["measurement_reasons"]
     photo = read_photo(str(sticker_png))

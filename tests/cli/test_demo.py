@@ -7,7 +7,7 @@ from conftest import Invoke
 from anthropo.learning.trained import Trained
 
 
-def test_demo_goes_the_whole_way(tmp_path: Path, invoke: Invoke, dealt_once: None) -> None:
+def test_demo_goes_the_whole_way(tmp_path: Path, invoke: Invoke, small_demo: None) -> None:
     folder = tmp_path / "demo"
     result = invoke("demo", folder, "--patients", 10, "-j", 1)
     assert result.exit_code == 0
@@ -48,7 +48,8 @@ def test_demo_stops_after_the_photos(tmp_path: Path, invoke: Invoke) -> None:
     for named in ("cohort/cohort.csv", "cohort/truth.csv", "new/synthetic-0001-1.jpg"):
         assert str(folder / named) in result.stdout
         assert (folder / named).is_file()
-    measured = invoke("measure", folder / "cohort", "-o", tmp_path / "faces.csv")
+    quick = ("--jitter", 2, "--no-fine")
+    measured = invoke("measure", folder / "cohort", *quick, "-o", tmp_path / "faces.csv")
     same = [line for line in measured.stderr.splitlines() if "a synthetic picture by its metadata" in line]
     assert len(same) == 1, same  # one sentence for all of them
     assert same[0].startswith("20 photos (")

@@ -116,7 +116,7 @@ def test_bench_in_one_sentence(net: Path, noise: Path, tmp_path: Path, invoke: I
 
 
 def test_compare_networks_goes_on_after_an_interruption(
-    noise: Path, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+    noise: Path, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, timed_here: None
 ) -> None:
     from anthropo.networks import finetuning
 
@@ -161,7 +161,7 @@ def test_compare_networks_goes_on_after_an_interruption(
     ]  # fmt: skip
 
 
-def test_compare_networks_as_a_page(noise: Path, tmp_path: Path, invoke: Invoke) -> None:
+def test_compare_networks_as_a_page(noise: Path, tmp_path: Path, invoke: Invoke, timed_here: None) -> None:
     out = tmp_path / "c.html"
     where = ("-o", out, "--figures", tmp_path / "f")
     result = invoke("compare-networks", noise, *NOISE, "--networks", "deepgestalt", *where)

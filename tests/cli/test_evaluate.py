@@ -68,7 +68,8 @@ def test_html_page_with_figures(synthetic: Path, tmp_path: Path, invoke: Invoke)
 
 def test_compare_puts_choices_side_by_side(synthetic: Path, tmp_path: Path, invoke: Invoke) -> None:
     table, output = write(tmp_path / "c.csv", two_labels(synthetic)), tmp_path / "e.json"
-    result = invoke("evaluate", table, "-o", output, *QUICK, "--compare", "classifier, balance")
+    arguments = ("evaluate", table, "-o", output, *QUICK, "--regions", "face")
+    result = invoke(*arguments, "--compare", "classifier, balance")
     assert result.exit_code == 0
     names = [
         f"{c}, {b}" for c in ("xgboost", "linear", "svm", "svm-rbf") for b in ("weights", "resample", "none")
@@ -140,7 +141,7 @@ def test_nobody_with_a_label_of_the_model(
 
 def test_attributes_are_judged_one_by_one(synthetic: Path, tmp_path: Path, invoke: Invoke) -> None:
     table, output = write(tmp_path / "c.csv", cohorts.attributes(synthetic)), tmp_path / "e.json"
-    arguments = ("evaluate", table, *QUICK, "--multilabel", "--no-baselines")
+    arguments = ("evaluate", table, *QUICK, "--multilabel", "--no-baselines", "--regions", "face")
     result = invoke(*arguments, "-o", output)
     assert result.exit_code == 0
     made = read(output)["attributes"]

@@ -27,6 +27,8 @@ from anthropo.synthetic import make_cohort
 from anthropo.workflows.cohort import PhotoReading
 from anthropo.workflows.explain import UnusableError
 
+pytestmark = pytest.mark.usefixtures("maps_drawn_once")
+
 
 @pytest.fixture(scope="module")
 def person(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -94,7 +94,7 @@ def test_no_scale_from_eyes_behind_a_bar(bar_png: Path, tmp_path: Path, invoke: 
     assert record["scale"] is None
     assert record["notes"] == [
         f"{bar_png}: the scale ipd is taken from both eyes, and the right eye and the left eye are hidden. "
-        "Give --scale sticker=MM or mm-per-px=VALUE."
+        "Give the scale sticker=MM or mm-per-px=VALUE."
     ]
 
 

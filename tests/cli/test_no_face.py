@@ -15,6 +15,8 @@ from PIL import Image
 from anthropo.learning.manifest import PhotoSettings
 from anthropo.learning.trained import Trained
 
+pytestmark = pytest.mark.usefixtures("maps_drawn_once")
+
 EACH = 12
 ONE = ("-j", "1")  # thread
 

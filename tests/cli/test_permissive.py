@@ -16,7 +16,7 @@ import anthropo
 from anthropo.cli import COMMANDS
 from anthropo.face.weights import KNOWN
 from anthropo.learning.bundle import read_bundle
-from anthropo.learning.manifest import EncoderWeights, Manifest, PhotoSettings, Weights
+from anthropo.learning.manifest import EncoderWeights, Manifest, PhotoSettings, WeightsRecord
 from anthropo.licensing import FACES, VARIABLE, LicenceError, is_permissive_run, licence_of
 from anthropo.report.licences import markdown
 
@@ -141,12 +141,12 @@ def test_a_run_made_again_is_permissive_as_well(made: Path) -> None:
 
 
 def test_a_model_says_what_is_not_permissive_and_is_refused() -> None:
-    of_faces = Manifest(weights=(Weights(name="landmarks-68"),))
+    of_faces = Manifest(weights=(WeightsRecord(name="landmarks-68"),))
     assert list(of_faces.barred) == list(FACES)
     of_skin = Manifest(
         settings=PhotoSettings(no_face=True),
         encoder=EncoderWeights(name="efficientnet-lite0", permissive=True),  # whoever says so
-        weights=(Weights(name="mine.pth"), Weights(name="free", permissive=True)),
+        weights=(WeightsRecord(name="mine.pth"), WeightsRecord(name="free", permissive=True)),
     )
     assert list(of_skin.barred) == ["efficientnet-lite0", "mine.pth"]
     of_skin.require_permitted("m.anthropo")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 from cohorts import FAST, rows_of, synthetic, two_labels, write
-from conftest import refused
+from conftest import drawing_once, refused
 from own_networks import arcface_like
 from PIL import Image
 
@@ -42,13 +42,14 @@ def written(cohort: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory)
 
     made: dict[str, Any] = {}
     folder = tmp_path_factory.mktemp("regions-out")
-    for suffix in ("json", "html", "png"):
-        path = folder / f"found.{suffix}"
-        arguments = ["regions", cohort, "--label", "synthetic-A", "-o", path, "--cache", cache, *QUICK]
-        arguments += ["--figures", folder / "figures"] if suffix == "png" else []
-        result = CliRunner().invoke(cli, [str(a) for a in arguments], prog_name="anthropo")
-        assert result.exit_code == 0, result.output
-        made[suffix], made["text"] = path, result.output
+    with drawing_once():
+        for suffix in ("json", "html", "png"):
+            path = folder / f"found.{suffix}"
+            arguments = ["regions", cohort, "--label", "synthetic-A", "-o", path, "--cache", cache, *QUICK]
+            arguments += ["--figures", folder / "figures"] if suffix == "png" else []
+            result = CliRunner().invoke(cli, [str(a) for a in arguments], prog_name="anthropo")
+            assert result.exit_code == 0, result.output
+            made[suffix], made["text"] = path, result.output
     return made
 
 

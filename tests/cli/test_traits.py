@@ -154,6 +154,14 @@ def test_a_short_child_in_a_phenopacket(astronaut_png: Path, tmp_path: Path, inv
     assert ("Hypertelorism", True) in found  # a face has a reference at ten years
 
 
+def test_too_few_people_are_one_reason_however_many_they_are(astronaut_png: Path, invoke: Invoke) -> None:
+    baby = ("--sex", "female", "--age", "3w", "--reference", "web-all-ages")
+    shown = invoke("traits", astronaut_png, *baby).stdout.splitlines()
+    few = [line for line in shown if "too few people" in line]
+    assert len(few) == 1
+    assert re.fullmatch(r"  \d\d: web-all-ages has too few people around age 0\.06", few[0])
+
+
 def test_birth_at_term_is_said_below_two_years(astronaut_png: Path, invoke: Invoke) -> None:
     girl = ("--sex", "female", "--height", 80, "--age")
     words = "WHO 2006/2007 (birth at term is assumed)\n"
@@ -196,7 +204,7 @@ def test_out_of_a_charts_range_the_rest_is_still_given(
 ) -> None:
     result = invoke("traits", astronaut_png, *WOMAN, "--rules", certain, "--height", 170)
     assert result.exit_code == 3
-    goes_on = "--growth-reference adults goes on to 59 years"
+    goes_on = "the chart adults goes on to 59 years"
     assert result.stderr == f"{astronaut_png}: Height: the WHO chart ends at 19 years; {goes_on}.\n"
     assert re.search(r"^  Telecanthus", result.stdout, re.M)
 
@@ -225,7 +233,7 @@ def test_sizes_in_a_cohorts_columns(tmp_path: Path, copies: Copies, invoke: Invo
     rows = {(row["patient"], row["label"]): row for row in table(result.stdout)}
     assert rows["one", "Microcephaly"]["status"] == "present"
     assert rows["one", "Microcephaly"]["unit"] == "cm"
-    assert rows["two", "Microcephaly"]["reason"] == "head_circumference: not given: --head-circumference"
+    assert rows["two", "Microcephaly"]["reason"] == "head_circumference: not given"
     assert rows["two", "Short stature"]["status"] == "absent"
     assert f"{tmp_path}/c.png: head_circumference 'large' is no number. Give cm." in result.stderr
 
@@ -374,7 +382,7 @@ def test_in_python(astronaut_png: Path, astronaut_jpg: Path, certain: Path, face
     with pytest.raises(FaceError, match="no face found"):
         anthropo.traits(faceless_png, sex="female", age=31)
     missing = anthropo.traits(astronaut_png).traits
-    assert "head_circumference: not given: head_circumference" in {t.reason for t in missing}
+    assert "head_circumference: not given" in {t.reason for t in missing}
 
 
 def page_of(path: Path, invoke: Invoke, *arguments: object, code: int = 0) -> str:

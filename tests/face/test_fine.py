@@ -278,7 +278,7 @@ def test_without_the_fine_stage_what_needs_it_is_missing_with_the_reason(large: 
     assert needing >= {"mrd1_R", "mrd1_L", "mrd2_R", "mrd2_L"}
     for name in needing:
         assert np.isnan(values[name].value)
-        assert values[name].reason == "needs the fine landmark stage, which fine=False leaves out"
+        assert values[name].reason == "needs the fine landmark stage, which was left out"
     both = {m.id: m for m in measure_face(refine(large, face), large, force=True)}
     assert all(both[name].value > 0 for name in needing)
     assert both["mrd1_R"].value + both["mrd2_R"].value == pytest.approx(

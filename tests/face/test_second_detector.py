@@ -23,7 +23,7 @@ from anthropo.face.detection import Candidate, _Place, five_points, in_colour
 from anthropo.face.frame import Floats
 from anthropo.face.landmarker import Face, read_face, read_faces
 from anthropo.face.weights import YUNET, find, locate
-from anthropo.face.yunet import STRIDES, CompiledDetector, Found, OnnxDetector, decode, second_detector
+from anthropo.face.yunet import STRIDES, CompiledDetector, OnnxDetector, YuNetFace, decode, second_detector
 from anthropo.photo import Photo
 
 # where the package has a wheel; elsewhere there is the ONNX file alone, and no weights to make one from
@@ -71,7 +71,7 @@ def test_a_doubtful_face_that_is_seen_at_once_is_looked_for_no_further(
     plain, detector, sides = of(large), second_detector(), []
     assert detector is not None
 
-    def watched(image: Pixels) -> list[Found]:
+    def watched(image: Pixels) -> list[YuNetFace]:
         sides.append(max(image.shape))
         return detector(image)
 
@@ -192,13 +192,13 @@ def test_all_takes_an_upright_and_a_turned_face(portrait: Pixels) -> None:
 class _Misled:
     """A detector that sees a face, as sure as can be, in the middle of whatever it is shown."""
 
-    def __call__(self, image: Pixels) -> list[Found]:
+    def __call__(self, image: Pixels) -> list[YuNetFace]:
         height, width = image.shape[:2]
         side = min(height, width) / 2.2
         five = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.55], [0.35, 0.75], [0.65, 0.75]])
         corner = np.array([width, height]) / 2 - side / 2
         box = np.concatenate([corner, corner + side])
-        return [Found(box, corner + side * five, 0.95)]
+        return [YuNetFace(box, corner + side * five, 0.95)]
 
 
 @pytest.mark.parametrize("name", ["coffee", "rocket", "chelsea", "brick", "grass", "coins", "page", "moon"])

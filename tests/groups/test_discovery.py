@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from anthropo.errors import InputError
 from anthropo.groups.places import no_place
-from anthropo.groups.regions import Difference, compare_maps, effect, effects, two_groups
+from anthropo.groups.regions import HeatmapDifference, compare_maps, effect, effects, two_groups
 
 
 def maps_of(n: int, seed: int, planted: float = 0.0) -> np.ndarray:
@@ -184,7 +184,7 @@ def test_patients_are_counted_not_photos() -> None:
 
 def test_single_points_are_not_called_no_difference() -> None:
     p = np.ones((150, 150))
-    maps = Difference(np.zeros((150, 150)), np.zeros((150, 150)), p, 5, 5, 100)
+    maps = HeatmapDifference(np.zeros((150, 150)), np.zeros((150, 150)), p, 5, 5, 100)
     assert no_place(maps) == "No place of the heatmaps differs (smallest p 1, all places together)."
     p[3, 4] = 0.01
     assert no_place(maps).startswith("The heatmaps differ at single points only")

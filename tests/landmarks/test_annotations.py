@@ -14,7 +14,7 @@ import anthropo
 from anthropo.errors import InputError
 from anthropo.landmarks import read_annotations
 from anthropo.landmarks.annotations import Annotations, read_pts
-from anthropo.landmarks.gathering import gather
+from anthropo.landmarks.gathering import gather_faces
 from anthropo.landmarks.scheme import IBUG, mean_points, mirror_of, scheme_of
 
 POINTS = np.array([(200.5, 100.25), (260, 101), (230, 160)])
@@ -187,13 +187,13 @@ def test_the_same_photo_under_two_names(folder: Path) -> None:
     for name in "ab":
         written(folder / f"{name}.pts", SAMPLE)
     with pytest.raises(InputError, match="is the same photo as"):
-        gather(read_annotations(folder).faces)
+        gather_faces(read_annotations(folder).faces)
 
 
 def test_points_outside_the_photo(folder: Path) -> None:
     written(folder / "a.pts", "100 100\n700 100\n")
     with pytest.raises(InputError, match=r"point 1 at \(700, 100\) lies outside its photo .* of 512 × 512"):
-        gather(read_annotations(folder).faces)
+        gather_faces(read_annotations(folder).faces)
 
 
 @pytest.mark.parametrize(

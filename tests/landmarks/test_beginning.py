@@ -17,7 +17,7 @@ from anthropo.face.weights import known_weights
 from anthropo.landmarks import ForestOptions, read_annotations
 from anthropo.landmarks.beginning import learnt
 from anthropo.landmarks.fine_training import fine_frame
-from anthropo.landmarks.judging import Placed
+from anthropo.landmarks.judging import JudgedLandmarks
 from anthropo.landmarks.scheme import IBUG
 
 LOW = range(17, 27)  # the brows, which this annotator places lower
@@ -83,7 +83,7 @@ def test_it_is_judged_by_all_that_it_has(begun: Path, habits: Path) -> None:
     judged = anthropo.evaluate_landmarks(habits, str(begun), jobs=1)
     assert judged.packaged is not None
     assert judged.both is not None
-    assert judged.own.error == judged.both.error < 0.5 * judged.packaged.error
+    assert judged.first_stage.error == judged.both.error < 0.5 * judged.packaged.error
     assert judged.coverage_both is not None
     assert judged.coverage_both > 0.8
 
@@ -102,7 +102,7 @@ def test_other_points_are_placed_beside_the_68(annotated_faces: Path, tmp_path: 
     assert made.held_out_start is None
     assert made.held_out.error < 0.05
     judged = anthropo.evaluate_landmarks(table, str(path), jobs=1)
-    assert judged.own.error < 0.03
+    assert judged.first_stage.error < 0.03
     with pytest.raises(WeightsError, match=r"3 landmarks \(tip, browR, browL\); .* need the 68 points"):
         anthropo.read_face(anthropo.example_photo(), landmark_model=str(path))
     with pytest.raises(InputError, match=r"three.anthropo.: places 3 points, and a model begins from"):
@@ -190,7 +190,7 @@ def test_few_people_tell_an_offset_and_many_what_goes_with_the_face() -> None:
 def test_the_interval_holds_95_of_100_whatever_few_faces_do() -> None:
     random = np.random.default_rng(0)
     spread = 0.01 * np.exp(random.normal(0, 1, (400, 68, 1))) * np.ones(2)
-    placed = Placed(IBUG, random.normal(0, 0.02, (400, 68, 2)), spread, tuple(map(str, range(400))))
+    placed = JudgedLandmarks(IBUG, random.normal(0, 0.02, (400, 68, 2)), spread, tuple(map(str, range(400))))
     assert placed.covered(placed.factors()).mean() == pytest.approx(0.95, abs=0.005)
     half = [dataclasses.replace(placed, residuals=placed.residuals[s], spread=spread[s]) for s in (
         slice(0, 200), slice(200, 400))]  # fmt: skip

@@ -21,11 +21,11 @@ from anthropo.face.landmark_bundle import LandmarkBundle, read_landmark_bundle, 
 from anthropo.face.weights import landmark_model
 from anthropo.landmarks import ForestOptions, read_annotations
 from anthropo.landmarks.fine_training import fine_frame, mix
-from anthropo.landmarks.forest import grow, mean_shape, samples
-from anthropo.landmarks.gathering import Gathered, gather
-from anthropo.landmarks.judging import Placed, place
+from anthropo.landmarks.forest import grow_forest, mean_shape, samples
+from anthropo.landmarks.gathering import Gathered, gather_faces
+from anthropo.landmarks.judging import JudgedLandmarks, place
 from anthropo.landmarks.scheme import IBUG
-from anthropo.landmarks.training import judge, split
+from anthropo.landmarks.training import hold_out_people, judge_landmarks
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def small() -> ForestOptions:
 
 @pytest.fixture(scope="module")
 def gathered(annotated_faces: Path) -> list[Gathered]:
-    return gather(read_annotations(annotated_faces).faces)
+    return gather_faces(read_annotations(annotated_faces).faces)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def model(annotated_faces: Path, small: ForestOptions, tmp_path_factory: pytest.
 def forest(gathered: list[Gathered], options: ForestOptions, threads: int = 1) -> np.ndarray:
     examples = [one.example for one in gathered]
     made = samples(examples, mean_shape(examples, IBUG.mirror), IBUG.mirror, options, 0)
-    return grow(made, options, seed=0, threads=threads, report=lambda done, total: None)
+    return grow_forest(made, options, seed=0, threads=threads, report=lambda done, total: None)
 
 
 def test_the_result_is_the_same_for_any_number_of_threads(
@@ -64,7 +64,7 @@ def test_the_result_is_the_same_for_any_number_of_threads(
 
 def test_trees_learn(gathered: list[Gathered], small: ForestOptions) -> None:
     errors = [
-        judge(_engine.ShapePredictor(forest(gathered, options)), IBUG, gathered).error
+        judge_landmarks(_engine.ShapePredictor(forest(gathered, options)), IBUG, gathered).error
         for options in (dataclasses.replace(small, cascades=1, trees=1), small)
     ]
     assert errors[1] < 0.03
@@ -102,7 +102,7 @@ def test_points_that_are_not_annotated_are_passed_over(
         points = one.example.points.copy()
         points[:34] = np.nan if i % 2 else points[:34]
         partly.append(dataclasses.replace(one, example=dataclasses.replace(one.example, points=points)))
-    assert judge(_engine.ShapePredictor(forest(partly, small)), IBUG, gathered).error < 0.04
+    assert judge_landmarks(_engine.ShapePredictor(forest(partly, small)), IBUG, gathered).error < 0.04
 
 
 def test_dlib_reads_what_is_trained(gathered: list[Gathered], small: ForestOptions, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_no_worse_than_dlibs_own_trainer(gathered: list[Gathered], tmp_path: Pat
     """On the same pictures with as many trees, judged on people whom neither has seen."""
     options = ForestOptions(cascades=6, trees=40, copies=10, pool=200)
     train, test = gathered[:6], gathered[6:]
-    ours = judge(_engine.ShapePredictor(forest(train, options)), IBUG, test).error
+    ours = judge_landmarks(_engine.ShapePredictor(forest(train, options)), IBUG, test).error
     given = dlib.shape_predictor_training_options()
     given.cascade_depth, given.num_trees_per_cascade_level = options.cascades, options.trees
     given.oversampling_amount, given.feature_pool_size = 2 * options.copies, options.pool
@@ -135,7 +135,7 @@ def test_no_worse_than_dlibs_own_trainer(gathered: list[Gathered], tmp_path: Pat
         found.append(
             [dlib.full_object_detection(box, [dlib.point(*map(int, p)) for p in one.example.points + 0.5])]
         )
-    theirs = judge(
+    theirs = judge_landmarks(
         _engine.ShapePredictor(_packed(dlib.train_shape_predictor(images, found, given), tmp_path)),
         IBUG,
         test,
@@ -158,19 +158,19 @@ def test_what_the_callback_raises_ends_the_training(gathered: list[Gathered], sm
     examples = [one.example for one in gathered]
     made = samples(examples, mean_shape(examples, IBUG.mirror), IBUG.mirror, small, 0)
     with pytest.raises(KeyboardInterrupt):
-        grow(made, small, seed=0, threads=2, report=report)
+        grow_forest(made, small, seed=0, threads=2, report=report)
     assert len(told) == 1
 
 
 def test_people_are_on_one_side_of_a_split() -> None:
     people = ["a", "b", "a", "c", "d", "e", "e"]
-    apart = split(people, 0.4, 0)
+    apart = hold_out_people(people, 0.4, 0)
     assert {p for p, x in zip(people, apart, strict=True) if x}.isdisjoint(
         p for p, x in zip(people, apart, strict=True) if not x
     )
     assert 0 < apart.sum() < len(people)
     with pytest.raises(InputError, match="2 people; 4 or more"):
-        split(["a", "b"], 0.2, 0)
+        hold_out_people(["a", "b"], 0.2, 0)
 
 
 # ---------------------------------------------------------------------------- the file, and its use
@@ -224,7 +224,7 @@ def test_another_scheme_is_refused_where_68_points_are_needed(
     assert made.scheme.mirror.tolist() == [1, 0, 2]
     judged = anthropo.evaluate_landmarks(table, str(path), jobs=1)
     assert judged.packaged is None
-    assert judged.own.error < 0.05
+    assert judged.first_stage.error < 0.05
     with pytest.raises(WeightsError, match=r"3 landmarks \(exR, exL, sn\); .* need the 68 points"):
         anthropo.read_face(anthropo.example_photo(), landmark_model=str(path))
     with pytest.raises(InputError, match="68 points where the landmark model places 3"):
@@ -293,18 +293,22 @@ def test_what_people_kept_apart_say_of_the_second_stage() -> None:
     spread = np.full((30, 68, 2), 0.01)
     truth = [fine_frame() @ [[0, 1], [-1, 0]] * size for size in random.uniform(1, 3, 30)]  # lying faces
     good, bad = random.normal(0, 0.01, (30, 68, 2)), random.normal(0, 0.1, (30, 68, 2))
-    worse, mixed = mix(Placed(IBUG, good, spread, people), Placed(IBUG, bad, spread, people), truth)
+    worse, mixed = mix(
+        JudgedLandmarks(IBUG, good, spread, people), JudgedLandmarks(IBUG, bad, spread, people), truth
+    )
     assert (worse.share == 0).all()
-    assert mixed.error == pytest.approx(Placed(IBUG, good, spread, people).error)
+    assert mixed.error == pytest.approx(JudgedLandmarks(IBUG, good, spread, people).error)
     # always above the annotated place in an upright face, which lies here
-    aside = Placed(IBUG, good + np.array([0.05, 0.0]), spread, people)
-    better, mixed = mix(Placed(IBUG, bad, spread, people), aside, truth)
+    aside = JudgedLandmarks(IBUG, good + np.array([0.05, 0.0]), spread, people)
+    better, mixed = mix(JudgedLandmarks(IBUG, bad, spread, people), aside, truth)
     assert (better.share == 1).all()
     unit = np.hypot(*(fine_frame()[45] - fine_frame()[36]))
     np.testing.assert_allclose(better.offset.mean(0), (0, -0.05 * unit), atol=0.2)
     assert mixed.error < 0.3 * aside.error
     assert better.kept.mean() == pytest.approx(0.1, abs=0.02)
-    few, _ = mix(*(Placed(IBUG, p.residuals[:4], spread[:4], people[:4]) for p in (aside, aside)), truth[:4])
+    few, _ = mix(
+        *(JudgedLandmarks(IBUG, p.residuals[:4], spread[:4], people[:4]) for p in (aside, aside)), truth[:4]
+    )
     assert (few.share == 0.6).all()
     assert not few.offset.any()
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from anthropo.face.fine import FACE, FineModel, _look, read_fine_model
 from anthropo.face.scheme import MIRROR
-from anthropo.landmarks import Job, Region, UprightFaces, pack, train
+from anthropo.landmarks import Job, PatchRegion, UprightFaces, pack, train_patches
 from anthropo.landmarks.augmentation import Augmentation
 from anthropo.landmarks.patch_training import Form, _Material
 
 Floats = NDArray[np.float64]
 
-EYE = Region((36, 39), ("ex",), 2.0)
+EYE = PatchRegion((36, 39), ("ex",), 2.0)
 FRAME = np.full((68, 2), 255.5)
 FRAME[[36, 39, 42, 45]] = [(127.5, 170), (209, 173), (302, 173), (383.5, 170)]
 
@@ -68,7 +68,7 @@ def off(model: FineModel, faces: UprightFaces, mirrored: bool) -> tuple[float, f
 
 def test_networks_find_points_on_faces_they_have_not_seen_on_both_sides() -> None:
     faces, others = drawn(64, 1, slice(0, 48)), drawn(10, 2)
-    (network,) = train(faces, [Job(EYE, np.arange(64))], epochs=50, seed=3)
+    (network,) = train_patches(faces, [Job(EYE, np.arange(64))], epochs=50, seed=3)
     spread = np.linalg.norm(others.scheme[:, 36] - others.scheme[:, 36].mean(0), axis=1).mean()
     assert spread > 5
     for mirrored in (False, True):
@@ -80,11 +80,11 @@ def test_networks_find_points_on_faces_they_have_not_seen_on_both_sides() -> Non
 def test_networks_side_by_side_are_each_as_good_as_one_alone() -> None:
     faces = drawn(12, 6)
     keep = np.arange(12)
-    alone = train(faces, [Job(EYE, keep)], epochs=4)
-    both = train(faces, [Job(EYE, keep), Job(Region((36,), (), 3.0), keep[:6])], epochs=4)
+    alone = train_patches(faces, [Job(EYE, keep)], epochs=4)
+    both = train_patches(faces, [Job(EYE, keep), Job(PatchRegion((36,), (), 3.0), keep[:6])], epochs=4)
     assert {k: v.shape for k, v in both[0].items()} == {k: v.shape for k, v in alone[0].items()}
     assert both[1]["out"].shape == (64, 2)
-    aside = train(faces, [Job(Region((36, 39), (), 2.0, ("ex",)), keep)], epochs=4)[0]
+    aside = train_patches(faces, [Job(PatchRegion((36, 39), (), 2.0, ("ex",)), keep)], epochs=4)[0]
     assert aside["out"].shape == (64, 4)  # learnt along, not predicted
     assert not np.array_equal(both[0]["conv0"], both[1]["conv0"])
 
@@ -93,13 +93,13 @@ def test_same_seed_same_networks_and_what_a_job_may_not_see_is_not_seen() -> Non
     faces = drawn(16, 4)
     keep = np.arange(8)
     strong = Augmentation(stretch=0.1, slope=0.2, sharpness=0.8, coarse=1.0, jpeg=0.5)
-    first = train(faces, [Job(EYE, keep)], epochs=4, augmentation=strong)[0]
-    again = train(faces, [Job(EYE, keep)], epochs=4, augmentation=strong)[0]
+    first = train_patches(faces, [Job(EYE, keep)], epochs=4, augmentation=strong)[0]
+    again = train_patches(faces, [Job(EYE, keep)], epochs=4, augmentation=strong)[0]
     faces.pixels[8:] = 0
     faces.scheme[8:] = 0
     for code in faces.anatomy:
         faces.anatomy[code][8:] = 0
-    blind = train(faces, [Job(EYE, keep)], epochs=4, augmentation=strong)[0]
+    blind = train_patches(faces, [Job(EYE, keep)], epochs=4, augmentation=strong)[0]
     for name, values in first.items():
         np.testing.assert_array_equal(values, again[name])
         np.testing.assert_array_equal(values, blind[name])
@@ -110,12 +110,12 @@ def test_sets_have_their_share_and_an_empty_one_is_refused() -> None:
     faces = drawn(12, 5)
     faces.source[6:] = 1
     told: list[str] = []
-    train(faces, [Job(EYE, np.arange(12))], epochs=4, shares=(0.75, 0.25), report=told.append)
+    train_patches(faces, [Job(EYE, np.arange(12))], epochs=4, shares=(0.75, 0.25), report=told.append)
     assert told[-1].startswith("step 4 of 4: off by ")
     with pytest.raises(ValueError, match="set 1 has no face"):
-        train(faces, [Job(EYE, np.arange(6))], epochs=4, shares=(0.75, 0.25))
+        train_patches(faces, [Job(EYE, np.arange(6))], epochs=4, shares=(0.75, 0.25))
     with pytest.raises(ValueError, match="known on no face"):
-        train(faces, [Job(Region((36, 39), ("ch",), 2.0), np.arange(6))], epochs=4)
+        train_patches(faces, [Job(PatchRegion((36, 39), ("ch",), 2.0), np.arange(6))], epochs=4)
 
 
 def test_the_room_opens_without_torch() -> None:
@@ -134,13 +134,15 @@ def test_a_bent_face_shows_its_points_where_they_are_said_to_be() -> None:
     faces = UprightFaces(dots, middle, points, {}, np.zeros(3, np.intp), ["a", "b", "c"], MIRROR)
     form = Form(96, (16, 32, 64, 96, 128), 128)
     torch.manual_seed(0)
-    material = _Material.of(faces, [Job(Region((8,), (), 3.0), np.arange(3))], [1.0], 96, torch.device("cpu"))
+    material = _Material.of(
+        faces, [Job(PatchRegion((8,), (), 3.0), np.arange(3))], [1.0], 96, torch.device("cpu")
+    )
     plain = Augmentation(shift=3, stretch=0.1, bend=8, gamma=0, coarse=0, noise=0)
     seen, want = (found[0].numpy() for found in material.batch(plain))
     brightest = np.array([np.unravel_index(one.argmax(), one.shape)[::-1] for one in seen])
     off = np.hypot(*(brightest - want[:, 0]).T)
     assert off.max() < 1.6
     assert np.hypot(*(want[:, 0] - want[:, 0].mean(0)).T).max() > 5
-    (network,) = train(faces, [Job(Region((8,), (), 3.0), np.arange(3))], epochs=1, form=form)
+    (network,) = train_patches(faces, [Job(PatchRegion((8,), (), 3.0), np.arange(3))], epochs=1, form=form)
     assert network["conv4"].shape == (3, 3, 96, 128)
     assert network["hidden"].shape == (3 * 3 * 128, 128)

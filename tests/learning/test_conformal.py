@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
 from anthropo.learning.calibration import softmax
-from anthropo.learning.conformal import ConformalSets, Distance, Rank
+from anthropo.learning.conformal import ConformalSets, MahalanobisDistance, Rank
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -64,14 +64,14 @@ def correlated(n: int = 60, m: int = 8, seed: int = 0) -> Floats:
 
 def test_distance_is_mahalanobis_with_the_shrunk_covariance() -> None:
     values = correlated()
-    found = Distance.fit(values, all_axes=True).of(correlated(seed=1))
+    found = MahalanobisDistance.fit(values, all_axes=True).of(correlated(seed=1))
     theirs = LedoitWolf().fit(values).mahalanobis(correlated(seed=1)) / 8
     np.testing.assert_allclose(found, theirs, rtol=1e-8)
 
 
 @pytest.mark.parametrize("all_axes", [True, False])
 def test_features_sum_to_the_distance(all_axes: bool) -> None:
-    distance = Distance.fit(correlated(), all_axes)
+    distance = MahalanobisDistance.fit(correlated(), all_axes)
     new = correlated(seed=1)
     by = distance.by_feature(new)
     assert by.shape == new.shape
@@ -82,7 +82,7 @@ def test_features_sum_to_the_distance(all_axes: bool) -> None:
 
 def test_leading_axes_hold_the_stated_share_of_variance() -> None:
     values = correlated(400)
-    distance = Distance.fit(values)
+    distance = MahalanobisDistance.fit(values)
     assert 1 < len(distance.axes) < 8
     variance = np.linalg.eigvalsh(np.cov(values.T))[::-1]
     needed = int(np.searchsorted(np.cumsum(variance) / variance.sum(), 0.9)) + 1
@@ -94,13 +94,15 @@ def test_rounding_does_not_decide_the_distance_of_few_people() -> None:
     random = np.random.default_rng(0)
     values, new = random.normal(size=(20, 40)), random.normal(size=(50, 40))
     hardly = values * (1 + 1e-13 * random.normal(size=values.shape))
-    np.testing.assert_allclose(Distance.fit(hardly).of(new), Distance.fit(values).of(new), rtol=1e-9)
+    np.testing.assert_allclose(
+        MahalanobisDistance.fit(hardly).of(new), MahalanobisDistance.fit(values).of(new), rtol=1e-9
+    )
 
 
 def test_a_gap_counts_as_the_mean() -> None:
     values = correlated()
     values[3, 2] = np.nan
-    distance = Distance.fit(values, all_axes=True)
+    distance = MahalanobisDistance.fit(values, all_axes=True)
     assert distance.mean[2] == pytest.approx(np.nanmean(values[:, 2]))
     filled = np.where(np.isnan(values), distance.mean, values)
     np.testing.assert_allclose(distance.of(values), distance.of(filled))
@@ -111,7 +113,7 @@ def test_a_gap_counts_as_the_mean() -> None:
 def test_people_who_do_not_differ_have_a_distance(all_axes: bool) -> None:
     values = np.ones((10, 4))
     values[:, 1] = np.nan
-    assert Distance.fit(values, all_axes).of(values).tolist() == [0] * 10
+    assert MahalanobisDistance.fit(values, all_axes).of(values).tolist() == [0] * 10
 
 
 def test_ranks_of_people_alike_are_uniform() -> None:

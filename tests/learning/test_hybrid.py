@@ -71,7 +71,7 @@ _NOT_ASKED = {
     [
         pytest.param(estimator, check, id=f"{kind}-{check.func.__name__}-{at}")
         for kind in ("auto", "xgboost", "linear", "svm", "svm-rbf")
-        for at, (estimator, check) in enumerate(estimator_checks_generator(HybridClassifier(kind)))
+        for at, (estimator, check) in enumerate(estimator_checks_generator(HybridClassifier(kind, folds=2)))
         if check.func.__name__ not in _NOT_ASKED
     ],
 )

@@ -22,7 +22,7 @@ from anthropo.learning.identity import (
     find_same_people,
     knows_people,
     merged,
-    resolve,
+    resolve_people,
 )
 from anthropo.learning.judging import cross_validate
 from anthropo.learning.metrics import judge
@@ -127,9 +127,9 @@ def test_random_labels_are_not_learned_from_people_with_two_names() -> None:
     """40 people of four photos, labels by chance, names spelled in two ways."""
     people = np.random.default_rng(3).permutation(["affected", "control"] * 20)
     features = features_of(photos_of(40, 4), two_names(40, 4), [str(p) for p in people for _ in range(4)])
-    ignored, _, _ = resolve("c.csv", features, "ignore")
+    ignored, _, _ = resolve_people("c.csv", features, "ignore")
     assert auroc(ignored) > 0.9
-    protected, same, findings = resolve("c.csv", features)
+    protected, same, findings = resolve_people("c.csv", features)
     assert (same.how, len(same.pairs), same.joined) == ("merge", 40, 40)
     assert [finding.level for finding in findings] == ["warning"]
     assert abs(auroc(protected) - 0.5) < 0.2  # 40 people: 95 % within 0.18
@@ -139,7 +139,7 @@ def test_what_is_said() -> None:
     labels = ["Noonan", "control", "control", "control"] + ["control"] * 16
     features = features_of(photos_of(10, 2, within=0.1), two_names(10, 2), labels)
     for how, level in (("refuse", "error"), ("merge", "warning"), ("ignore", "note")):
-        after, people, (finding, *more) = resolve("c.csv", features, how)
+        after, people, (finding, *more) = resolve_people("c.csv", features, how)
         assert (finding.level, finding.category) == (level, "identity")
         assert "p8 (16.jpg) = P8 (17.jpg) (distance 0.09)" in finding.message
         assert "and 5 more pairs" in finding.message
@@ -153,20 +153,20 @@ def test_what_is_said() -> None:
             assert "p1" not in more[0].message
             assert "same_person='ignore'" in finding.message
     assert people.sentence().startswith("10 pairs of patients with one face, which count as different")
-    assert "10 patients fewer" in resolve("c.csv", features)[1].sentence()
+    assert "10 patients fewer" in resolve_people("c.csv", features)[1].sentence()
 
 
 def test_who_accepts_copies_accepts_people() -> None:
     features = features_of(photos_of(10, 2, within=0.1), two_names(10, 2))
-    after, people, findings = resolve("c.csv", features, allow_duplicates=True)
+    after, people, findings = resolve_people("c.csv", features, allow_duplicates=True)
     assert after is features
     assert (people.looked, findings) == (False, [])
-    assert len(resolve("c.csv", features, "refuse", allow_duplicates=True)[1].pairs) == 10
+    assert len(resolve_people("c.csv", features, "refuse", allow_duplicates=True)[1].pairs) == 10
 
 
 def test_a_choice_that_there_is_not() -> None:
     features = features_of(photos_of(2, 1), ["a", "b"])
-    said = sentence_of(InputError, resolve, "c.csv", features, "join")
+    said = sentence_of(InputError, resolve_people, "c.csv", features, "join")
     assert said == "same_person='join': unknown. Choose from refuse, merge, ignore."
 
 

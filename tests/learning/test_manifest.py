@@ -11,7 +11,7 @@ import pytest
 
 from anthropo.errors import ModelError
 from anthropo.learning.manifest import Counts, Manifest, PhotoSettings
-from anthropo.networks.description import Column, Description
+from anthropo.networks.description import Description, MetadataColumn
 
 _WRITTEN: dict[str, Any] = json.loads(Path(__file__).with_name("manifests_0_1_0.json").read_text())
 
@@ -38,7 +38,7 @@ def test_a_network_of_0_1_0_is_written_again() -> None:
     again = json.loads(json.dumps(described.to_json(), allow_nan=False))
     assert _stated(again) == _stated(written)
     assert {"recipe", "parameters", "metadata", "spec", "dimension"} <= again.keys()  # 0.1.0 needs them
-    assert described.metadata == {"age": Column(mean=31.0, sd=7.435436388384631)}
+    assert described.metadata == {"age": MetadataColumn(mean=31.0, sd=7.435436388384631)}
     assert [epoch.epoch for epoch in described.history["image"]] == [1, 2]
 
 

@@ -9,7 +9,7 @@ import pytest
 from simulated import simulated
 
 from anthropo.learning.features import feature_frame
-from anthropo.learning.model import LabelModel, Options, joined, vectors
+from anthropo.learning.model import LabelModel, Options, unit_embeddings, vectors
 from anthropo.learning.nearest import ALL, MATCHED, judge_gallery, judge_nearest
 
 
@@ -87,10 +87,10 @@ def test_each_encoder_counts_alike_whatever_it_sees() -> None:
     random = np.random.default_rng(0)
     regions = {f"{r}@a": random.normal(size=(5, 8)) for r in ("face", "eyes", "mouth", "lower")}
     regions["face@b"] = random.normal(size=(5, 3))
-    x = joined(regions, 5)
+    x = unit_embeddings(regions, 5)
     np.testing.assert_allclose((x[:, :32] ** 2).sum(1), 1)
     np.testing.assert_allclose((x[:, 32:] ** 2).sum(1), 1)
-    alone = joined({"face": regions["face@a"], "eyes": regions["eyes@a"]}, 5)
+    alone = unit_embeddings({"face": regions["face@a"], "eyes": regions["eyes@a"]}, 5)
     np.testing.assert_allclose((alone**2).sum(1), 2)
 
 

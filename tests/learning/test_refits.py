@@ -22,7 +22,7 @@ from anthropo.learning.features import Features, feature_frame, subset
 from anthropo.learning.judging import CrossValidation, cross_validate
 from anthropo.learning.model import LabelModel, Options
 from anthropo.learning.normality import NormalityModel
-from anthropo.learning.refits import Kept, within_limits
+from anthropo.learning.refits import KeptRefit, within_limits
 from anthropo.learning.trained import Trained
 from anthropo.learning.training import fit_model, make_trained
 from anthropo.measurement.registry import registry
@@ -63,9 +63,17 @@ def trained(features: Features, options: Options, task: Any = "labels", **more: 
 # --------------------------------------------------------------------------------- they are the models
 
 
-@pytest.mark.parametrize("kind", ["linear", "xgboost", "svm"])
-def test_a_refit_explains_as_the_model_that_it_was(kind: Any) -> None:
-    features, options = cohort(), Options(classifier=kind, metadata=("age", "site"))
+def by_two_encoders(features: Features) -> Features:
+    """The regions as encoders see them of which one gives fewer numbers."""
+    few = {f"{region}@two": of[:, : DIMENSION // 2] for region, of in features.regions.items()}
+    return replace(features, regions={f"{region}@one": of for region, of in features.regions.items()} | few)
+
+
+@pytest.mark.parametrize("kind", ["linear", "xgboost", "svm", "linear, two encoders"])
+def test_a_refit_explains_as_the_model_that_it_was(kind: str) -> None:
+    seen = by_two_encoders if "two" in kind else lambda features: features
+    classifier: Any = kind.partition(",")[0]
+    features, options = seen(cohort()), Options(classifier=classifier, metadata=("age", "site"))
     whole = fit_model(features, options)
     # nobody of a site is left: the refit's numbers are others than the model's
     left = np.arange(len(features)) % 5 != 0
@@ -76,7 +84,7 @@ def test_a_refit_explains_as_the_model_that_it_was(kind: Any) -> None:
     kept = part.kept()
     assert kept is not None
     (refit,) = whole.refitted([kept]).refits
-    new = feature_frame(cohort(seed=1), options.metadata)
+    new = feature_frame(seen(cohort(seed=1)), options.metadata)
     one, other = part.classifier.contributions(new), refit.contributions(new)
     for name in ("regions", "measurements", "metadata"):
         known, found = getattr(one, name), getattr(other, name)
@@ -251,7 +259,7 @@ def test_sites_are_no_refits() -> None:
 
 
 def test_whole_dealings_as_a_file_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Kept(("a", "b"), {}, {"weights": np.zeros(100), "scale": np.zeros(4)})
+    one = KeptRefit(("a", "b"), {}, {"weights": np.zeros(100), "scale": np.zeros(4)})
     dealt = [[one] * 5, [one, None, one, one, one], [one] * 5]
     assert len(within_limits(dealt)) == 14
     monkeypatch.setattr(refits, "MOST_REFIT_NUMBERS", 10 * 104 - 1)

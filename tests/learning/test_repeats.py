@@ -16,7 +16,7 @@ from anthropo.learning.judging import cross_validate
 from anthropo.learning.memo import remembered, remembering
 from anthropo.learning.metrics import compare, judge
 from anthropo.learning.model import Options
-from anthropo.learning.repeats import joined, repeats_for
+from anthropo.learning.repeats import mean_of_dealings, repeats_for
 
 FAST = Options(classifier="svm")
 N = 60
@@ -80,13 +80,13 @@ def test_auroc_by_fold_compares_photos_of_one_fold_only() -> None:
 
 
 def test_joining() -> None:
-    alike = joined([Interval(0.7, 0.6, 0.8, 40)] * 3, 5, (0, 1))
+    alike = mean_of_dealings([Interval(0.7, 0.6, 0.8, 40)] * 3, 5, (0, 1))
     assert (alike.value, alike.n) == (pytest.approx(0.7), 40)
     assert (alike.lo, alike.hi) == (pytest.approx(0.6), pytest.approx(0.8))
-    one_known = joined([unknown("no photo was called b"), Interval(0.9, 0.7, 1.0, 8)], 5, (0, 1))
+    one_known = mean_of_dealings([unknown("no photo was called b"), Interval(0.9, 0.7, 1.0, 8)], 5, (0, 1))
     assert one_known.value == 0.9
-    assert joined([unknown("why")] * 2, 5, (0, 1)).reason == "why"
-    wide = joined([Interval(0.9, 0.8, 1.0, 40), Interval(1.0, 0.9, 1.0, 40)], 5, (0, 1))
+    assert mean_of_dealings([unknown("why")] * 2, 5, (0, 1)).reason == "why"
+    wide = mean_of_dealings([Interval(0.9, 0.8, 1.0, 40), Interval(1.0, 0.9, 1.0, 40)], 5, (0, 1))
     assert wide.hi == 1.0
     assert wide.lo < 0.85
 

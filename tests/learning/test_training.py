@@ -13,11 +13,11 @@ from simulated import ENCODER, simulated
 from sklearn.metrics import roc_auc_score
 
 from anthropo.errors import AnthropoError, InputError, ModelError
-from anthropo.learning import deep, judging, measured
+from anthropo.learning import deep, judging, measured, training
 from anthropo.learning.features import Features, feature_frame, subset
 from anthropo.learning.judging import cross_validate, judge_trained, steps, variants
 from anthropo.learning.manifest import Counts
-from anthropo.learning.model import Options
+from anthropo.learning.model import LabelModel, Options
 from anthropo.learning.normality import OUTSIDE, WITHIN
 from anthropo.learning.trained import Trained
 from anthropo.learning.training import fit_model, make_trained
@@ -59,7 +59,13 @@ def test_jobs_change_nothing() -> None:
 def test_processes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     # no regions, since `_small` is unknown to processes
     features, options = cohort(control=30, noonan=25), replace(FAST, parts=frozenset({"measurements"}))
-    how: dict[str, Any] = {"repeats": 1, "baselines": False, "keep_refits": True, "jobs": 2}
+    how: dict[str, Any] = {
+        "repeats": 1,
+        "baselines": False,
+        "keep_refits": True,
+        "fit_whole": True,
+        "jobs": 2,
+    }
     threads = cross_validate(features, options, **how)
     monkeypatch.setattr(judging, "_ENOUGH", 1)
     calls: list[None] = []
@@ -72,6 +78,30 @@ def test_processes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (one.meta, one.without) == (again.meta, again.without)
         for array in one.arrays:
             np.testing.assert_array_equal(one.arrays[array], again.arrays[array])
+    table = feature_frame(features)
+    margins = fit_model(features, options).margins(table)[0]
+    for whole in (threads.whole, processes.whole):  # as if it had been fitted by itself
+        assert isinstance(whole, LabelModel)
+        np.testing.assert_array_equal(whole.margins(table)[0], margins)
+
+
+def test_a_model_of_all_photos_is_not_fitted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = cohort(control=20, noonan=20, turner=4)
+    made = cross_validate(features, FAST, folds=2, repeats=1, baselines=False, fit_whole=True)
+    assert made.whole is not None
+    assert made.whole.labels == fit_model(features, FAST).labels  # with those that are matched
+    assert cross_validate(features, FAST, folds=2, repeats=1, baselines=False).whole is None
+    monkeypatch.setattr(training, "fit_model", None)
+    again = make_trained(features, FAST, "labels", ENCODER, SETTINGS, model=made.whole)
+    assert again.model.labels == made.whole.labels
+
+
+def test_where_photos_are_adapted_the_model_of_all_is_fitted_apart() -> None:
+    features = cohort(control=20, noonan=20)
+    features = replace(features, sites=np.array(["a", "b"] * (len(features) // 2)))
+    adapted = replace(FAST, adapt="standardise")
+    made = cross_validate(features, adapted, folds=2, repeats=1, baselines=False, fit_whole=True)
+    assert made.whole is None
 
 
 def test_killed_processes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from anthropo.measurement.anatomy import instrument
 from anthropo.measurement.compute import Measurement, doubted, error_growth, evaluate, measure_face
 from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import PIXELS, registry
-from anthropo.measurement.scale import Scale, ScaleError, parse_scale
+from anthropo.measurement.scale import NEEDS_MM, Scale, ScaleError, parse_scale
 from anthropo.photo import Photo
 
 MM = Scale(0.35, 0.0, "Declared.")
@@ -184,7 +184,7 @@ def test_without_a_scale_there_are_no_millimetres(face: Face, photo: Photo) -> N
     for m in values:
         if registry()[m.id].needs_mm:
             assert math.isnan(m.value)
-            assert m.reason == "needs millimetres: pass scale"
+            assert m.reason == NEEDS_MM
     assert not [m for m in in_mm(values).values() if not math.isnan(m.value)]
 
 

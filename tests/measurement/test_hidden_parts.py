@@ -21,7 +21,7 @@ from anthropo.measurement.colour import unlike
 from anthropo.measurement.compute import Measurement, by_id, measure_face, measured_values
 from anthropo.measurement.hidden import hidden_measurement, hidden_reason
 from anthropo.measurement.registry import AREA_UNIT, LENGTH_UNIT, MM_UNIT, registry
-from anthropo.measurement.sampling import Region
+from anthropo.measurement.sampling import RegionColour
 from anthropo.measurement.scale import Scale
 from anthropo.photo import Photo
 from anthropo.synthetic import occlude
@@ -150,9 +150,9 @@ def test_what_landmarks_alone_tell(seen: anthropo.Observation) -> None:
 # ------------------------------------------------------------------- what looks like no skin or lip
 
 
-def region(red: float, green: float, blue: float) -> Region:
+def region(red: float, green: float, blue: float) -> RegionColour:
     """A region of one 8-bit colour."""
-    return Region(np.array([[srgb_to_linear(v / 255) for v in (red, green, blue)]]), "")
+    return RegionColour(np.array([[srgb_to_linear(v / 255) for v in (red, green, blue)]]), "")
 
 
 SKINS = {

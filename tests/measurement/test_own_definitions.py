@@ -28,7 +28,7 @@ from anthropo.measurement.drawing import drawing
 from anthropo.measurement.own import derived_voids, ordinary
 from anthropo.measurement.registry import registry, shipped
 from anthropo.measurement.retest import retests
-from anthropo.measurement.scale import Scale
+from anthropo.measurement.scale import NEEDS_MM, Scale
 from anthropo.photo import Photo
 from anthropo.report.columns import dictionary
 
@@ -61,13 +61,13 @@ def copy_of(entry: anthropo.measurement.Entry) -> Definition:  # type: ignore[na
 
 def test_what_a_row_leaves_out_is_derived() -> None:
     (entry,) = registry.add(ROW)
-    assert (entry.region, entry.side, entry.own, entry.same_as) == ("face", "mid", True, "")
+    assert (entry.region, entry.side, entry.user_defined, entry.same_as) == ("face", "mid", True, "")
     assert entry.voids == ("pitch", "mouth_open", "smile")
     assert math.isnan(entry.reliability)
     assert not entry.decides
     assert entry.points == (8 + 25, 48, 54, 62, 66)
     assert list(registry())[-1] == "lip_index"
-    assert registry.own == {"lip_index": entry}
+    assert registry.user_defined == {"lip_index": entry}
 
 
 def test_a_copy_of_every_shipped_one_has_its_value_and_its_intervals(head_face: Face, head: Photo) -> None:
@@ -141,7 +141,7 @@ def test_the_gate_voids_it_and_hidden_landmarks_take_it_away(head_face: Face, he
 def test_millimetres_need_a_scale(head_face: Face) -> None:
     width = {"id": "cheeks", "name": "x", "kind": "distance", "unit": "mm", "expression": "d(zyR, zyL)"}
     registry.add(width)
-    assert {m.id: m for m in measure_face(head_face)}["cheeks"].reason == "needs millimetres: pass scale"
+    assert {m.id: m for m in measure_face(head_face)}["cheeks"].reason == NEEDS_MM
     with_scale = measure_face(head_face, scale=Scale(0.25, 0.01, "declared"))
     own = next(m for m in with_scale if m.id == "cheeks")
     (shipped_one,) = [m for m in with_scale if m.id == "bizygomatic_width" and m.unit == "mm"]
@@ -186,7 +186,7 @@ def test_every_one_can_be_drawn() -> None:
     length = {"id": "root", "kind": "distance", "unit": "ex-ex"}
     root = "(area(enR, enL, n) ** 2) ** 0.5 / mean(d(n, sn), d(sn, gn))"
     registry.add(ROW, ROW | length | {"expression": root})
-    for entry in registry.own.values():
+    for entry in registry.user_defined.values():
         assert drawing(entry).count("<path") >= 3
         assert ">sto<" in drawing(registry()["lip_index"])
 
@@ -314,11 +314,11 @@ def test_a_block_takes_back_what_it_added_and_nothing_else() -> None:
     registry.add(ROW)
     with registry.added(ROW, ROW | {"id": "other"}) as entries:
         assert [entry.id for entry in entries] == ["lip_index", "other"]
-        assert list(registry.own) == ["lip_index", "other"]
-    assert list(registry.own) == ["lip_index"]
+        assert list(registry.user_defined) == ["lip_index", "other"]
+    assert list(registry.user_defined) == ["lip_index"]
     with pytest.raises(InputError), registry.added(ROW | {"id": "third"}, ROW | {"id": "photo"}):
         pass
-    assert list(registry.own) == ["lip_index"]
+    assert list(registry.user_defined) == ["lip_index"]
 
 
 def test_blocks_of_threads_do_not_take_from_each_other() -> None:
@@ -333,13 +333,13 @@ def test_blocks_of_threads_do_not_take_from_each_other() -> None:
     with registry.added(ROW):
         thread.start()
         assert there.wait(10)
-    assert list(registry.own) == ["lip_index"]  # the thread still needs it
+    assert list(registry.user_defined) == ["lip_index"]  # the thread still needs it
     leave.set()
     thread.join()
-    assert not registry.own
+    assert not registry.user_defined
     with registry.added(ROW):
         registry.add(ROW)  # for good
-    assert list(registry.own) == ["lip_index"]
+    assert list(registry.user_defined) == ["lip_index"]
 
 
 def test_exactly_these_within_a_block() -> None:
@@ -379,4 +379,4 @@ def test_rows_of_pandas_are_rows() -> None:
     for nothing in (None, 3, b"mine.csv"):
         with pytest.raises(TypeError, match="are given as a path, a mapping, a pandas"):
             registry.add(nothing)  # type: ignore[arg-type]
-    assert not registry.own
+    assert not registry.user_defined

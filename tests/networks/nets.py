@@ -10,7 +10,7 @@ from torch import nn
 
 from anthropo.learning.manifest import Manifest, PhotoSettings
 from anthropo.networks.architectures import Spec, build, channels_of
-from anthropo.networks.description import CALLED, Column, Description
+from anthropo.networks.description import CALLED, Description, MetadataColumn
 from anthropo.networks.network import Network
 from anthropo.networks.recipes import load_recipe
 
@@ -21,7 +21,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "attributes": {"own": 8, "attention": True, "pose": True, "separate": False},
     "cases": {"metadata": 4},
 }
-COLUMNS = {"age": Column(mean=30.0, sd=10.0), "site": Column(values=("arm",))}
+COLUMNS = {"age": MetadataColumn(mean=30.0, sd=10.0), "site": MetadataColumn(values=("arm",))}
 
 
 def network(

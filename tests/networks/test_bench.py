@@ -13,7 +13,14 @@ from anthropo.errors import InputError, ModelError
 from anthropo.learning.cohort import read_cohort
 from anthropo.learning.intervals import Interval
 from anthropo.networks import bench as module
-from anthropo.networks.bench import Measured, bench, calibration_photos, photos_of, remarks, run
+from anthropo.networks.bench import (
+    BenchedNetwork,
+    answer_apart,
+    bench_file,
+    calibration_photos,
+    photos_of,
+    remarks,
+)
 from anthropo.settings import Settings
 
 SETTINGS = Settings(no_face=True)
@@ -33,7 +40,7 @@ def test_three_runtimes_side_by_side(tmp_path: Path) -> None:
     assert photos.left_out[0][1].endswith("3.png: the network does not know its label, unknown.")
     by = calibration_photos(network, [case.photo for case in cohort.cases], SETTINGS)
     assert len(by) == 12
-    found = bench(str(tmp_path / "net.anthropo"), photos, by, folder=tmp_path)
+    found = bench_file(str(tmp_path / "net.anthropo"), photos, by, folder=tmp_path)
     assert [m.runtime for m in found] == ["torch", "ONNX", "ONNX int8"]
     torch, plain, int8 = found
     assert torch.parameters == plain.parameters == network.parameters
@@ -50,7 +57,7 @@ def test_three_runtimes_side_by_side(tmp_path: Path) -> None:
     assert 20e6 < plain.memory_bytes < torch.memory_bytes
 
 
-def test_cases_are_answered_with_their_photos_and_metadata(tmp_path: Path) -> None:
+def test_cases_are_answered_with_their_photos_and_metadata(tmp_path: Path, timed_here: None) -> None:
     network = nets.network("cases")
     network.save(tmp_path / "net.anthropo")
     table = noise.write_cohort(
@@ -62,19 +69,19 @@ def test_cases_are_answered_with_their_photos_and_metadata(tmp_path: Path) -> No
     assert photos.units.metadata is not None
     np.testing.assert_allclose(photos.units.metadata[:, :2], [[-1, 0], [0, 1], [2, 0], [0, 0]])
     by = calibration_photos(network, [str(p) for p in sorted((tmp_path / "c").glob("*.png"))], SETTINGS)
-    torch, plain, _ = bench(str(tmp_path / "net.anthropo"), photos, by)
+    torch, plain, _ = bench_file(str(tmp_path / "net.anthropo"), photos, by)
     assert plain.largest_difference < 1e-4
     p = network.probabilities({"image": photos.pictures}, photos.units.metadata)
     assert torch.accuracy.value == pytest.approx((p.argmax(1) == photos.units.target).mean())
 
 
-def test_attributes_have_mean_figures(tmp_path: Path) -> None:
+def test_attributes_have_mean_figures(tmp_path: Path, timed_here: None) -> None:
     network = nets.network("attributes", views=("image",))
     network.save(tmp_path / "net.anthropo")
     table = noise.write_cohort(tmp_path / "c", ["a; b", "b", "c", "", "a; c", "a"])
     photos = photos_of(network, read_cohort(table, multilabel=True), SETTINGS)
     assert photos.units.target.tolist()[0] == [1, 1, 0]
-    found = bench(str(tmp_path / "net.anthropo"), photos, photos.pictures)
+    found = bench_file(str(tmp_path / "net.anthropo"), photos, photos.pictures)
     assert found[1].largest_difference < 1e-4
     assert 0 <= found[0].auroc.value <= 1
     assert np.isnan(found[0].auroc.lo)
@@ -94,13 +101,13 @@ def test_a_runtime_that_fails_is_one_sentence(tmp_path: Path) -> None:
     photos = photos_of(network, read_cohort(cohort_of(tmp_path / "c")), SETTINGS)
     (tmp_path / "broken.onnx").write_bytes(b"broken")
     with pytest.raises(ModelError, match=r"broken\.onnx: could not be run with ONNX \("):
-        run("ONNX", tmp_path / "broken.onnx", "labels", photos, 1, tmp_path)
+        answer_apart("ONNX", tmp_path / "broken.onnx", "labels", photos, 1, tmp_path)
 
 
 def test_remarks_on_int8(monkeypatch: pytest.MonkeyPatch) -> None:
-    def measured(runtime: str, ms: float, lost: float) -> Measured:
+    def measured(runtime: str, ms: float, lost: float) -> BenchedNetwork:
         figure = Interval(0.9)
-        return Measured(
+        return BenchedNetwork(
             network="n", recipe="r", runtime=runtime, auroc=figure, accuracy=figure, parameters=1,
             file_bytes=1, memory_bytes=None, ms=ms, times_torch=1, largest_difference=0, auroc_lost=lost,
         )  # fmt: skip

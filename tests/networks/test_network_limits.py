@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,19 @@ from anthropo.networks.network import Network, flat
 
 def spec(**change: Any) -> dict[str, Any]:
     return {"spec": change}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bundle]:
+    """saved(task): what is in the file of a network of that task."""
+    path = tmp_path_factory.mktemp("saved") / "net.anthropo"
+
+    @cache
+    def read(task: str) -> Bundle:
+        network(task).save(path)
+        return read_bundle(path)
+
+    return read
 
 
 @pytest.mark.parametrize(
@@ -55,15 +71,15 @@ def spec(**change: Any) -> dict[str, Any]:
 def test_a_network_is_refused_before_a_layer_is_made(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    saved: Callable[[str], Bundle],
     task: str,
     change: dict[str, Any],
     labels: int | None,
     message: str,
 ) -> None:
     path = tmp_path / "net.anthropo"
-    network(task).save(path)
-    bundle = read_bundle(path)
-    about = dict(bundle.manifest["network"])
+    bundle = saved(task)
+    about = copy.deepcopy(bundle.manifest["network"])
     for key, value in change.items():
         inner = key in ("spec", "parameters")
         about[key] = {**about[key], **value} if inner else value

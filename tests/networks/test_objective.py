@@ -13,7 +13,7 @@ from looks import look, small
 from noise import write_cohort
 
 from anthropo.networks.network import decided
-from anthropo.networks.objective import Batch, Objective, alike, monitored
+from anthropo.networks.objective import Objective, UnitBatch, equal_values, monitored
 from anthropo.networks.pair_losses import contrastive
 from anthropo.networks.units import units_of
 
@@ -37,7 +37,7 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_cohort(tmp_path_factory.mktemp("uneven"), ["common"] * 45 + ["rare"] * 5)
 
 
-def first_epoch(objective: Objective) -> list[Batch]:
+def first_epoch(objective: Objective) -> list[UnitBatch]:
     return list(objective.batches(0))
 
 
@@ -92,15 +92,15 @@ def test_contrastive_cost_by_hand() -> None:
     target = torch.tensor([0, 0, 1])
     # of length 1: the first two are apart by √2, the third is the first
     both = (2.0 + 1.0 + 0.0) / 3
-    cost = contrastive(features, alike(target), 1.0)
+    cost = contrastive(features, equal_values(target), 1.0)
     assert cost.item() == pytest.approx(both, abs=1e-5)
     cost.backward()
     assert torch.isfinite(features.grad).all()  # type: ignore[arg-type]
     # of one person alone: photos 1 and 3, well and ill
     features = features.detach()
     for people, cost_of_these in (([5, 6, 5], 1.0), ([1, 2, 3], 0.0)):
-        counted = alike(torch.tensor(people))
-        found = float(contrastive(features, alike(target), 1.0, counted))
+        counted = equal_values(torch.tensor(people))
+        found = float(contrastive(features, equal_values(target), 1.0, counted))
         assert found == pytest.approx(cost_of_these, abs=1e-5)
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from anthropo.networks.pair_losses import MINING, contrastive, supervised_contrastive, triplet
+from anthropo.networks.pair_losses import contrastive, supervised_contrastive, triplet
+
+MINING = ("hard", "semi-hard", "all")
 
 GROUPS = np.array([0, 0, 1, 1, 1, 2])  # the last has no positive
 SAME = torch.from_numpy(GROUPS[:, None] == GROUPS[None, :])

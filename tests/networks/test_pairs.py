@@ -25,7 +25,7 @@ from anthropo.networks.recipes import Recipe, load_recipe
 from anthropo.networks.sources import units_of_pairs
 from anthropo.networks.training_set import training_set
 from anthropo.networks.units import TEST, TRAIN, Units
-from anthropo.networks.verification import Pairs, area, pairs_between, verify
+from anthropo.networks.verification import Pairs, auroc_of_pairs, pairs_between, verification_figures
 
 CPU = torch.device("cpu")
 PEOPLE = 24
@@ -212,14 +212,14 @@ def test_figures_of_pairs_by_hand() -> None:
     people = (np.array([0, 1, 0, 0, 1]), np.array([0, 1, 1, 2, 2]))
     pairs = Pairs(people[0], people[1], same, people, "the same person")
     scores = np.array([0.9, 0.4, 0.4, 0.1, 0.2])
-    assert area(scores, pairs) == pytest.approx((3 + 2.5) / 6)
-    made = verify(scores, scores, pairs, start="none")
+    assert auroc_of_pairs(scores, pairs) == pytest.approx((3 + 2.5) / 6)
+    made = verification_figures(scores, scores, pairs, start="none")
     assert made.auroc.value == pytest.approx(5.5 / 6)
-    assert made.found.value == 0.5
+    assert made.true_accepts.value == 0.5
     assert made.gained.value == made.gained.lo == made.gained.hi == 0
     assert made.pairs == (2, 3)
     own = tuple(of[:2] for of in people)
-    nothing = verify(scores[:2], scores[:2], Pairs(*own, same[:2], own, ""), start="")
+    nothing = verification_figures(scores[:2], scores[:2], Pairs(*own, same[:2], own, ""), start="")
     assert not nothing.auroc.known
     assert "no pairs of both kinds" in nothing.auroc.reason
 

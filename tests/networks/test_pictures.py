@@ -14,7 +14,7 @@ from anthropo.encoder.views import View
 from anthropo.errors import InputError, PhotoError
 from anthropo.learning.cohort import read_cohort
 from anthropo.networks.augmentation import augment
-from anthropo.networks.description import Column
+from anthropo.networks.description import MetadataColumn
 from anthropo.networks.pictures import read_pictures
 from anthropo.networks.units import (
     TEST,
@@ -183,7 +183,7 @@ def test_cases_are_patients_with_their_photos(tmp_path: Path) -> None:
 
 
 def test_metadata_in_numbers() -> None:
-    columns = {"age": Column(mean=10.0, sd=2.0), "sex": Column(values=("female", "male"))}
+    columns = {"age": MetadataColumn(mean=10.0, sd=2.0), "sex": MetadataColumn(values=("female", "male"))}
     made = encode_metadata(columns, {"age": [12.0, float("nan"), None], "sex": ["male", None, "other"]}, 3)
     assert made.tolist() == [
         [1, 0, 0, 0, 1, 0],

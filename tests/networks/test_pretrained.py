@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import copy
 import hashlib
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nets
 import numpy as np
@@ -15,12 +17,28 @@ from safetensors.torch import save_file
 from anthropo.encoder.encoders import load_encoder
 from anthropo.errors import WeightsError
 from anthropo.face.weights import locate
-from anthropo.learning.manifest import Weights
+from anthropo.learning.manifest import WeightsRecord
 from anthropo.networks.architectures import BACKBONES, FITTING, Spec, body
 from anthropo.networks.finetuning import began_with
 from anthropo.networks.network import flat, normalised
 from anthropo.networks.pretrained import warm_start
-from anthropo.networks.training_loop import Learned
+from anthropo.networks.training_loop import TrainedViews
+
+
+@pytest.fixture(scope="module")
+def donor() -> Any:
+    """A ResNet-50 with random weights, which takes half a second to make."""
+    return body("resnet50")
+
+
+@pytest.fixture
+def own(donor: Any) -> Any:
+    """Another ResNet-50, with none of them."""
+    made = copy.deepcopy(donor)
+    with torch.no_grad():
+        for weights in made.parameters():
+            weights.zero_()
+    return made
 
 
 @pytest.fixture
@@ -65,13 +83,11 @@ def test_efficientnet_is_the_encoder() -> None:
     np.testing.assert_allclose(got, encoder.encode(chips, mirror=False), atol=1e-4)
 
 
-def test_a_file_of_weights(tmp_path: Path) -> None:
-    donor = body("resnet50")
+def test_a_file_of_weights(tmp_path: Path, donor: Any, own: Any) -> None:
     path = tmp_path / "resnet.safetensors"
     save_file(
         {**donor.network.state_dict(), "fc.weight": torch.zeros(5, 2048), "fc.bias": torch.zeros(5)}, path
     )
-    own = body("resnet50")
     origin = warm_start(own, "resnet50", "image", str(path))
     np.testing.assert_array_equal(flat(own), flat(donor))
     assert origin is not None
@@ -85,8 +101,7 @@ def test_a_file_of_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["dp.pth", "last.ckpt", "checkpoint.pth.tar"])
-def test_weights_as_a_training_program_saves_them(tmp_path: Path, name: str) -> None:
-    donor, own = body("resnet50"), body("resnet50")
+def test_weights_as_a_training_program_saves_them(tmp_path: Path, name: str, donor: Any, own: Any) -> None:
     state = {f"module.{key}": value for key, value in donor.network.state_dict().items()}
     torch.save({"epoch": 3, "model_state_dict": state}, tmp_path / name)
     warm_start(own, "resnet50", "image", str(tmp_path / name))
@@ -141,20 +156,20 @@ def test_none_is_random() -> None:
     np.testing.assert_array_equal(flat(own), before)
 
 
-def test_imagenet_comes_from_the_cache_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imagenet_comes_from_the_cache_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, donor: Any, own: Any
+) -> None:
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(
         WeightsError, match=r"not in timm's cache, and nothing is downloaded. .+warm_start='FILE'"
     ):
-        warm_start(body("resnet50"), "resnet50", "image", "imagenet")
-    donor = body("resnet50")
+        warm_start(own, "resnet50", "image", "imagenet")
     path = tmp_path / "model.safetensors"
     save_file(
         {**donor.network.state_dict(), "fc.weight": torch.zeros(5, 2048), "fc.bias": torch.zeros(5)}, path
     )
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda _, name: str(tmp_path / name))
-    own = body("resnet50")
     origin = warm_start(own, "resnet50", "image", "imagenet")
     np.testing.assert_array_equal(flat(own), flat(donor))
     assert origin is not None
@@ -198,7 +213,7 @@ def test_the_name_of_a_file_that_training_began_with_is_not_kept(
     (tmp_path / "imagenet").mkdir()
     monkeypatch.chdir(tmp_path)
     spec = Spec(task="labels", backbone="resnet50", channels=3, outputs=2, dropout=0, head="linear")
-    learned = Learned((), spec, {}, (Weights(name="file-0123456789ab"),))
+    learned = TrainedViews((), spec, {}, (WeightsRecord(name="file-0123456789ab"),))
     assert began_with("anna.pth", learned) == "file-0123456789ab"  # also where it is there no more
     assert began_with("imagenet", learned) == "imagenet"  # also where a folder is called so
     assert began_with("none", replace(learned, origins=())) == "none"

@@ -1,4 +1,4 @@
-"""The networks of the literature at 300 pixels: a step forward and back."""
+"""The networks of the literature: a step forward and back."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_step_of_training(name: str) -> None:
     assert round(weights / 1e6, 1) == MILLIONS[name]
     optimiser = torch.optim.SGD(network.parameters(), 1e-2, 0.9)
     before = flat(network)
-    x, target = torch.randn(2, 3, 300, 300), torch.tensor([1, 4])
+    x, target = torch.randn(2, 3, 160, 160), torch.tensor([1, 4])
     loss = functional.cross_entropy(network(x), target)
     loss.backward()
     optimiser.step()

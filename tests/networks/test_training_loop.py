@@ -15,9 +15,9 @@ from noise import write_cohort
 
 from anthropo.errors import InputError, ModelError, PhotoError
 from anthropo.learning.card import card, describe
-from anthropo.learning.manifest import Counts, Weights
+from anthropo.learning.manifest import Counts, WeightsRecord
 from anthropo.networks.architectures import Spec, build
-from anthropo.networks.checkpoints import Checkpoints, State
+from anthropo.networks.checkpoints import Checkpoints, ViewState
 from anthropo.networks.description import Epoch
 from anthropo.networks.finetuning import Finetuned, finetune
 from anthropo.networks.network import flat
@@ -297,8 +297,8 @@ def test_a_checkpoint_of_something_else_is_refused(table: Path, tmp_path: Path) 
 def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "c", {"recipe": "x"})
     past = [Epoch(stage="training", epoch=1, loss=0.5, validation=None, metric=0.9)]
-    origin = Weights(name="net", digest="0" * 64, licence="none", commercial_use=False)
-    state = State(stage=1, epoch=2, history=past, best=0.25, best_epoch=1, origin=origin)
+    origin = WeightsRecord(name="net", digest="0" * 64, licence="none", commercial_use=False)
+    state = ViewState(stage=1, epoch=2, history=past, best=0.25, best_epoch=1, origin=origin)
     state.module = np.arange(3, dtype=np.float32)
     state.optimiser = {
         "state": {0: {"step": torch.tensor(4.0), "exp_avg": torch.ones(2)}},

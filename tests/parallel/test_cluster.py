@@ -201,7 +201,7 @@ def test_models_and_judgements_are_the_same_to_the_last_byte(
     tmp_path: Path, running: Running, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole commands: what is read on the cluster, and judged and fitted here."""
-    table = make_cohort(tmp_path / "cohort", 4, ("control", "synthetic-A"))
+    table = make_cohort(tmp_path / "cohort", 5, ("control", "synthetic-A"))
     options: tuple[object, ...] = ("--allow-duplicates", "--regions", "face", "--folds", 2, "--repeats", 1)
     options += ("--classifier", "linear", "--cache", "none", *QUICK)  # each photo is looked at each time
     made: dict[str, list[bytes]] = {}
@@ -209,10 +209,33 @@ def test_models_and_judgements_are_the_same_to_the_last_byte(
         if way[0] == "--cluster":
             monkeypatch.setattr("anthropo.learning.features.observe", None)  # nothing is looked at here
         monkeypatch.chdir(tmp_path)
-        for command, output in (("train", "m.anthropo"), ("evaluate", "judged.json")):
-            assert invoke(command, table, "-o", output, *options, *way).exit_code == 0
+        alone: tuple[object, ...] = ("--allow-duplicates", "--cache", "none")
+        for output, *command in (
+            ("m.anthropo", "train", table, *options),
+            ("judged.json", "evaluate", table, *options),
+            ("again.json", "evaluate", table, "--model", "m.anthropo", *alone),
+            ("map.csv", "map", table, "--cache", "none", *QUICK),
+        ):
+            result = invoke(*command, "-o", output, *way)
+            assert result.exit_code == 0, result.output
             made.setdefault(way[0], []).append(Path(output).read_bytes())
     assert made["-j"] == made["--cluster"]
+
+
+def test_a_network_is_trained_on_what_a_cluster_has_cut(
+    tmp_path: Path, running: Running, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = make_cohort(tmp_path / "cohort", 3, ("control", "synthetic-A"))
+    small = ("size=32", "views=face", "epochs=1", "batch=2", "folds=3", "identity=none")
+    options: tuple[object, ...] = ("--recipe", "deepgestalt", "--allow-duplicates", "--device", "cpu", *QUICK)
+    options += tuple(word for each in small for word in ("--set", each))
+    monkeypatch.chdir(tmp_path)
+    for output, *way in (("here.anthropo", "-j", 2), ("there.anthropo", "--cluster", running.address)):
+        if way[0] == "--cluster":
+            monkeypatch.setattr("anthropo.networks.pictures.observe", None)  # nothing is looked at here
+        result = invoke("finetune", table, "-o", output, *options, *way)
+        assert result.exit_code == 0, result.output
+    assert Path("here.anthropo").read_bytes() == Path("there.anthropo").read_bytes()
 
 
 def test_of_sent_photos_the_cache_is_the_one_here(
@@ -455,15 +478,22 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.skipif(not os.path.exists("/usr/bin/setsid"), reason="needs setsid")
+@pytest.mark.parametrize("workers", [1, 2])
 def test_jobs_of_slurm_do_the_work_are_replaced_and_ended(
-    slurm: Path, monkeypatch: pytest.MonkeyPatch
+    slurm: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    monkeypatch.setattr("anthropo.parallel.slurm._GRACE", 0.5)
+    import dask
+
+    monkeypatch.setattr("anthropo.parallel.slurm._GRACE", 0.5 if workers > 1 else 60)
+    options = (slurm / "s.yaml").read_text()
+    (slurm / "s.yaml").write_text(options.replace("cores: 2", f"cores: {workers}"))
+    # after which Dask ends a job of one worker itself
+    soon = dask.config.set({"distributed.deploy.lost-worker-timeout": "0.3 s"})
     said: list[str] = []
-    with Cluster(f"slurm:{slurm}/s.yaml", tell=said.append) as cluster:
+    with soon, Cluster(f"slurm:{slurm}/s.yaml", tell=said.append) as cluster:
         results = cluster.in_order(works.slowly, range(300))
         done = [next(results)]
-        assert len(cluster.connect().workers()) == 2
+        assert len(cluster.connect().workers()) == workers
         (job,) = (slurm / "jobs").read_text().split()
         os.killpg(int(job), signal.SIGKILL)  # as at its time limit
         assert done + list(results) == list(range(300))
@@ -472,7 +502,7 @@ def test_jobs_of_slurm_do_the_work_are_replaced_and_ended(
     for line in (
         "-p long",
         "-A genes",
-        "--cpus-per-task=2",
+        f"--cpus-per-task={workers}",
         "-t 00:30:00",
         "--constraint=avx512",
         "--mem=4G",

@@ -33,11 +33,11 @@ def test_workers_of_a_cluster_know_measurements_of_ones_own(tmp_path: Path) -> N
     row = {"id": "lip_index", "name": "x", "kind": "ratio", "unit": "1"}
     with anthropo.registry.added(row | {"expression": "d(sn, sto) / d(chR, chL)"}):
         there = remote.Surroundings(str(tmp_path), None, errors.in_python, anthropo.registry.definitions)
-    assert not anthropo.registry.own
+    assert not anthropo.registry.user_defined
     remote.keep_work("own", pickle.dumps(own_measurements), there)
     answer = pickle.loads(remote.do("own", pickle.dumps(([1], {}))))
     assert answer.results == [("d(sn, sto) / d(chR, chL)",)]
-    assert not anthropo.registry.own
+    assert not anthropo.registry.user_defined
 
 
 def test_a_permissive_run_says_so_to_its_workers() -> None:

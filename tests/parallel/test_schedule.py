@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
-from anthropo.parallel.schedule import Batch, Schedule
+from anthropo.parallel.schedule import ItemBatch, Schedule
 
 
-def everything_given(schedule: Schedule[int]) -> list[tuple[str, Batch[int]]]:
+def everything_given(schedule: Schedule[int]) -> list[tuple[str, ItemBatch[int]]]:
     given = []
     while (one := schedule.next()) is not None:
         given.append(one)
@@ -22,7 +22,7 @@ def test_nothing_is_lost_or_done_twice_whoever_ends(seed: int) -> None:
     deadly = set(chance.sample(range(n), min(n, chance.randint(0, 3))))
     schedule = Schedule(iter(range(n)), total=chance.choice([0, n]), gather=chance.random() < 0.5)
     names = iter(range(10_000))
-    under_way: list[tuple[str, Batch[int]]] = []
+    under_way: list[tuple[str, ItemBatch[int]]] = []
     done: Counter[int] = Counter()
     lost: Counter[int] = Counter()
     for _ in range(chance.randint(1, 4)):

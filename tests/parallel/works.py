@@ -162,4 +162,4 @@ class Unready:
 def own_measurements(_: object) -> tuple[str, ...]:
     from anthropo.measurement.registry import registry
 
-    return tuple(entry.expression for entry in registry.own.values())
+    return tuple(entry.expression for entry in registry.user_defined.values())

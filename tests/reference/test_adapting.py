@@ -10,8 +10,8 @@ from anthropo.reference.adapting import (
     LOG_SCALE_SD,
     SHIFT_SD,
     WITHIN_SD,
-    Adaptation,
     Controls,
+    CurveAdaptation,
     adaptation,
     adapted,
     under,
@@ -33,7 +33,7 @@ def exact(residuals: object) -> Controls:
     return Controls(x, np.zeros(len(x)), np.zeros(len(x)))
 
 
-UNCHANGED = Adaptation(0, 0.0, 0.0, 1.0)
+UNCHANGED = CurveAdaptation(0, 0.0, 0.0, 1.0)
 
 
 def test_of_nobody_the_curve_stays_and_is_known_as_well_as_studios_agree() -> None:
@@ -109,7 +109,7 @@ def test_photographs_that_scatter_say_less() -> None:
 
 def test_an_adapted_curve_is_shifted_scaled_and_says_how_well_it_is_known() -> None:
     before = curve()
-    after = adapted(before, Adaptation(12, 0.5, 0.25, 0.8), (), (6.0, 9.0), "web-all-ages, adapted")
+    after = adapted(before, CurveAdaptation(12, 0.5, 0.25, 0.8), (), (6.0, 9.0), "web-all-ages, adapted")
     assert (after.grade, after.source, after.instrument) == ("B", "web-all-ages, adapted", before.instrument)
     assert after.ages[0] == pytest.approx(7 * math.exp(-0.25) - 1)
     assert after.ages[-1] == pytest.approx(10 * math.exp(0.25) - 1)

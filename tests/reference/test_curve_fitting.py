@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from anthropo.measurement.registry import registry
 from anthropo.reference.curve_building import is_carried, tabulated
-from anthropo.reference.curve_fitting import Fit, People, fit_curves, log_density
+from anthropo.reference.curve_fitting import Fit, MeasuredPeople, fit_curves, log_density
 from anthropo.reference.curves import half_width, standardise
 
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ def truth(age: Floats, female: bool | NDArray[np.bool_], group: int | NDArray[np
 
 def simulate(
     n: int = 3000, *, error: float = 0.0, seed: int = 0, skew: float = 0.0, sd: float = SD
-) -> People:
+) -> MeasuredPeople:
     random = np.random.default_rng(seed)
     age = np.expm1(random.uniform(0, np.log1p(80), n))
     female, group = random.random(n) < 0.5, random.integers(0, 3, n)
@@ -38,7 +38,7 @@ def simulate(
         grid = np.linspace(-12, 12, 20001)
         at = np.interp(at, [standardise(float(x), skew) for x in grid], grid)
     values = truth(age, female, group) + sd * at + error * random.normal(size=n)
-    return People(values, age, age, female, group, np.full(n, error))
+    return MeasuredPeople(values, age, age, female, group, np.full(n, error))
 
 
 def medians(fit: Fit) -> Floats:
@@ -46,17 +46,19 @@ def medians(fit: Fit) -> Floats:
     return np.array([fit.at(ASKED, female, g)[0] for female in (False, True) for g in range(3)])
 
 
-def changed(people: People, **columns: Floats) -> People:
-    return People(*(columns.get(name, getattr(people, name)) for name in People.__dataclass_fields__))
+def changed(people: MeasuredPeople, **columns: Floats) -> MeasuredPeople:
+    return MeasuredPeople(
+        *(columns.get(name, getattr(people, name)) for name in MeasuredPeople.__dataclass_fields__)
+    )
 
 
 @pytest.fixture(scope="module")
-def people() -> People:
+def people() -> MeasuredPeople:
     return simulate()
 
 
 @pytest.fixture(scope="module")
-def fit(people: People) -> Fit:
+def fit(people: MeasuredPeople) -> Fit:
     return fit_curves(people, 3)
 
 
@@ -102,7 +104,7 @@ def test_skewness_is_found_and_taken_out(skew: float) -> None:
     assert fit.at(ASKED, True, 1)[0] == pytest.approx(truth(ASKED, True, 1), abs=0.3 * SD)
 
 
-def test_ages_in_whole_years_give_the_curve_of_exact_ages(people: People, fit: Fit) -> None:
+def test_ages_in_whole_years_give_the_curve_of_exact_ages(people: MeasuredPeople, fit: Fit) -> None:
     years = np.floor(people.age_lo)
     whole = fit_curves(changed(people, age_lo=years, age_hi=years + 1), 3)
     exact_at_birth = fit.at(np.array([0.1, 0.9]), True, 1)[0]
@@ -116,7 +118,7 @@ def test_ages_in_whole_years_give_the_curve_of_exact_ages(people: People, fit: F
 
 @pytest.mark.parametrize("what", ["smiles", "wrong ages"])
 def test_one_in_twenty_that_is_wrong_moves_the_median_by_less_than_a_tenth(
-    people: People, fit: Fit, what: str
+    people: MeasuredPeople, fit: Fit, what: str
 ) -> None:
     random = np.random.default_rng(3)
     wrong = random.random(len(people)) < 0.05
@@ -130,7 +132,7 @@ def test_one_in_twenty_that_is_wrong_moves_the_median_by_less_than_a_tenth(
     assert moved[:, 1:].max() < 0.15
 
 
-def test_neither_order_nor_neighbours_in_other_threads_matter(people: People, fit: Fit) -> None:
+def test_neither_order_nor_neighbours_in_other_threads_matter(people: MeasuredPeople, fit: Fit) -> None:
     shuffled = people.take(np.random.default_rng(4).permutation(len(people)))
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda one: fit_curves(one, 3), (shuffled, people, shuffled)))
@@ -167,7 +169,7 @@ def test_the_spread_of_people_is_that_without_the_error_of_photographs(error: fl
     assert fit.scores(blurred).std() == pytest.approx(1, abs=0.08)
 
 
-def cut(people: People, border: float | Floats, side: int) -> People:
+def cut(people: MeasuredPeople, border: float | Floats, side: int) -> MeasuredPeople:
     """What lies beyond a border is known to be there, and no more."""
     beyond = side * (people.values - border) > 0
     values = np.where(beyond, border, people.values)
@@ -194,7 +196,7 @@ def test_who_is_cut_by_the_border_does_not_move_the_curves(side: int, skew: floa
     assert np.isnan(fit.scores(limited)).sum() == (limited.limits != 0).sum()
 
 
-def test_limits_that_are_none_change_nothing(people: People, fit: Fit) -> None:
+def test_limits_that_are_none_change_nothing(people: MeasuredPeople, fit: Fit) -> None:
     same = fit_curves(dataclasses.replace(people, limit=np.zeros(len(people), np.int64)), 3)
     assert (medians(same) == medians(fit)).all()
     assert same.skew == fit.skew
@@ -246,7 +248,7 @@ def test_without_groups_nothing_is_said_of_them() -> None:
     assert n > 40
 
 
-def test_a_table_scores_as_the_fit_does(people: People, fit: Fit) -> None:
+def test_a_table_scores_as_the_fit_does(people: MeasuredPeople, fit: Fit) -> None:
     entry = registry()["intercanthal_width"]
     female, _ = tabulated(fit, entry, ("a", "b", "c"), 80.0, "B", "town", "anthropo")
     for age in (0.3, 1.7, 7.0, 33.3, 71.0):

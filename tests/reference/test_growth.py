@@ -153,45 +153,45 @@ def test_an_age_in_whole_years_widens_z() -> None:
     [
         (
             *("head_circumference", "8.0", "who"),
-            "the WHO chart ends at 5.08 years; growth_reference='uk-who' goes on to 17 years.",
+            "the WHO chart ends at 5.08 years; the chart uk-who goes on to 17 years.",
         ),
         (
             *("head_circumference", "5", "who"),
-            "the WHO chart ends at 5.08 years; growth_reference='uk-who' goes on to 17 years. The age may be "
+            "the WHO chart ends at 5.08 years; the chart uk-who goes on to 17 years. The age may be "
             "5 to 6: give it more exactly.",
         ),
         (
             *("head_circumference", "17.5", "uk-who"),
             "UK-WHO head circumference data does not exist in girls over 17 y of age; "
-            "growth_reference='adults' goes on to 59 years.",
+            "the chart adults goes on to 59 years.",
         ),
         (
             *("height", "19.5", "who"),
-            "the WHO chart ends at 19 years; growth_reference='cdc' goes on to 20 years or "
-            "growth_reference='uk-who' goes on to 20 years.",
+            "the WHO chart ends at 19 years; the chart cdc goes on to 20 years or "
+            "the chart uk-who goes on to 20 years.",
         ),
         (
             *("height", "31", "cdc"),
-            "the CDC chart ends at 20 years; growth_reference='adults' goes on to 59 years.",
+            "the CDC chart ends at 20 years; the chart adults goes on to 59 years.",
         ),
         ("height", "70", "who", "the WHO chart ends at 19 years; no other chart has this age."),
         (
             *("head_circumference", "3.5", "cdc"),
-            "the CDC chart ends at 3 years; growth_reference='who' goes on to 5.08 years or "
-            "growth_reference='uk-who' goes on to 17 years.",
+            "the CDC chart ends at 3 years; the chart who goes on to 5.08 years or "
+            "the chart uk-who goes on to 17 years.",
         ),
         ("weight", "31", "cdc", "the CDC chart ends at 20 years; no other chart has this age."),
         ("weight", "31", "adults", "the chart of adults has no weight; no other chart has this age."),
         (
             *("height", "12.0", "adults"),
-            "the chart of adults is from 20 to 59 years; growth_reference='who' has this age, up to 19 years "
-            "or growth_reference='cdc' has this age, up to 20 years or growth_reference='uk-who' has this "
+            "the chart of adults is from 20 to 59 years; the chart who has this age, up to 19 years "
+            "or the chart cdc has this age, up to 20 years or the chart uk-who has this "
             "age, up to 20 years.",
         ),
         (
             *("weight", "5.0", "turner"),
-            "There is no reference data for weight; growth_reference='who' has this age, up to 10 years or "
-            "growth_reference='cdc' has this age, up to 20 years or growth_reference='uk-who' has this age, "
+            "There is no reference data for weight; the chart who has this age, up to 10 years or "
+            "the chart cdc has this age, up to 20 years or the chart uk-who has this age, "
             "up to 20 years.",
         ),
         (

@@ -56,7 +56,7 @@ def read(made: BuiltCurves, folder: Path) -> Reference:
 
 def test_few_controls_adapt_the_shipped_curves(tmp_path: Path) -> None:
     made = built(some(20, shift=1.0))
-    assert (made.own, set(made.adaptations)) == ((), set(NAMES))
+    assert (made.fitted, set(made.adaptations)) == ((), set(NAMES))
     assert made.notes == made.refused == ()
     assert {c.source for c in made.curves} == {"web-all-ages, adapted to 20 controls: people"}
     reference = read(made, tmp_path)
@@ -76,7 +76,7 @@ def test_few_controls_adapt_the_shipped_curves(tmp_path: Path) -> None:
 
 def test_many_controls_have_curves_of_their_own(tmp_path: Path) -> None:
     made = built(some(600, shift=1.5))
-    assert (made.own, dict(made.adaptations)) == (("nasal_index", "mouth_width"), {})
+    assert (made.fitted, dict(made.adaptations)) == (("nasal_index", "mouth_width"), {})
     assert {(c.grade, c.source, c.instrument) for c in made.curves} == {("A", "people", INSTRUMENT)}
     reference = read(made, tmp_path)
     for sex in ("female", "male"):
@@ -96,7 +96,7 @@ def test_each_measurement_goes_by_its_own_number_of_people() -> None:
     for one in photos[: len(photos) // 2]:
         del one.values["mouth_width"]  # type: ignore[attr-defined]
     made = built(photos)
-    assert (made.own, list(made.adaptations)) == (("nasal_index",), ["mouth_width"])
+    assert (made.fitted, list(made.adaptations)) == (("nasal_index",), ["mouth_width"])
 
 
 def test_fewer_than_five_leave_a_measurement_out_and_say_so() -> None:
@@ -142,7 +142,7 @@ def test_one_sex_gives_curves_of_that_sex(tmp_path: Path) -> None:
 def test_one_age_is_adapted_however_many_there_are() -> None:
     assert built(some(12, age=8.0)).notes == ()
     made = built(some(MANY + 10, age=8.0))
-    assert made.own == ()
+    assert made.fitted == ()
     assert set(made.adaptations) == set(NAMES)
     (note,) = made.notes
     assert "a curve of their own needs a range: web-all-ages is adapted." in note
@@ -180,7 +180,7 @@ def test_a_measurement_of_few_beside_groups_of_their_own_is_left_out() -> None:
     for one in photos[:100]:
         del one.values["mouth_width"]  # type: ignore[attr-defined]
     made = built(photos)
-    assert (made.own, made.groups) == (("nasal_index",), ("north", "south"))
+    assert (made.fitted, made.groups) == (("nasal_index",), ("north", "south"))
     (note,) = made.notes
     assert note == (
         "web-all-ages has nothing to adapt, and 200 people are needed, for mouth_width; no curve is written."
@@ -231,7 +231,7 @@ def test_other_models_cannot_adapt() -> None:
     refuse_other_models(later)  # another version with the same models
     with pytest.raises(InputError, match="or more of several ages, or build bands of age"):
         built(some(MANY + 50, age=8.0), other)
-    assert built(some(MANY + 50), other).own == ("nasal_index", "mouth_width")
+    assert built(some(MANY + 50), other).fitted == ("nasal_index", "mouth_width")
 
 
 def test_one_side_alone_has_no_curve() -> None:

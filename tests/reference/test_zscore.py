@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from anthropo.measurement.compute import Measurement
+from anthropo.measurement.scale import NEEDS_MM
 from anthropo.reference.tables import Bands, Reference, ReferenceRow
 from anthropo.reference.zscore import ZScore, beyond_t, by_chance, disagreement, score
 
@@ -264,7 +265,7 @@ def test_a_row_for_both_serves_everybody_but_comes_second() -> None:
 
 
 def test_units() -> None:
-    assert empty(one(mouth(0.6, unit="ex-ex"), row())) == "ref needs millimetres: pass scale"
+    assert empty(one(mouth(0.6, unit="ex-ex"), row())) == f"ref {NEEDS_MM}"
     assert empty(one(mouth(50), row(unit="ex-ex"))) == "ref is in ex-ex, the value in mm"
 
 

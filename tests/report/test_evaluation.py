@@ -19,6 +19,7 @@ from anthropo.networks.description import Epoch
 from anthropo.report import evaluation_figures
 from anthropo.report.evaluation import (
     METRIC_NAMES,
+    encoder_sentences,
     page,
     print_comparison,
     print_evaluation,
@@ -153,7 +154,7 @@ def test_labels_guessed_without_a_face_are_said(made: Evaluation) -> None:
         {"hybrid": MODELS["hybrid"], "metadata": model(5, 1.2)}, positive="Noonan", bootstrap=50
     )
     (warning,) = [w for w in told.warnings if w.startswith("Labels can be guessed from the metadata alone")]
-    assert "adjust (adjust='age,sex'), or match the patients (match='age,sex')." in warning
+    assert "adjust the figures for them, or match the patients by them." in warning
     unsure = Evaluation.of({"hybrid": MODELS["hybrid"], "background": model(6, 0.25)}, bootstrap=50)
     assert unsure.models["background"]["auroc"].lo < 0.6
     assert not any("guessed" in w for w in unsure.warnings)
@@ -384,9 +385,42 @@ def test_write_evaluation(made: Evaluation, tmp_path: Path) -> None:
         write_evaluation(tmp_path / "none" / "report.html", made)
 
 
+def test_which_of_several_encoders_did_better(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = {
+        **MODELS,
+        "encoder:one": model(6, 0.5),
+        "encoder:two": model(3, 1.8),
+        "encoder:own.onnx": model(7, 1.7),
+    }
+    made = Evaluation.of(seen, positive="Noonan", bootstrap=200)
+    assert list(made.encoders) == ["one", "own.onnx"]
+    one, own = (made.encoders[name]["auroc"] for name in made.encoders)
+    assert one.value == pytest.approx(
+        made.models["encoder:two"]["auroc"].value - made.models["encoder:one"]["auroc"].value
+    )
+    added = made.differences["encoder:two"]["auroc"]
+    assert one.lo > 0 > own.lo
+    assert added.lo < 0 < added.hi
+    assert encoder_sentences(made) == [
+        f"Encoders: two did better than one, each by its regions alone: AUROC higher by {one}.",
+        "Encoders: no sure difference between two and own.onnx, each by its regions alone: AUROC of two "
+        f"higher by {own}.",
+        f"All that the hybrid model reads: no sure difference from two alone; AUROC changes by {added}.",
+    ]
+    print_evaluation(made)
+    text = " ".join(capsys.readouterr().out.split())
+    for sentence in encoder_sentences(made):
+        assert sentence in text
+        assert sentence in page(made)
+    assert "own.onnx only" in text
+    assert "encoders" in made.to_json()
+
+
 def test_terminal(made: Evaluation, several: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
     print_evaluation(made)
     text = capsys.readouterr().out
+    assert "Encoders" not in text
+    assert "encoders" not in made.to_json()
     assert summary(made) in text
     for warning in made.warnings:
         assert f"warning: {warning}" in text

@@ -167,7 +167,7 @@ def test_a_value_without_z_has_the_reason(tmp_path: Path, invoke: Invoke) -> Non
 def test_without_sex_and_age_nothing_is_plotted(tmp_path: Path, invoke: Invoke) -> None:
     text = report(tmp_path / "a.html", invoke, anthropo.example_photo())
     assert "<p>sex and age not given · compared with no reference</p>" in text
-    assert "because sex and age were not given. Pass --sex and --age, or name columns so." in text
+    assert "because the person's sex and age were not stated." in text
     assert 'zplot">' not in text
     assert "<li><strong>" not in text
 

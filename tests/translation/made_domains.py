@@ -6,7 +6,7 @@ import numpy as np
 
 from anthropo.face.shape import shapes
 from anthropo.translation.options import TranslationParameters, load_parameters
-from anthropo.translation.pictures import Domains, Faces
+from anthropo.translation.pictures import Faces, TranslationDomains
 
 SIZE = 32
 #: A training of seconds.
@@ -56,9 +56,9 @@ def faces(number: int, seed: int, light: float) -> Faces:
     )
 
 
-def domains(train: int = 6, held_out: int = 3) -> Domains:
+def domains(train: int = 6, held_out: int = 3) -> TranslationDomains:
     """A dark and a light domain."""
-    return Domains(
+    return TranslationDomains(
         train=(faces(train, 1, 150), faces(train + 1, 2, 220)),
         held_out=(faces(held_out, 3, 150), faces(held_out, 4, 220)),
     )

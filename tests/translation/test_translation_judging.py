@@ -21,12 +21,12 @@ from anthropo.measurement.registry import registry
 from anthropo.translation import judging
 from anthropo.translation.judging import (
     TEXTURES,
-    Measured,
+    MeasuredPicture,
     _direction,
     displacement,
     distance_by_chance,
     enlarged,
-    judge,
+    judge_translation,
     kernel_distance,
     measured,
     people_drawn,
@@ -94,11 +94,11 @@ def test_too_few_people_have_no_kernel_distance() -> None:
 # ------------------------------------------------------------------------------------- movement
 
 
-def face(dx: float = 0.0, value: float = 1.0, sd: float = 0.1) -> Measured:
+def face(dx: float = 0.0, value: float = 1.0, sd: float = 0.1) -> MeasuredPicture:
     landmarks = 0.5 + 0.4 * shapes()[0]
     landmarks[30] += dx, 0
     n = len(registry())
-    return Measured(
+    return MeasuredPicture(
         landmarks=landmarks,
         unit=outer_canthal_distance(landmarks),
         values=np.full(n, value),
@@ -152,7 +152,7 @@ def test_textures_are_compared_where_their_encoder_is_installed(
 
     monkeypatch.setattr(judging, "load_encoder", load)
     monkeypatch.setattr(judging, "measured", lambda pictures, *_: [None] * len(pictures))
-    found = judge(Brighter(), domains(held_out=8), FAST)  # type: ignore[arg-type]
+    found = judge_translation(Brighter(), domains(held_out=8), FAST)  # type: ignore[arg-type]
     assert found.notes == (() if installed else ("textures are not compared: no package efficientnet",))
     for one in found.directions:
         assert abs(one.kid["translated"].value) < one.kid["untranslated"].value  # from dark to light, or back

@@ -13,31 +13,37 @@ from made_domains import domains, tiny
 from anthropo.errors import InputError, ModelError
 from anthropo.networks.network import flat
 from anthropo.networks.training_loop import Step
-from anthropo.translation.checkpoints import LANDMARKS, TRANSLATION, Checkpoint, State, fingerprint
-from anthropo.translation.landmarking import as_tensor, coloured, falling, moved
+from anthropo.translation.checkpoints import LANDMARKS, TRANSLATION, Checkpoint, TranslationState, fingerprint
+from anthropo.translation.landmarking import as_tensor, coloured, falling, jittered
 from anthropo.translation.options import TranslationParameters
-from anthropo.translation.pictures import UNIT, Domains
-from anthropo.translation.training import Learned, Report, _Training, learn, mixed_precision
+from anthropo.translation.pictures import UNIT, TranslationDomains
+from anthropo.translation.training import (
+    LearnedTranslation,
+    Report,
+    _Training,
+    learn_translation,
+    mixed_precision,
+)
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def drawn() -> Domains:
+def drawn() -> TranslationDomains:
     return domains()
 
 
 @pytest.fixture(scope="module")
-def whole(drawn: Domains, tmp_path_factory: pytest.TempPathFactory) -> Learned:
+def whole(drawn: TranslationDomains, tmp_path_factory: pytest.TempPathFactory) -> LearnedTranslation:
     """A training that was never interrupted."""
     return train(tmp_path_factory.mktemp("whole") / "whole.npz", drawn, tiny())
 
 
 def train(
-    path: Path, drawn: Domains, parameters: TranslationParameters, report: Report | None = None
-) -> Learned:
+    path: Path, drawn: TranslationDomains, parameters: TranslationParameters, report: Report | None = None
+) -> LearnedTranslation:
     checkpoint = Checkpoint(path, fingerprint(drawn, parameters, CPU))
-    return learn(drawn, parameters, checkpoint=checkpoint, device=CPU, report=report)
+    return learn_translation(drawn, parameters, checkpoint=checkpoint, device=CPU, report=report)
 
 
 def interrupted(stage: str, epoch: int, step: int) -> Report:
@@ -50,7 +56,7 @@ def interrupted(stage: str, epoch: int, step: int) -> Report:
 
 @pytest.mark.parametrize("at", [(LANDMARKS, 2, 1), (TRANSLATION, 1, 1), (TRANSLATION, 2, 2)])
 def test_an_interrupted_training_ends_where_another_does(
-    tmp_path: Path, drawn: Domains, whole: Learned, at: tuple[str, int, int]
+    tmp_path: Path, drawn: TranslationDomains, whole: LearnedTranslation, at: tuple[str, int, int]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "part.npz", drawn, tiny(), interrupted(*at))
@@ -67,7 +73,7 @@ def test_an_interrupted_training_ends_where_another_does(
     assert len({flat(generator).tobytes() for generator in whole.generators}) == 2
 
 
-def test_the_history_has_every_loss(whole: Learned) -> None:
+def test_the_history_has_every_loss(whole: LearnedTranslation) -> None:
     history = whole.history
     first, last = history[0], history[-1]
     assert [one.stage for one in history] == [LANDMARKS] * 2 + [TRANSLATION] * 3
@@ -77,7 +83,7 @@ def test_the_history_has_every_loss(whole: Learned) -> None:
     assert last.generators == pytest.approx(weighed, rel=1e-4)
 
 
-def test_masks_move_with_their_pictures(tmp_path: Path, drawn: Domains) -> None:
+def test_masks_move_with_their_pictures(tmp_path: Path, drawn: TranslationDomains) -> None:
     """Mirrored and shifted pictures are shown where their photograph is."""
     faces, random = drawn.train[0], np.random.default_rng(0)
     shown = random.random(faces.shown.shape) < 0.5
@@ -91,7 +97,7 @@ def test_masks_move_with_their_pictures(tmp_path: Path, drawn: Domains) -> None:
         assert torch.equal((x[:, :1] > 0).float(), mask)
 
 
-def test_borders_are_masked_in_training(tmp_path: Path, drawn: Domains) -> None:
+def test_borders_are_masked_in_training(tmp_path: Path, drawn: TranslationDomains) -> None:
     cut = replace(drawn.train[1], shown=drawn.train[1].shown.copy())
     cut.shown[:, 24:] = False
     ended = replace(drawn, train=(drawn.train[0], cut))
@@ -105,7 +111,7 @@ def test_borders_are_masked_in_training(tmp_path: Path, drawn: Domains) -> None:
     assert history[False, "ended"] == history[False, "whole"]
 
 
-def test_without_landmarks_no_landmark_network_is_trained(tmp_path: Path, drawn: Domains) -> None:
+def test_without_landmarks_no_landmark_network_is_trained(tmp_path: Path, drawn: TranslationDomains) -> None:
     learned = train(tmp_path / "a.npz", drawn, tiny(landmarks=0.0))
     assert learned.landmarker is None
     assert {one.stage for one in learned.history} == {TRANSLATION}
@@ -113,7 +119,7 @@ def test_without_landmarks_no_landmark_network_is_trained(tmp_path: Path, drawn:
 
 
 def test_losses_that_are_read_later_are_the_same(
-    tmp_path: Path, drawn: Domains, whole: Learned, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, drawn: TranslationDomains, whole: LearnedTranslation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A GPU is not waited for in each step; nothing else may change."""
     told: list[Step] = []
@@ -152,7 +158,7 @@ def test_the_rate_is_constant_and_then_falls_evenly() -> None:
     assert [falling(epoch, 2, 3) for epoch in range(5)] == [1, 1, 0.75, 0.5, 0.25]
 
 
-def test_other_options_and_damage_are_refused(tmp_path: Path, drawn: Domains) -> None:
+def test_other_options_and_damage_are_refused(tmp_path: Path, drawn: TranslationDomains) -> None:
     path = tmp_path / "a.npz"
     with pytest.raises(KeyboardInterrupt):
         train(path, drawn, tiny(), interrupted(TRANSLATION, 2, 1))
@@ -165,7 +171,7 @@ def test_other_options_and_damage_are_refused(tmp_path: Path, drawn: Domains) ->
         train(path, drawn, tiny())
 
 
-def test_fewer_photos_than_a_batch_are_refused(tmp_path: Path, drawn: Domains) -> None:
+def test_fewer_photos_than_a_batch_are_refused(tmp_path: Path, drawn: TranslationDomains) -> None:
     with pytest.raises(InputError, match="drawn 1: 6 photos to train on, fewer than a batch of 7"):
         train(tmp_path / "a.npz", drawn, tiny(batch=7))
 
@@ -180,7 +186,7 @@ def test_points_move_with_their_picture() -> None:
     at = torch.tensor([[0.35, 0.55], [0.6, 0.4], [0.5, 0.5], [0.42, 0.38]])
     spots = torch.exp(-((x - at[:, :1, None]) ** 2 + (y - at[:, 1:, None]) ** 2) / (2 * 0.03**2))
     pictures = spots[:, None].expand(-1, 3, -1, -1)
-    new, points = moved(pictures, at[:, None].expand(-1, 68, -1).clone())
+    new, points = jittered(pictures, at[:, None].expand(-1, 68, -1).clone())
     share = new[:, 0] / new[:, 0].sum((1, 2), keepdim=True)
     found = torch.stack([(share * x).sum((1, 2)), (share * y).sum((1, 2))], -1)
     assert (points[:, 0] - at).norm(dim=-1).max() > 0.02  # they have moved
@@ -199,7 +205,7 @@ def test_the_landmark_network_beats_the_mean_shape(tmp_path: Path) -> None:
     drawn = domains(train=20, held_out=10)
     parameters = tiny(landmark_epochs=20, landmark_channels=8, landmark_batch=6, landmark_rate=6e-3)
     training = _Training(drawn, parameters, Checkpoint(tmp_path / "a.npz", {}), CPU, None)
-    module = training.landmarker(State())
+    module = training.landmarker(TranslationState())
     mean = np.concatenate([faces.points for faces in drawn.train]).mean(0)
     by_mean = np.mean(
         [np.linalg.norm(faces.points - mean, axis=-1).mean() / UNIT for faces in drawn.held_out]

@@ -11,7 +11,7 @@ from anthropo.errors import InputError
 from anthropo.workflows.demonstration import SYNTHETIC
 
 
-def test_every_step_has_a_result(tmp_path: Path, dealt_once: None) -> None:
+def test_every_step_has_a_result(tmp_path: Path, small_demo: None) -> None:
     made = anthropo.demo(tmp_path / "demo", patients=10, jobs=1)
     assert made.people.model == tmp_path / "demo" / "demo.anthropo"
     assert anthropo.load_model(made.people.model).labels == ("control", "synthetic-A")

@@ -63,7 +63,7 @@ def test_a_table_has_it_and_a_changed_definition_is_measured_again(
     assert invoke(*arguments).exit_code == 0
     (first,) = read(out)
     assert float(first["jaw_eye_index_lo"]) < float(first["jaw_eye_index"]) < float(first["jaw_eye_index_hi"])
-    assert not registry.own
+    assert not registry.user_defined
     assert "1 of them by an earlier run" in invoke(*arguments).stderr
     # what a run was made with is checked with it
     assert anthropo.verify(f"{out}.run.json").same
@@ -198,7 +198,7 @@ def test_a_model_remembers_the_definitions_and_adds_them_when_it_is_loaded(tmp_p
         made = trained("nasal_index", "jaw_eye_index", adapt="standardise")
         here = made.predict(features("nasal_index", "jaw_eye_index"))
     made.save(tmp_path / "m.anthropo")
-    assert not registry.own
+    assert not registry.user_defined
     again = anthropo.Trained.load(tmp_path / "m.anthropo")
     assert registry()["jaw_eye_index"].expression == ROW["expression"]
     assert [p.ranked[0] for p in again.predict(features("nasal_index", "jaw_eye_index"))] == [
@@ -252,7 +252,7 @@ def test_a_hostile_file_is_refused(
     write_bundle(path, Bundle(manifest, bundle.arrays))
     monkeypatch.undo()
     assert says in sentence_of(ModelError, anthropo.Trained.load, path)
-    assert not registry.own
+    assert not registry.user_defined
     assert not (tmp_path / "gone").exists()
 
 
@@ -279,7 +279,7 @@ def test_classify_and_explain_need_no_table(
     assert explained.exit_code == 0, explained.output
     text = (tmp_path / "e.json").read_text()
     assert '"name": "jaw_eye_index"' in text
-    assert not registry.own
+    assert not registry.user_defined
 
 
 # -------------------------------------------------------------------------------------- the command
@@ -324,4 +324,4 @@ def test_the_command_checks_tries_and_draws(tmp_path: Path, mine: Path, invoke: 
     refused(
         invoke, "registry", written(mine, ROW | {"unit": "kg"}), says="row 2, column unit: 'kg' of kind ratio"
     )
-    assert not registry.own
+    assert not registry.user_defined

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from anthropo.cli import cli
 from anthropo.errors import InputError
 from anthropo.files import file_sha256
 from anthropo.workflows.manifest import TOLERANCE, Verification, manifest_path, read_manifest
-from anthropo.workflows.sameness import Difference, differences
+from anthropo.workflows.sameness import OutputDifference, differences
 
 
 def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -27,13 +28,21 @@ def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def cohort(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("measured")
     for name in ("a.png", "b.png"):
-        Image.fromarray(data.astronaut()).save(tmp_path / name)
-    (tmp_path / "t.csv").write_text("photo,visit\na.png,1\nb.png,1\n")
-    done = run(tmp_path, "measure", "t.csv", "-o", "r.csv", "--jitter", "2", "--no-fine")
+        Image.fromarray(data.astronaut()).save(folder / name)
+    (folder / "t.csv").write_text("photo,visit\na.png,1\nb.png,1\n")
+    done = run(folder, "measure", "t.csv", "-o", "r.csv", "--jitter", "2", "--no-fine")
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def cohort(measured: Path, tmp_path: Path) -> Path:
+    """A measured cohort, in a folder of its own."""
+    shutil.copytree(measured, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -90,7 +99,7 @@ def test_what_differs_is_named_with_its_size(cohort: Path) -> None:
 
 
 def test_other_machines_are_allowed_the_last_digits() -> None:
-    small, large = (Difference("r.csv", "", "1", "1", size) for size in (TOLERANCE / 2, TOLERANCE * 2))
+    small, large = (OutputDifference("r.csv", "", "1", "1", size) for size in (TOLERANCE / 2, TOLERANCE * 2))
     assert not Verification(differences=(small,)).same
     assert Verification(differences=(small,), elsewhere=("torch: 1 then, 2 now",)).same
     assert not Verification(differences=(large,), elsewhere=("torch: 1 then, 2 now",)).same

@@ -23,6 +23,7 @@ from anthropo.encoder.several import Encoders
 from anthropo.explanation.heads import Head
 from anthropo.explanation.heatmap import heatmaps
 from anthropo.learning import features as features_module
+from anthropo.learning.card import card, describe
 from anthropo.learning.cohort import Case, Cohort
 from anthropo.learning.features import extract
 from anthropo.synthetic import make_cohort
@@ -45,9 +46,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         allow_duplicates=True,
         encoder=f"face-resnet,onnx:{folder / 'chip.onnx'},onnx:{folder / 'close.onnx'}",
         tta="mirror+grey",
+        folds=2,
+        repeats=3,
         reading=anthropo.PhotoReading(jitter=1, fine=False, cache=str(folder / "cache")),
     )
-    anthropo.train(folder / "cohort" / "cohort.csv", request, judge=False).trained.save(folder / "m.anthropo")
+    anthropo.train(folder / "cohort" / "cohort.csv", request).trained.save(folder / "m.anthropo")
     return folder
 
 
@@ -68,12 +71,19 @@ def test_each_encoder_has_a_score_and_the_sum_is_exact(folder: Path, photo: Path
         ("face-resnet", 128, True), ("onnx:chip.onnx", 4, True), ("onnx:close.onnx", 4, True),
     ]  # fmt: skip
     assert len({one.digest for one in kept}) == 3
+    alone = [f"encoder:{name}" for name in ("face-resnet", "onnx:chip.onnx", "onnx:close.onnx")]
+    assert [name for name in model.trained.manifest.validation.models if ":" in name] == alone
+    told = dict(describe(model.trained.manifest))["encoders alone"]
+    assert all(name.removeprefix("encoder:") in told for name in alone)
+    assert told in card(model.trained.manifest)
     reading = anthropo.PhotoReading(cache="none")
     (answer,) = model.classify(photo, reading=reading).predictions
     case = model.explain(photo, reading=reading)
     for explained in case.explanation.labels:
         terms = sum(c.log_odds for c in explained.contributions)
         assert explained.bias + terms + explained.residual == pytest.approx(explained.log_odds, abs=1e-6)
+        if explained.label in model.labels:  # refits of embeddings that differ in size
+            assert {len(c.refits) for c in explained.contributions} == {6}
     odds = {r.label: r.log_odds for r in answer.ranked}
     assert case.explanation.labels[0].log_odds == pytest.approx(
         odds[case.explanation.labels[0].label], abs=1e-6

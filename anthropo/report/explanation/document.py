@@ -14,7 +14,7 @@ from anthropo.learning.manifest import Manifest
 from anthropo.learning.model_readers import as_written
 from anthropo.measurement.registry import registry
 from anthropo.workflows.classify import shares_as_json
-from anthropo.workflows.explain import Case
+from anthropo.workflows.explain import ExplainedCase
 
 Document = dict[str, Any]
 
@@ -36,13 +36,13 @@ class Disclosure:
 EVERYTHING = Disclosure()
 
 
-def described(case: Case, disclosure: Disclosure) -> Manifest:
+def described(case: ExplainedCase, disclosure: Disclosure) -> Manifest:
     """What the model says of itself; a command of 0.1.0 names the cohort's file, which may be a person's."""
     manifest = case.trained.manifest
     return replace(manifest, command=None) if disclosure.anonymous else manifest
 
 
-def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
+def document(case: ExplainedCase, disclosure: Disclosure = EVERYTHING) -> Document:
     """The explanation as JSON.
 
     Its keys: ``photo`` (null when anonymous), ``photos``, ``moved`` (landmarks placed by hand, and by how
@@ -112,7 +112,7 @@ def document(case: Case, disclosure: Disclosure = EVERYTHING) -> Document:
     }  # fmt: skip
 
 
-def _label(case: Case, explained: Explained) -> Document:
+def _label(case: ExplainedCase, explained: Explained) -> Document:
     names = ("label", "probability", "log_odds", "bias", "residual", "how")
     return {name: getattr(explained, name) for name in names} | {
         "prevalence_shift": explained.shift,
@@ -121,7 +121,7 @@ def _label(case: Case, explained: Explained) -> Document:
     }
 
 
-def _contribution(case: Case, c: Contribution) -> Document:
+def _contribution(case: ExplainedCase, c: Contribution) -> Document:
     lo, hi = c.range or (None, None)
     made: Document = {"kind": c.kind, "name": c.name, "log_odds": c.log_odds}
     made |= {"log_odds_lo": lo, "log_odds_hi": hi, "stable": c.stable}
@@ -140,7 +140,7 @@ def _contribution(case: Case, c: Contribution) -> Document:
     }  # fmt: skip
 
 
-def heat_label(case: Case) -> str:
+def heat_label(case: ExplainedCase) -> str:
     """The label that the heatmaps are of."""
     return next(e.label for e in case.explanation.labels if e.how == "trained")
 

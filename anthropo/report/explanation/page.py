@@ -28,13 +28,13 @@ from anthropo.report.explanation.document import (
 from anthropo.report.explanation.pictures import chart, pictures
 from anthropo.report.rendering import as_json, embedded, jpeg, png
 from anthropo.report.traits_page import row
-from anthropo.workflows.explain import Case
+from anthropo.workflows.explain import ExplainedCase
 
 _LISTED = (PRESENT, BORDERLINE, LOOK)  # traits that a page lists
 
 
 def write_explanation(
-    path: Path, case: Case, disclosure: Disclosure = EVERYTHING, notes: Sequence[str] = ()
+    path: Path, case: ExplainedCase, disclosure: Disclosure = EVERYTHING, notes: Sequence[str] = ()
 ) -> None:
     """Write why a model says what it says of a person, by the suffix of a file.
 
@@ -42,7 +42,7 @@ def write_explanation(
     ----------
     path : pathlib.Path
         With the suffix .html, for a page that needs nothing else, .json, or .png, for a chart.
-    case : anthropo.Case
+    case : anthropo.ExplainedCase
         As `Model.explain` returns it.
     disclosure : Disclosure
         Parts of the case that a reader may see; left out, all of them but the nearest patients.
@@ -73,7 +73,7 @@ def write_explanation(
     write(path, as_json(made) + "\n" if suffix == ".json" else page(case, disclosure, made))
 
 
-def page(case: Case, disclosure: Disclosure, made: Document) -> str:
+def page(case: ExplainedCase, disclosure: Disclosure, made: Document) -> str:
     """The explanation as one HTML page that needs nothing else."""
     trained = case.trained
     charts = {e.label: words.bars(e) for e in case.explanation.labels}
@@ -113,7 +113,7 @@ def page(case: Case, disclosure: Disclosure, made: Document) -> str:
     )
 
 
-def _summary(case: Case) -> str:
+def _summary(case: ExplainedCase) -> str:
     p, trained = case.prediction, case.trained
     if trained.task == "normality":
         share = 100 * (p.typicality or 0.0)
@@ -136,7 +136,7 @@ def _by_region(made: Document) -> dict[str, list[tuple[Entry, Document]]]:
     return by_region
 
 
-def _strip(case: Case, name: str) -> Document | None:
+def _strip(case: ExplainedCase, name: str) -> Document | None:
     """The value's place among the people of each label, from 0 to 100."""
     assert case.record is not None
     value = case.record.results[name].measured

@@ -21,7 +21,7 @@ from anthropo.report.explanation.document import Disclosure, heat_label
 from anthropo.report.plots import Plot, as_figure, face
 from anthropo.report.plots_of_answers import explained
 from anthropo.report.rendering import NOTE, png
-from anthropo.workflows.explain import Case
+from anthropo.workflows.explain import ExplainedCase
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ class Average:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pictures:
+class CasePictures:
     """The pictures of a case."""
 
     photo: Image.Image | None = None  # None: anonymous
@@ -53,7 +53,7 @@ class Pictures:
     bar: Image.Image | None = None  # what the heatmaps' colours mean
 
 
-def pictures(case: Case, disclosure: Disclosure) -> Pictures:
+def pictures(case: ExplainedCase, disclosure: Disclosure) -> CasePictures:
     """Draw what may be seen of a case."""
     labels = _labels_of_averages(case)
     profile = case.trained.profile
@@ -67,7 +67,7 @@ def pictures(case: Case, disclosure: Disclosure) -> Pictures:
         face = case.face
         photo = figures.overlay(case.photo, face) if face else Image.fromarray(_square(case, _PICTURE))
     if case.heat is None:
-        return Pictures(photo=photo, averages=averages)
+        return CasePictures(photo=photo, averages=averages)
     whole = case.heat.whole.values
     limit = heat.common_limit([whole])
 
@@ -81,7 +81,7 @@ def pictures(case: Case, disclosure: Disclosure) -> Pictures:
             return heat.over(*heat.template(side), values, limit)
         return heat.overlay(values, case.photo, case.face, limit, side)
 
-    return Pictures(
+    return CasePictures(
         photo=photo,
         averages=averages,
         whole=drawn(whole, 520),
@@ -91,7 +91,7 @@ def pictures(case: Case, disclosure: Disclosure) -> Pictures:
     )
 
 
-def chart(case: Case, disclosure: Disclosure) -> bytes:
+def chart(case: ExplainedCase, disclosure: Disclosure) -> bytes:
     """The first label's sum beside the face, as PNG."""
     from matplotlib.figure import Figure
 
@@ -111,7 +111,7 @@ def chart(case: Case, disclosure: Disclosure) -> bytes:
     return png(figure, dpi=110)
 
 
-def case_figures(case: Case, disclosure: Disclosure) -> dict[str, Figure]:
+def case_figures(case: ExplainedCase, disclosure: Disclosure) -> dict[str, Figure]:
     """What may be seen of a case, each as a figure: the face, the heatmap, and the sum of each label."""
     made: dict[str, Figure] = {}
     if case.face and not disclosure.anonymous:
@@ -140,7 +140,7 @@ def _composite(trained: Trained, label: str) -> tuple[Image.Image, Floats]:
     return picture.resize(size, Image.Resampling.LANCZOS), 2 * place(profile.shapes[at]) + 0.5
 
 
-def _labels_of_averages(case: Case) -> list[str]:
+def _labels_of_averages(case: ExplainedCase) -> list[str]:
     """Labels whose average faces stand beside the patient: the most probable one and the controls."""
     profile = case.trained.profile
     if profile is None or profile.composites is None:
@@ -152,6 +152,6 @@ def _labels_of_averages(case: Case) -> list[str]:
     return (ranked or list(profile.labels))[:2]
 
 
-def _square(case: Case, side: int) -> NDArray[np.uint8]:
+def _square(case: ExplainedCase, side: int) -> NDArray[np.uint8]:
     """The part of a picture that the network sees."""
     return middle_square(case.photo.finer(power_of_two(min(case.photo.full_size) / side)), side)

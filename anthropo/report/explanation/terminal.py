@@ -18,10 +18,10 @@ from anthropo.report.explanation.words import (
     stability_words,
 )
 from anthropo.report.tables import distance_words
-from anthropo.workflows.explain import Case
+from anthropo.workflows.explain import ExplainedCase
 
 
-def print_explanation(case: Case, top: int) -> None:
+def print_explanation(case: ExplainedCase, top: int) -> None:
     """The prediction with its `top` labels, then each label's sum."""
     from rich.console import Console
     from rich.table import Table

@@ -15,14 +15,14 @@ from anthropo.plain import minus
 from anthropo.reference.zscore import signed as z_signed
 from anthropo.report.tables import number, quantity
 from anthropo.showing import signed as signed
-from anthropo.workflows.explain import Case
+from anthropo.workflows.explain import ExplainedCase
 
 _SHOWN = 10  # measurements in a chart; the rest are one line
 _SHOWN_VOIDED = 3  # of them that were voided or not; what voids one mostly voids others
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class TermBar:
     """A row of a label's chart."""
 
     kind: str  # bias, region, metadata, voided, measurement or residual
@@ -42,17 +42,17 @@ class Bar:
         return is_stable(self.log_odds, self.refits)
 
 
-def bars(explained: Explained) -> list[Bar]:
+def bars(explained: Explained) -> list[TermBar]:
     """A label's terms; the smaller measurements are one of them."""
-    chart = [Bar("bias", "before anything is seen (bias)", explained.bias - explained.shift)]
+    chart = [TermBar("bias", "before anything is seen (bias)", explained.bias - explained.shift)]
     if explained.shift:
-        chart.append(Bar("bias", "prevalence as stated, not as in training", explained.shift))
+        chart.append(TermBar("bias", "prevalence as stated, not as in training", explained.shift))
     for kind in ("region", "metadata", "voided", "measurement"):
         # what is missing adds nothing, and is not shown
         terms = [c for c in explained.of(kind) if c.log_odds or kind == "region"]
         most = {"measurement": _SHOWN, "voided": _SHOWN_VOIDED}.get(kind, len(terms))
         chart += [
-            Bar(kind, _name_of(c), c.log_odds, "" if kind == "voided" else c.name, c.refits)
+            TermBar(kind, _name_of(c), c.log_odds, "" if kind == "voided" else c.name, c.refits)
             for c in terms[:most]
         ]
         if rest := terms[most:]:
@@ -62,9 +62,9 @@ def bars(explained: Explained) -> list[Bar]:
             name = f"{len(rest)} other measurement{'' if one else 's together'}"
             if kind == "voided":
                 name = f"whether {len(rest)} other measurement{' was' if one else 's were'} voided"
-            chart.append(Bar(kind, name, total, refits=refits))
+            chart.append(TermBar(kind, name, total, refits=refits))
     if explained.residual:
-        chart.append(Bar("residual", "not attributed (residual)", explained.residual))
+        chart.append(TermBar("residual", "not attributed (residual)", explained.residual))
     return chart
 
 
@@ -76,22 +76,22 @@ def _name_of(c: Contribution) -> str:
     return f"{c.kind}: {c.name}"
 
 
-def extent(chart: Iterable[Bar]) -> float:
+def extent(chart: Iterable[TermBar]) -> float:
     """The farthest from 0 that a chart's bars and ranges reach."""
     return max((abs(v) for bar in chart for v in (bar.log_odds, *(bar.range or ()))), default=0.0)
 
 
-def range_words(bar: Bar) -> str:
+def range_words(bar: TermBar) -> str:
     """A bar's range over refits; empty where there is none."""
     return "" if bar.range is None else f"{signed(bar.range[0])} to {signed(bar.range[1])}"
 
 
-def has_ranges(case: Case) -> bool:
+def has_ranges(case: ExplainedCase) -> bool:
     """Whether refits say of anything how stable it is."""
     return any(c.refits for explained in case.explanation.labels for c in explained.contributions)
 
 
-def stability_words(case: Case) -> str:
+def stability_words(case: ExplainedCase) -> str:
     """What the ranges are, and what pale bars say; or why there are none."""
     refits = case.trained.manifest.refits
     if case.trained.task == "normality":
@@ -129,7 +129,7 @@ def against_words(explained: Explained) -> str:
     )
 
 
-def gate_words(case: Case) -> str:
+def gate_words(case: ExplainedCase) -> str:
     """What the photo gate tells, which is in no sum unless asked for: said once, and not as anatomy."""
     results = case.record.results if case.record else {}
     of = [results[name].measured for name in case.trained.manifest.measurements if name in results]
@@ -152,7 +152,7 @@ def gate_words(case: Case) -> str:
     )
 
 
-def changes_words(case: Case) -> list[str]:
+def changes_words(case: ExplainedCase) -> list[str]:
     """Sentences on what would change the decision."""
     sentences = []
     for change in case.changes:

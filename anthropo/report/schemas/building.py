@@ -82,9 +82,9 @@ def entries(properties: Fields, optional: Iterable[str] = ()) -> Schema:
 
 def column(table: str, name: str, schema: Schema) -> Schema:
     """An entry that is a column of a table, with what the data dictionary says of it."""
-    found = next(one for one in dictionary() if one.table == table and one.matches(name))
-    unit = f" Unit: {found.unit}." if found.unit not in ("", "1", "unit", "its own") else ""
-    return described(schema, f"{found.meaning.strip()}{unit}")
+    entry = next(one for one in dictionary() if one.table == table and one.matches(name))
+    unit = f" Unit: {entry.unit}." if entry.unit not in ("", "1", "unit", "its own") else ""
+    return described(schema, f"{entry.meaning.strip()}{unit}")
 
 
 def columns(table: str, kinds: Mapping[str, Schema], *, missing: bool = True) -> Fields:

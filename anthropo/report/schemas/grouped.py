@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from anthropo.groups.places import Place
+from anthropo.groups.places import DifferingPlace
 from anthropo.groups.regions import Discovery, Effect
 from anthropo.networks.description import Epoch
 from anthropo.report import heat
@@ -53,7 +53,7 @@ def regions() -> Schema:
         "share": "Its share of the map's square.",
         "p": "The smallest p within it.",
     }
-    place = made.record(Place, words=words)
+    place = made.record(DifferingPlace, words=words)
     square = listed(listed(NUMBER))
     maps: Fields = {
         "unit": described({"const": heat.UNIT}, "Unit of `difference`."),

@@ -9,10 +9,10 @@ from anthropo.explanation.maps import Faithfulness, Heatmap
 from anthropo.explanation.standing import Standing
 from anthropo.learning.adjusting import Adjusted
 from anthropo.learning.attributes import Relation
-from anthropo.learning.evaluation import Count, Evaluation
-from anthropo.learning.heterogeneity import Pooled
+from anthropo.learning.evaluation import Evaluation, LabelCount
+from anthropo.learning.heterogeneity import PooledOverSites
 from anthropo.learning.manifest import Manifest
-from anthropo.learning.matching import Balance, Matched
+from anthropo.learning.matching import ColumnBalance, Matched
 from anthropo.learning.model import Prediction, Ranked
 from anthropo.learning.nearest import Nearest, Ranks
 from anthropo.learning.relations import FaceRelation
@@ -66,9 +66,9 @@ def _asked() -> Fields:
 
 
 def _answer(
-    made: Schemas, name: str, description: str, own: Fields, optional: tuple[str, ...] = ()
+    made: Schemas, name: str, description: str, fields: Fields, optional: tuple[str, ...] = ()
 ) -> Schema:
-    return made.define(name, entries({**_asked(), **own}, optional), description)
+    return made.define(name, entries({**_asked(), **fields}, optional), description)
 
 
 def answers() -> Schema:
@@ -412,7 +412,7 @@ def network_explanation() -> Schema:
 
 def _sites(made: Schemas) -> Schema:
     made.record(
-        Pooled,
+        PooledOverSites,
         missing=True,
         words={
             "hi": "Upper end of the same.",
@@ -440,7 +440,7 @@ def _matched(made: Schemas) -> Schema:
         "matched_cases": "Of cases with a partner.",
         "matched_controls": "Of controls with a partner.",
     }
-    made.record(Balance, words=words, missing=True)
+    made.record(ColumnBalance, words=words, missing=True)
     return made.record(
         Matched,
         words={
@@ -503,7 +503,7 @@ def _nearest(made: Schemas) -> Schema:
 
 def _one_evaluation(made: Schemas) -> Schema:
     figures = made.figures()
-    made.record(Count, words={"photos": "Photos of the label.", "patients": "Patients of the label."})
+    made.record(LabelCount, words={"photos": "Photos of the label.", "patients": "Patients of the label."})
     by_metric = {"metrics": described(figures, "Figures by metric.")}
     sizes = {"n_photos": "Photos of this part.", "n_patients": "Patients of this part."}
     made.record(Subgroup, changed=by_metric, words=sizes)
@@ -511,7 +511,7 @@ def _one_evaluation(made: Schemas) -> Schema:
     shift, nearest = _shift(made), _nearest(made)
     changed: Fields = {
         name: described(by_name(figures), meanings(Evaluation)[name])
-        for name in ("models", "differences", "by_label", "adapted")
+        for name in ("models", "differences", "by_label", "adapted", "encoders")
     }
     changed["subgroups"] = described(
         by_name(by_name({"$ref": "#/$defs/Subgroup"})), meanings(Evaluation)["subgroups"]
@@ -536,7 +536,7 @@ def _one_evaluation(made: Schemas) -> Schema:
         changed=changed,
         more=more,
         without=("attribute", "judged"),
-        optional=("sites", "matched", "adjusted", "adapted", "shifts", "nearest"),
+        optional=("sites", "matched", "adjusted", "adapted", "shifts", "nearest", "encoders"),
         missing=True,
     )
 

@@ -82,7 +82,7 @@ def values(made: Schemas) -> Schema:
     made.define(
         "Millimetres", entries({**bounds, **pooled, **unit}, pooled), "The same value in millimetres."
     )
-    own: Fields = {
+    fields: Fields = {
         **bounds,
         **pooled,
         **unit,
@@ -97,7 +97,7 @@ def values(made: Schemas) -> Schema:
     }
     return made.define(
         "Value",
-        entries(own, [*pooled, "mm"]),
+        entries(fields, [*pooled, "mm"]),
         "A measured value with its errors and z-scores.",
     )
 
@@ -345,7 +345,7 @@ def change() -> Schema:
 
 
 def change_cohort() -> Schema:
-    """What ``change --cohort -o FILE.json`` writes."""
+    """What ``change COHORT -o FILE.json`` writes."""
     made = Schemas()
     person = made.define("Person", entries(_change(made)), "One patient, as `change` writes it.")
     table = "change FILE.tests.csv"

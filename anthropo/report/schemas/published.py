@@ -52,7 +52,7 @@ _ALL = (
     Published("landmarks", 1, "Landmark files", ("measure --save-landmarks FILE.json",), stamped=False),
     Published("change", 1, "What changed in a person", ("change BEFORE AFTER -o FILE.json",)),
     Published(
-        "change-cohort", 1, "What changed in the patients of a cohort", ("change --cohort -o FILE.json",)
+        "change-cohort", 1, "What changed in the patients of a cohort", ("change COHORT -o FILE.json",)
     ),
     Published("answers", 1, "Answers of a model", ("classify -o FILE.json",), stamped=False),
     Published("explanation", 1, "An explained answer of a model", ("explain -o FILE.json",)),
