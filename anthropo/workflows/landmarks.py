@@ -18,13 +18,7 @@ from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_model
 from anthropo.face.frame import Floats
-from anthropo.face.landmark_bundle import (
-    LONGEST_TEXT,
-    PACKAGED,
-    LandmarkBundle,
-    terms,
-    write_landmark_bundle,
-)
+from anthropo.face.landmark_bundle import LONGEST_TEXT, PACKAGED, LandmarkBundle, terms, write_landmark_bundle
 from anthropo.face.scheme import Scheme
 from anthropo.face.weights import LandmarkModel, landmark_model
 from anthropo.files import held, write
@@ -235,15 +229,15 @@ class LandmarkEvaluation:
         return frame
 
 
-def _check_training(request: LandmarkTrainRequest, path: Path, to_dlib: bool) -> None:
+def _check_training(request: LandmarkTrainRequest, start: str | None, path: Path, to_dlib: bool) -> None:
     """Refuse a licence that no file holds, and a start where dlib's form is written."""
     if request.licence and (len(request.licence) > LONGEST_TEXT or unfit_text(request.licence)):
         raise InputError(
             f"{parameter('licence')}: a text of at most {LONGEST_TEXT} visible characters is needed."
         )
-    if to_dlib and request.start is not None:
+    if to_dlib and start is not None:
         raise InputError(
-            f"{path}: dlib's files hold trees alone, and with {parameter('start', request.start)} none are "
+            f"{path}: dlib's files hold trees alone, and with {parameter('start', start)} none are "
             "grown. Write an .anthropo file."
         )
 
@@ -298,18 +292,9 @@ def train_landmarks(
     request = request or LandmarkTrainRequest()
     pair, path = request.pair, Path(output)
     to_dlib = path.suffix.lower() == ".dat"
-<<<<<<< HEAD
     start = None if request.start == NOTHING else request.start
-    if to_dlib and start is not None:
-        raise InputError(
-            f"{path}: dlib's files hold trees alone, and with {parameter('start', start)} none are "
-            "grown. Write an .anthropo file."
-        )
+    _check_training(request, start, path, to_dlib)
     begins = None if start is None else _beginning(start, request.options)
-=======
-    _check_training(request, path, to_dlib)
-    begins = None if request.start is None else _beginning(request.start, request.options)
->>>>>>> main
     annotations = read_annotations(annotated)
     scheme = scheme_of(annotations, pair)
     if by_default := scheme.ibug and not to_dlib and request.says_nothing_of_trees:
