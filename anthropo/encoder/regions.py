@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -153,9 +154,31 @@ def crops(photo: Photo, face: Face, regions: Sequence[str], size: int, align: st
         for x, y, side in {r.window for r in wanted}
     }
     for chip, region in zip(chips, wanted, strict=True):
-        chip[:] = windows[region.window]
-        chip[hidden(region, size)] = FILL
+        if region.covered is None:  # by masks it takes twenty times as long
+            rows, columns = _rectangle(region, size)
+            chip[:] = _painted(size)
+            chip[rows, columns] = windows[region.window][rows, columns]
+        else:
+            chip[:] = windows[region.window]
+            chip[hidden(region, size)] = FILL
     return chips
+
+
+@lru_cache(maxsize=64)
+def _rectangle(region: Region, size: int) -> tuple[slice, slice]:
+    """Rows and columns of a chip that its region shows, where that is a rectangle."""
+    seen = ~hidden(region, size)
+    sides = (np.flatnonzero(seen.any(axis)) for axis in (1, 0))
+    rows, columns = (slice(int(at[0]), int(at[-1]) + 1) if at.size else slice(0, 0) for at in sides)
+    return rows, columns
+
+
+@lru_cache(maxsize=8)
+def _painted(size: int) -> Pixels:
+    """A chip that shows nothing of its photo."""
+    chip = np.empty((size, size, 3), dtype=np.uint8)
+    chip[:] = FILL
+    return chip
 
 
 def middle_square(photo: Photo, size: int) -> Pixels:

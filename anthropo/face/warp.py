@@ -160,8 +160,8 @@ def _reduced(pixels: Pixels, places: Floats, zoom: float) -> tuple[Pixels, Float
 
 def _reached(places: Floats, size: tuple[int, ...]) -> NDArray[np.bool_]:
     """Which of the places (h, w, 2) are in a picture of height and width `size`."""
-    height, width = size
-    return np.asarray(((places >= -0.5) & (places < (width - 0.5, height - 0.5))).all(-1))
+    (height, width), x, y = size, places[..., 0], places[..., 1]
+    return np.asarray((x >= -0.5) & (x < width - 0.5) & (y >= -0.5) & (y < height - 0.5))
 
 
 def _bilinear(pixels: Pixels, places: Floats) -> Pixels:

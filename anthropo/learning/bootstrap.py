@@ -31,7 +31,7 @@ def resamples(judged: Judged, bootstrap: int, seed: int) -> NDArray[np.float32]:
     return drawn[:, index]
 
 
-@lru_cache(maxsize=8)  # models that are judged and then compared
+@lru_cache(maxsize=32)  # models that are judged and then compared, six of them in five dealings
 def resampled_figures(judged: Judged, positive: int | None, bootstrap: int, seed: int) -> dict[str, Floats]:
     """Figures (1 + bootstrap,): of all photos first, then of every resample."""
     weights = resamples(judged, bootstrap, seed)

@@ -228,7 +228,8 @@ def _answered(
     """Answers of each model, by dealing and fold, what is kept of the first one, and the model of all."""
     dealt, options_of = judge.dealt, judge.options_of
     folds = [_Which(at, fold) for at, one in enumerate(dealt) for fold in range(one.number)]
-    # first what takes longest, so that all are done at about the same time
+    # first what takes longest, so that all are done at about the same time; and while the others are at work
+    # this process loads what the model needs. Earlier it could not be copied: pandas begins a thread
     work = [*([] if judge.whole is None else [None]), *folds]
     workers = max(1, min(jobs, len(work)))
     fitted = len(judge.features) * len(folds) * len(options_of)
@@ -237,11 +238,8 @@ def _answered(
     refits: list[list[KeptRefit | None]] = [[] for _ in dealt]
     whole: Model | None = None
     with contextlib.ExitStack() as until_done:
-        if isinstance(runner, Threads) or judge.whole is not None:
-            # only libraries that are loaded are limited; and a model that comes from a process needs them
-            # here too, so that they are loaded once for all processes that are copies of this one
-            judge.prepare()
         if isinstance(runner, Threads):
+            judge.prepare()  # only libraries that are loaded are limited
             # as in a process: sums that several threads share are rounded in another order
             until_done.enter_context(threadpool_limits(1, "blas"))
         results = until_done.enter_context(contextlib.closing(runner.in_order(judge, work)))
