@@ -1,14 +1,15 @@
 """The recipe contrastive on pairs of expressions: people it has not seen, and the hybrid with its embedding.
 
     python benchmarks/contrastive.py PAIRS WEB [--losses supcon triplet] [--folds 3] [--epochs 12]
-        [--regions face lower eyes mouth] [--web-photos 500]
+        [--regions face lower eyes mouth] [--web-photos 500] [--repeats 1] [--tasks NAME ...]
 
 PAIRS holds photographs of people in two states and a labels.csv (photo, patient, expression, sex), WEB other
 photographs and a labels.csv (image, age, sex). By person: in each fold three fifths are trained on, one
 decides when to stop, and one is judged: is a neutral and a smiling photo of the same person more alike than
 of two people? Beside it the warm start, the packaged face network. Studio photos of one day are told almost
-without error, so that the smiling ones are also shrunk to a few pixels, which is never trained on. Then the
-last network's embedding takes the place of face-resnet's in the hybrid, on the same folds of WEB.
+without error, so that the smiling ones are also made harder: shrunk to a few pixels, rolled, darkened with
+noise, half hidden, none of which is trained on. Then the last network's embedding takes the place of
+face-resnet's in the hybrid, and stands beside it, on the same folds of WEB.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +45,8 @@ from anthropo.networks.units import TEST
 from anthropo.networks.verification import Pairs, cosine, pairs_between, verification_figures
 from anthropo.settings import Settings
 
-SIDES = (150, 16)  # px of the smiling photo's pictures; 150 is what networks see
+Harder = Callable[[np.ndarray], np.ndarray]
+_GREY = 110  # of what hides, and of corners that a rolled picture leaves
 
 
 def pairs_of(folder: Path, recipe: Recipe, jobs: int) -> CohortPictures:
@@ -53,16 +57,60 @@ def pairs_of(folder: Path, recipe: Recipe, jobs: int) -> CohortPictures:
     return read_pictures(Cohort(cases, str(folder)), view_of(recipe.parameters), Settings(), jobs=jobs)
 
 
-def shrunk(chips: np.ndarray, which: np.ndarray, side: int) -> np.ndarray:
-    """Some of the pictures with the detail of `side` pixels."""
-    out = chips.copy()
-    for i in np.flatnonzero(which):
-        small = Image.fromarray(chips[i]).resize((side, side), Image.Resampling.BOX)
-        out[i] = np.asarray(small.resize(chips.shape[1:3], Image.Resampling.BICUBIC))
-    return out
+def shrunk(side: int) -> Harder:
+    """Pictures with the detail of `side` pixels."""
+
+    def change(chips: np.ndarray) -> np.ndarray:
+        out = chips.copy()
+        for i, chip in enumerate(chips):
+            small = Image.fromarray(chip).resize((side, side), Image.Resampling.BOX)
+            out[i] = np.asarray(small.resize(chips.shape[1:3], Image.Resampling.BICUBIC))
+        return out
+
+    return change
 
 
-def scores(network: Network, material: TrainingSet, side: int) -> tuple[dict[str, np.ndarray], Pairs]:
+def rolled(chips: np.ndarray) -> np.ndarray:
+    """Pictures by 20 degrees from upright."""
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(c).rotate(20, Image.Resampling.BICUBIC, fillcolor=(_GREY,) * 3))
+            for c in chips
+        ]
+    )
+
+
+def dark(chips: np.ndarray) -> np.ndarray:
+    """Pictures with an eighth of the light, and noise."""
+    noise = np.random.default_rng(0).normal(0, 6, chips.shape)
+    return np.clip(chips * 0.12 + noise, 0, 255).astype(np.uint8)
+
+
+def hidden(top: float, bottom: float) -> Harder:
+    """Pictures with a grey bar over these shares of their height."""
+
+    def change(chips: np.ndarray) -> np.ndarray:
+        out, side = chips.copy(), chips.shape[1]
+        out[:, int(top * side) : int(bottom * side)] = _GREY
+        return out
+
+    return change
+
+
+#: What is done to the smiling photo's pictures; 150 px is what networks see.
+HARDER: dict[str, Harder] = {
+    "150 px": np.copy,
+    "24 px": shrunk(24),
+    "16 px": shrunk(16),
+    "12 px": shrunk(12),
+    "rolled 20°": rolled,
+    "dark, noisy": dark,
+    "lower half hidden": hidden(0.55, 1),
+    "eyes hidden": hidden(0.2, 0.5),
+}
+
+
+def scores(network: Network, material: TrainingSet, harder: Harder) -> tuple[dict[str, np.ndarray], Pairs]:
     """Similarity of each pair of people who were kept apart, by view and over all."""
     units = material.units
     chosen = units.chosen(TEST)
@@ -70,7 +118,8 @@ def scores(network: Network, material: TrainingSet, side: int) -> tuple[dict[str
     second = units.states[chosen] == max(units.states)
     found = {}
     for view in network.views:
-        chips = shrunk(chips_of(network, material.photos.pictures, units, chosen, view), second, side)
+        chips = chips_of(network, material.photos.pictures, units, chosen, view).copy()
+        chips[second] = harder(chips[second])
         embedded = network.embed({view: chips}) + network.embed({view: chips[:, :, ::-1]})
         found[view] = cosine(embedded, pairs)
     return {"all views": np.mean([*found.values()], 0), **found}, pairs
@@ -80,7 +129,7 @@ def verification(folder: Path, settings: tuple[str, ...], folds: int, jobs: int,
     first = load_recipe("contrastive", None, settings)
     loss = first.parameters.loss
     photos = pairs_of(folder, first, jobs)
-    kept: dict[tuple[int, str], list[tuple[np.ndarray, np.ndarray, Pairs]]] = {}
+    kept: dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray, Pairs]]] = {}
     began_at = time.perf_counter()
     for fold in range(folds):
         recipe = load_recipe("contrastive", None, (*settings, f"fold={fold}"))
@@ -92,13 +141,13 @@ def verification(folder: Path, settings: tuple[str, ...], folds: int, jobs: int,
         start = Network(
             network.manifest, network.about, beginning(material, network.about.spec, device_of("cpu"))
         )
-        for side in SIDES:
-            after, pairs = scores(network, material, side)
-            before, _ = scores(start, material, side)
+        for name, harder in HARDER.items():
+            after, pairs = scores(network, material, harder)
+            before, _ = scores(start, material, harder)
             for view in after:
-                kept.setdefault((side, view), []).append((after[view], before[view], pairs))
+                kept.setdefault((name, view), []).append((after[view], before[view], pairs))
     seconds = (time.perf_counter() - began_at) / folds
-    for (side, view), of in kept.items():
+    for (name, view), of in kept.items():
         # pairs are of one fold's people: nobody is compared with who was trained on
         most = 1 + max(int(p.max()) for _, _, pairs in of for p in pairs.people)
         people = tuple(
@@ -110,7 +159,7 @@ def verification(folder: Path, settings: tuple[str, ...], folds: int, jobs: int,
         after, before = (np.concatenate([scored[k] for scored in of]) for k in (0, 1))
         found = verification_figures(after, before, every, start="face-resnet")
         print(
-            f"| {loss} | {view} | {side} px | {found.auroc} | {found.began} | {found.gained} | "
+            f"| {loss} | {view} | {name} | {found.auroc} | {found.began} | {found.gained} | "
             f"{found.apart} | {found.apart_began} | {found.true_accepts} | {found.true_accepts_began} |",
             flush=True,
         )
@@ -131,23 +180,32 @@ def read_web(
     return features, [rows[photo] for photo in features.photos.tolist()]
 
 
-def hybrids(folder: Path, network: Path, regions: list[str], number: int, jobs: int) -> None:
+def hybrids(
+    folder: Path, network: Path, regions: list[str], number: int, jobs: int, repeats: int, named: list[str]
+) -> None:
     encoders = {"face-resnet": load_encoder(), "contrastive": network_encoder(network)}
     seen = {name: read_web(folder, encoder, regions, number, jobs) for name, encoder in encoders.items()}
-    rows = seen["face-resnet"][1]
-    print(f"{folder.name}: {len(rows)} photos, regions {', '.join(regions)}, 5 folds\n")
-    print("| task (positive) | hybrid with face-resnet | with contrastive | difference |\n|---|---|---|---|")
+    first, rows = seen["face-resnet"]
+    beside = {
+        f"{region}@{name}": of for name, (each, _) in seen.items() for region, of in each.regions.items()
+    }
+    ways = {name: each for name, (each, _) in seen.items()} | {"both": replace(first, regions=beside)}
+    print(
+        f"{folder.name}: {len(rows)} photos, regions {', '.join(regions)}, 5 folds, dealt {repeats} times\n"
+    )
+    print("| task (positive) | hybrid with | AUROC | less face-resnet | log loss | less face-resnet |")
+    print("|---|---|---|---|---|---|")
     for name, positive in tasks(rows).items():
-        if name not in ("sex (male)", "age ≤ 12"):
+        if named and name not in named:
             continue
         judged = {}
-        for encoder, (features, _) in seen.items():
-            features.labels[:] = np.where(positive, "yes", "no")
-            made = cross_validate(features, Options(positive="yes"), repeats=1, baselines=False, jobs=jobs)
-            judged[encoder] = made.questions[0].models["hybrid"]
-        figures = [judge(of, "yes")["auroc"] for of in judged.values()]
-        gain = compare(judged["contrastive"], judged["face-resnet"], "yes")["auroc"]
-        print(f"| {name}, {int(positive.sum())} | {figures[0]} | {figures[1]} | {gain} |", flush=True)
+        for way, features in ways.items():
+            own = replace(features, labels=np.where(positive, "yes", "no"))
+            made = cross_validate(own, Options(positive="yes"), repeats=repeats, baselines=False, jobs=jobs)
+            judged[way] = made.questions[0].models["hybrid"]
+            found, gain = judge(judged[way], "yes"), compare(judged[way], judged["face-resnet"], "yes")
+            cells = [f"{found[m]} | {'' if way == 'face-resnet' else gain[m]}" for m in ("auroc", "log_loss")]
+            print(f"| {name}, {int(positive.sum())} | {way} | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
@@ -159,6 +217,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--regions", nargs="+", default=[*DEFAULT_REGIONS])
     parser.add_argument("--web-photos", type=int, default=500)
+    parser.add_argument("--repeats", type=int, default=1, help="dealings of the folds of WEB")
+    parser.add_argument("--tasks", nargs="+", default=[], help="of WEB, only these")
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     print(
@@ -170,7 +230,10 @@ def main() -> None:
         for loss in reversed(arguments.losses):
             settings = (f"loss={loss}", f"epochs={arguments.epochs}", f"views={','.join(arguments.regions)}")
             verification(arguments.pairs, settings, arguments.folds, arguments.jobs, network)
-        hybrids(arguments.web, network, arguments.regions, arguments.web_photos, arguments.jobs)
+        hybrids(
+            arguments.web, network, arguments.regions, arguments.web_photos, arguments.jobs,
+            arguments.repeats, arguments.tasks,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

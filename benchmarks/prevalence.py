@@ -7,10 +7,10 @@ photos stand for the people among whom the model is used, weighted so that a sha
 positive. Missing somebody costs five false alarms. "Best threshold" is the cheapest one in hindsight, on the
 very photos that are judged, nobody called included. An answer of "none of these" is no call.
 
-How much of what is paid above that is hindsight: each tenth of the people judged has its scores recalibrated
-on the other nine, many more people than a model is trained on ("line": logistic regression; "steps":
-isotonic regression). What is paid then above the best threshold, no calibration can save. Intervals are the
-jackknife's over draws.
+How much of what is paid above that is hindsight: "half" is the cheapest threshold of a random half of the
+people judged, paid on the other half. Each tenth of them also has its scores recalibrated on the other nine,
+many more people than a model is trained on ("line": logistic regression; "steps": isotonic regression). What
+is paid then above the best threshold, no calibration can save. Intervals are the jackknife's over draws.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ Floats = NDArray[np.float64]
 SHARE = 0.25  # of the cohort
 DEALINGS = 5
 BY_COST = "shifted, none of these aside"
-PAIRS = tuple((what, "best threshold") for what in (BY_COST, "line", "steps"))
+PAIRS = (
+    *((what, "best threshold") for what in (BY_COST, "half", "line", "steps")),
+    *((BY_COST, than) for than in ("half", "steps")),
+)
 
 
 def cost(called: Mask, positive: Mask, prevalence: float) -> float:
@@ -71,16 +74,17 @@ def chosen(score: Floats, positive: Mask, prevalence: float) -> float:
 
 
 def elsewhere(score: Floats, positive: Mask, people: NDArray[Any], prevalence: float) -> dict[str, float]:
-    """Costs where each tenth of the people is decided by scores that are recalibrated on the others.
+    """Costs where each part of the people is decided by what the others say of the scores.
 
-    Means over ways to deal the tenths. "line": recalibrated by logistic regression; "steps": by isotonic
-    regression, which is the others' cheapest threshold.
+    Means over ways to deal the parts. Tenths, "line": scores recalibrated by logistic regression; "steps": by
+    isotonic regression, which is the others' cheapest threshold. "half": the same of halves.
     """
     random = np.random.default_rng(0)
     names, person = np.unique(people, return_inverse=True)
-    found: dict[str, list[float]] = {"line": [], "steps": []}
+    found: dict[str, list[float]] = {"half": [], "line": [], "steps": []}
     for _ in range(DEALINGS):
-        tenth = (random.permutation(len(names)) % 10)[person]
+        order = random.permutation(len(names))
+        tenth = (order % 10)[person]
         called = {name: np.zeros(len(score), dtype=bool) for name in found}
         for at in range(10):
             own, other = tenth == at, tenth != at
@@ -88,6 +92,9 @@ def elsewhere(score: Floats, positive: Mask, people: NDArray[Any], prevalence: f
             line = LogisticRegression(C=np.inf).fit(score[other, None], positive[other], weights)
             called["line"][own] = line.predict_proba(score[own, None])[:, 1] >= 1 / (1 + MISS)
             called["steps"][own] = score[own] >= chosen(score[other], positive[other], prevalence)
+        half = (order % 2 == 0)[person]
+        for own in (half, ~half):
+            called["half"][own] = score[own] >= chosen(score[~own], positive[~own], prevalence)
         for name, of in called.items():
             found[name].append(cost(of, positive, prevalence))
     return {name: float(np.mean(values)) for name, values in found.items()}

@@ -23,7 +23,7 @@ from anthropo.face.frame import face_axes
 from anthropo.face.lens import REFERENCE, aim, brought, depths, face_size
 from anthropo.face.pose import generic_face
 from anthropo.face.scheme import LANDMARKS
-from anthropo.learning.calibration import smoothed
+from anthropo.learning.calibration import bounded, smoothed
 from anthropo.measurement.anatomy import BETWEEN, instrument, place
 from anthropo.reference.curves import half_width
 from anthropo.reference.tables import load_reference
@@ -401,21 +401,27 @@ def traits() -> Any:
 
 
 def odds() -> Any:
-    """The odds of a typical one of so many people who are all told apart."""
+    """The odds of a typical one of so many people who are all told apart, and the highest."""
     people = np.arange(10, 161)
-    first = np.zeros(1, dtype=np.int64)
-    shares = np.array([smoothed(first, np.array([n, n], dtype=np.float64))[0] for n in people])
-    typical = shares[:, 0] / shares[:, 1]
     made, axes = figure(2.9, 1, 1)
     axis = axes[0, 0]
-    axis.plot(people, typical, color=BLUE)
-    for n in (20, 40, 80):
-        at = float(typical[people == n][0])
-        axis.plot(n, at, "o", color=ORANGE)
-        axis.annotate(f"{n} people: {at:.0f} to 1, log-odds {np.log(at):.1f}", (n, at),
-                      xytext=(8, -10), textcoords="offset points", fontsize=8)  # fmt: skip
+    for name, color, below in (("at most", ORANGE, 4), ("a typical one, about", BLUE, -12)):
+        odds_of = []
+        for n in people:
+            both = np.array([n, n], dtype=np.float64)
+            target = np.log(smoothed(np.zeros(1, dtype=np.int64), both))
+            first, second = bounded(target if color == BLUE else 10 * target, both)[0]
+            odds_of.append(np.exp(first - second))
+        axis.plot(people, odds_of, color=color, label=name)
+        for n in (20, 40, 80):
+            at = float(odds_of[n - people[0]])
+            axis.plot(n, at, "o", color=color)
+            side, beside = ("right", -4) if below > 0 else ("left", 6)
+            axis.annotate(f"{at:.0f} to 1", (n, at), xytext=(beside, below), ha=side,
+                          textcoords="offset points", fontsize=8)  # fmt: skip
+    axis.legend(frameon=False, fontsize=8)
     axis.set_xlabel("people with the label, all told apart without an error", fontsize=9)
-    axis.set_ylabel("odds of a typical one, about", fontsize=9)
+    axis.set_ylabel("odds to 1", fontsize=9)
     bare(axis)
     return made
 

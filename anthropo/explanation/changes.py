@@ -46,19 +46,18 @@ def smallest_changes(trained: Trained, features: Features, most: int = _SHOWN) -
     classifier = model.classifier
     table = trained.rows(features)
     mean, _ = by_person(len(table), ["one"] * len(table))
-    base = mean(classifier.margins(table))
     numbers = classifier.scaler_.transform(table)
-    before = classifier.measured_margins(numbers).mean(0)
+    rest = classifier.unbounded(table) - classifier.measured_margins(numbers)
     cost = np.asarray(classifier.cost)
-    decided = int(expected_cost_decision(softmax(base), cost)[0])
+    decided = int(expected_cost_decision(softmax(mean(classifier.margins(table))), cost)[0])
 
     def decisions(columns: Any, offsets: Any) -> Any:
         """With each of these numbers (r,) moved by its offset (r,), in its standard deviations."""
         moved = np.repeat(numbers[None], len(offsets), axis=0)
         moved[np.arange(len(offsets)), :, columns] += offsets[:, None]
         after = classifier.measured_margins(moved.reshape(-1, numbers.shape[1]))
-        gained = after.reshape(len(offsets), len(numbers), -1).mean(1) - before
-        return expected_cost_decision(softmax(base + gained), cost)
+        sums = rest + after.reshape(len(offsets), *rest.shape)
+        return expected_cost_decision(softmax((sums + classifier.limit(sums)).mean(1)), cost)
 
     pairs = zip(classifier.scaler_.origin, classifier.scaler_.category, strict=True)
     tried = np.array([

@@ -93,6 +93,7 @@ class Explained:
     against: tuple[tuple[str, float], ...]  # the other labels and how much each counts in the comparison
     residual: float = 0.0  # of a classifier whose sum is not exact
     shift: float = 0.0  # the part of the bias that is owed to labels being as common as stated
+    limit: float = 0.0  # the part of the bias that takes off what so few people in training cannot show
 
     def _repr_html_(self) -> str:
         return html(self, "explained")
@@ -104,8 +105,9 @@ class Explained:
         rows = [
             (self.label, *term, *(None,) * (6 - len(term)))
             for term in (
-                ("bias", "", self.bias - self.shift),
+                ("bias", "", self.bias - self.shift - self.limit),
                 ("bias", "prevalence", self.shift),
+                ("bias", "limit", self.limit),
                 *(
                     (c.kind, c.name, c.log_odds, *(c.range or (None, None)), c.stable)
                     for c in self.contributions
@@ -153,7 +155,8 @@ class Explanation:
     def to_frame(self) -> pd.DataFrame:
         """A row for each term of each label's log-odds: label, kind, name, log_odds, lo, hi, stable.
 
-        The bias has two: what it is as in training, and what a stated prevalence adds. lo and hi are the
+        The bias has three: what it is as in training, what a stated prevalence adds, and the limit: what is
+        taken off because so few people in training cannot show more. lo and hi are the
         lowest and highest over the model and its refits, and stable whether all of these have the same sign
         and no refit less than a quarter of the size; None where there are no refits.
         """
@@ -191,7 +194,8 @@ def explain_features(trained: Trained, features: Features, labels: Sequence[str]
     -----
     With margins m of k labels, the log-odds of label c against the rest is
     ``m_c - log Σ exp(m_j) = m_c - Σ w_j m_j - H``, j the other labels, w their shares among themselves and
-    H the entropy of w. Margins are sums, so with w kept as it is for this person the log-odds is
+    H the entropy of w. Margins are sums (one term of which takes off what so few people in training cannot
+    show), so with w kept as it is for this person the log-odds is
     one: each contribution tells how much more it speaks for c than for the others, each as probable as it is.
     Of two labels w is 1.
 
@@ -330,7 +334,7 @@ def _trained(
         key: np.array([mean(of[key]) if key in of else np.zeros_like(v) for of in again])
         for key, v in columns.items()
     }
-    total, residual = mean(parts.total), mean(parts.residual)
+    total, residual, limit = mean(parts.total), mean(parts.residual), mean(parts.limit)
 
     def one(
         at: int, label: str, probability: float | None, weights: Floats, constant: float,
@@ -343,9 +347,11 @@ def _trained(
             )
             for (kind, name), v in columns.items()
         )  # fmt: skip
+        taken_off = float(limit[at] @ weights)
         return Explained(
-            label, probability, float(total[at] @ weights) - constant, float(parts.bias @ weights) - constant,
-            _sorted(terms), "trained", against, float(residual[at] @ weights), float(parts.shift @ weights),
+            label, probability, float(total[at] @ weights) - constant,
+            float(parts.bias @ weights) - constant + taken_off, _sorted(terms), "trained", against,
+            float(residual[at] @ weights), float(parts.shift @ weights), taken_off,
         )  # fmt: skip
 
     return one

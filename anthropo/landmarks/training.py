@@ -108,15 +108,7 @@ def train_forest(
     those kept apart say what share of the points is left to them (`fine_training.mix`).
     `report` gives what is told of the progress of each training, by its name.
     """
-    if fine_epochs and not scheme.ibug:
-        raise InputError(
-            f"{annotations.source}: {parameter('fine_epochs', fine_epochs)} needs the 68 points of iBUG, at "
-            "whose regions the second stage looks. Leave it out."
-        )
-    if all(one.face is None for one in gathered):
-        raise InputError(
-            f"{annotations.source}: no face is found in any of its photos, and prediction begins there."
-        )
+    _refuse_unfit(annotations, scheme, gathered, fine_epochs)
     apart = hold_out_people([one.annotated.person for one in gathered], held_out, seed)
     if fine_epochs is None:
         # beside a good start they gain little, and take most of the time
@@ -171,6 +163,21 @@ def train_forest(
     if not fine_epochs:
         return TrainedForest(forest, first, undetected, {}, None, {})
     return TrainedForest(forest, first, undetected, *second_stage(predictor, first, {}))
+
+
+def _refuse_unfit(
+    annotations: Annotations, scheme: Scheme, gathered: Sequence[Gathered], fine_epochs: int | None
+) -> None:
+    """Refuse a second stage for other points than the 68, and photos without a face."""
+    if fine_epochs and not scheme.ibug:
+        raise InputError(
+            f"{annotations.source}: {parameter('fine_epochs', fine_epochs)} needs the 68 points of iBUG, at "
+            "whose regions the second stage looks. Leave it out."
+        )
+    if all(one.face is None for one in gathered):
+        raise InputError(
+            f"{annotations.source}: no face is found in any of its photos, and prediction begins there."
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from anthropo.learning.judged import Floats
 # People's worth of penalty: on slopes that are not alike, on those of parts that have to prove themselves,
 # and on each label's bias. Slopes are per standard deviation: of all alike parts together, else of the part.
 _ALIKE, _DOUBTED, _FIRM = 1.0, 3.0, 2.0
-_DOUBT = 0.4  # of a person, that somebody of each label is of another
+_DOUBT = 0.2  # of a person, that somebody of each label is of another
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,18 +62,35 @@ def log_loss(margins: Floats, y: NDArray[np.int64], weights: Floats) -> float:
     return float(np.average(surprise(margins, y), weights=weights))
 
 
-def smoothed(y: NDArray[np.int64], people: Floats) -> Floats:
+def smoothed(y: NDArray[np.int64], people: Floats, doubt: float = _DOUBT) -> Floats:
     """What photos are taken to be, (n, k): of their label, but for what so many people cannot rule out.
 
-    Of a label that `people` (k,) of them have, the share is (people + 0.4) / (people + 0.8), and what is left
-    is shared by the other labels. Platt (1999) has 1 and 2, Jeffreys' prior 1/2 and 1; what the easiest
-    labels show is still more than that. Of scores that separate the labels, slopes of greatest likelihood
-    would be infinite.
+    Of a label that `people` (k,) of them have, the share is (people + doubt) / (people + 2 doubt), and what
+    is left is shared by the other labels. Platt (1999) has 1 and 2, Jeffreys' prior 1/2 and 1; what the
+    easiest labels show is still more than that. Of scores that separate the labels, slopes of greatest
+    likelihood would be infinite.
     """
-    doubt = _DOUBT / (people[y] + 2 * _DOUBT)
-    targets = np.tile((doubt / (len(people) - 1))[:, None], (1, len(people)))
-    targets[np.arange(len(y)), y] = 1 - doubt
+    mistaken = doubt / (people[y] + 2 * doubt)
+    targets = np.tile((mistaken / (len(people) - 1))[:, None], (1, len(people)))
+    targets[np.arange(len(y)), y] = 1 - mistaken
     return targets
+
+
+def bounded(margins: Floats, people: Floats) -> Floats:
+    """Margins (n, k) that state no more than so many people (k,) can show.
+
+    Whoever is taken for one label by the margins is of another with the doubt of `smoothed`: log-odds for a
+    label are below those of its targets, log(5 people + 1) with two labels, and change little where they are
+    small. Their order stays.
+
+    Examples
+    --------
+    >>> sure = np.array([[-9.0, 9.0], [-1.0, 1.0]])
+    >>> bounded(sure, np.array([40.0, 40.0])).round(2).tolist()
+    [[-2.65, 2.65], [-0.98, 0.98]]
+    """
+    labels = np.arange(len(people))
+    return centred(np.log(softmax(margins) @ smoothed(labels, people)))
 
 
 def fit_stack(

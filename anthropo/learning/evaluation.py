@@ -290,13 +290,7 @@ class Evaluation:
         main, judged = next(iter(models.items()))
         options: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
         figures = {name: judge(m, positive, prevalence, **options) for name, m in models.items()}
-        differences = {
-            name: compare(judged, other, positive, **options)
-            for name, other in models.items()
-            if name != main
-            and np.array_equal(other.truth, judged.truth)
-            and np.array_equal(other.groups, judged.groups)
-        }
+        differences = _differences(main, models, positive, options)
         adapted = {
             name: compare(models[name], models[other], positive, **options)
             for name, other in (unadapted or {}).items()
@@ -304,10 +298,7 @@ class Evaluation:
         }
         compared = {c: v for c, v in (columns or {}).items() if sites is None or c != sites[0]}
         groups, unused = _groups(compared)
-        counts = {
-            label: LabelCount(photos=int(of.sum()), patients=len(set(judged.groups[of].tolist())))
-            for label, of in ((label, judged.truth == c) for c, label in enumerate(judged.labels))
-        }
+        counts = _counts(judged)
         return cls(
             labels=judged.labels,
             n_photos=len(judged.truth),
@@ -372,6 +363,28 @@ def _hurting(adapted: Mapping[str, Figures]) -> list[str]:
         for name, difference in adapted.items()
         if difference["auroc"].hi < 0
     ]
+
+
+def _differences(
+    main: str, models: Mapping[str, Judged], positive: str | None, options: Mapping[str, Any]
+) -> dict[str, Figures]:
+    """The main model against each other that answered on the same photos."""
+    judged = models[main]
+    return {
+        name: compare(judged, other, positive, **options)
+        for name, other in models.items()
+        if name != main
+        and np.array_equal(other.truth, judged.truth)
+        and np.array_equal(other.groups, judged.groups)
+    }
+
+
+def _counts(judged: Judged) -> dict[str, LabelCount]:
+    """Photos and patients of each label."""
+    return {
+        label: LabelCount(photos=int(of.sum()), patients=len(set(judged.groups[of].tolist())))
+        for label, of in ((label, judged.truth == c) for c, label in enumerate(judged.labels))
+    }
 
 
 def _warnings(

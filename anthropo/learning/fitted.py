@@ -6,14 +6,14 @@ Nothing here needs scikit-learn, whose import takes longer than a photo to be ju
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.errors import InputError, ModelError
-from anthropo.learning.calibration import Stack, centred, softmax
+from anthropo.learning.calibration import Stack, bounded, centred, softmax
 from anthropo.learning.columns import VOIDED, Columns, Scaler
 from anthropo.learning.cost import expected_cost_decision
 from anthropo.learning.deep import RegionModel
@@ -42,13 +42,14 @@ class Contributions:
     metadata: dict[str, Floats]  # (n, k) each
     voided: dict[str, Floats]  # (n, k) each, by measurement: what it adds that it has a value, or none
     residual: Floats  # (n, k), what a classifier that is no sum leaves over; 0 for the others
+    limit: Floats  # (n, k), what is taken off because so many people cannot show it
 
     @property
     def total(self) -> Floats:
         """The log-odds, (n, k)."""
         kinds = (self.regions, self.measurements, self.metadata, self.voided)
         parts = (values for kind in kinds for values in kind.values())
-        return np.asarray(self.bias + self.residual + sum(parts))
+        return np.asarray(self.bias + self.residual + sum(parts) + self.limit)
 
 
 class FittedHybrid:
@@ -59,6 +60,7 @@ class FittedHybrid:
 
     classes_: NDArray[Any]
     shares_: Floats
+    people_: Floats | None  # (k,), whose number bounds log-odds; None: no bound, as models once were
     stated_: Floats | None
     columns_: Columns
     feature_names_in_: NDArray[Any]
@@ -143,7 +145,9 @@ class FittedHybrid:
                 into = metadata if name in self.columns_.metadata else measurements
                 into = voided if says_voided[at] else into
                 into[name] = into.get(name, 0) + of_known[:, :, at]
-        return Contributions(bias, self.shift, regions, measurements, metadata, voided, residual)
+        none = np.zeros_like(residual)
+        made = Contributions(bias, self.shift, regions, measurements, metadata, voided, residual, none)
+        return replace(made, limit=self.limit(made.total))
 
     def _added(self, numbers: Floats) -> Floats:
         """Log-odds (n, k, m + 1) by number, a missing one being as expected; the last is everybody's mean."""
@@ -189,6 +193,19 @@ class FittedHybrid:
 
     def margins(self, X: Any) -> Floats:
         """Calibrated log-odds (n, k) of each label against the average one."""
+        unbounded = self.unbounded(X)
+        return np.asarray(unbounded + self.limit(unbounded))
+
+    def limit(self, margins: Floats) -> Floats:
+        """What is added to the sum of all parts (..., k), since so many people cannot show more."""
+        if self.people_ is None:
+            return np.zeros_like(margins)
+        # as in training: what a stated prevalence adds is no evidence, and is not bounded
+        sums = margins.reshape(-1, margins.shape[-1]) - self.shift
+        return np.asarray(bounded(sums, self.people_) - sums).reshape(margins.shape)
+
+    def unbounded(self, X: Any) -> Floats:
+        """The sum (n, k) of all parts, of which `limit` takes off what so many people cannot show."""
         self._require_fitted()
         bias, regions, numbers = self._regional(X)
         if self.measured_ is None or isinstance(self.measured_, KernelMachine):
@@ -238,6 +255,7 @@ class FittedHybrid:
             "category": list(self.scaler_.category),
             "measured": kind,
             "sphere": any(m.sphere for m in self.regions_.values()),
+            "people": [] if self.people_ is None else [int(n) for n in self.people_],
         }
         arrays: Arrays = {
             "cost": checked_cost(self.cost, len(self.classes_)),
@@ -306,6 +324,9 @@ class FittedHybrid:
         self.deep_ = Stack(fields["deep_slopes"], fields["deep_bias"])
         self.stack_ = Stack(fields["slopes"], fields["bias"])
         self.shares_, self.stated_ = fields["shares"], None
+        if len(state.people) not in (0, k):
+            raise ModelError("its people are not of its labels")
+        self.people_ = np.array(state.people, dtype=np.float64) if state.people else None
         self.measured_ = None
         if state.measured == "trees":
             self.measured_ = Trees(part(arrays, "trees/") or None, k)

@@ -15,6 +15,7 @@ from anthropo.learning.judged import Floats
 
 MOST = 9  # patients of a label that is matched and not trained
 _DRAWS = 5  # small galleries that are drawn from each trained label, to learn what a match is worth
+_DOUBT = 0.4  # of a person, that somebody of the same label is not: there is no bound on these odds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +114,8 @@ def fit_gallery(
     slope, intercept = 0.0, 0.0
     if any(same) and not all(same):
         weights = np.where(same, 0.5 / np.mean(same), 0.5 / (1 - np.mean(same)))
-        belonging = smoothed(np.array(same, dtype=np.int64), np.array([len(others_seen), len(same_seen)]))
+        people = np.array([len(others_seen), len(same_seen)])
+        belonging = smoothed(np.array(same, dtype=np.int64), people, _DOUBT)
         # each cosine twice: as far as it is taken for one of the same label, and as far as for another
         x, twice = np.tile(np.array(cosine), 2)[:, None], np.repeat([0, 1], len(same))
         shares = (belonging * weights[:, None]).T.ravel()

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
 from anthropo.encoder.several import encoder_of, plain_region
-from anthropo.learning.calibration import Stack, fit_stack, log_loss, softmax, surprise
+from anthropo.learning.calibration import Stack, bounded, fit_stack, log_loss, softmax, surprise
 from anthropo.learning.columns import METADATA, Columns, Scaler
 from anthropo.learning.cost import importance
 from anthropo.learning.deep import fit_region
@@ -42,7 +42,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
     Kernel ridge regression turns each region's embedding into a score per label; boosted trees, logistic
     regression or an SVM turn measurements and metadata into another. The weights of all scores have the
     greatest likelihood out of fold, as far as so many people can show it, which also calibrates them. The
-    result is a sum, so that `contributions` is exact except for "svm-rbf".
+    result is a sum, so that `contributions` is exact except for "svm-rbf"; of log-odds beyond what so many
+    people can show, one of its terms takes off the rest (`limit`).
 
     Parameters
     ----------
@@ -77,6 +78,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         photos of weight 0.
     shares_ : (k,) array
         How common each label is among the photos: what probabilities are calibrated to.
+    people_ : (k,) array
+        Patients with each label, whose number bounds the log-odds.
     columns_ : Columns
 
     Notes
@@ -156,7 +159,8 @@ class HybridClassifier(ClassifierMixin, BaseEstimator, FittedHybrid):  # type: i
         known = {(c, p) for c, p in zip(y_.tolist(), patients[rows].tolist(), strict=True)}
         people = np.bincount([c for c, _ in known], minlength=len(self.classes_)).astype(np.float64)
         fitted = _Fitted(y_, np.stack(dealt), counts, natural * counts, people)
-        probabilities = softmax(self._fit_halves(table, fitted, seed))
+        probabilities = softmax(bounded(self._fit_halves(table, fitted, seed), people))
+        self.people_ = people
         self.shares_ = np.bincount(y_, fitted.natural) / fitted.natural.sum()
         self.stated_ = None
         _, first = np.unique(rows, return_index=True)

@@ -64,7 +64,7 @@ def keep(one: FittedHybrid) -> tuple[dict[str, Any], Arrays] | None:
         row[: len(m.centre)] = m.centre
     out["centres"] = centres
     out["scale"] = np.array([m.scale * np.linalg.norm(m.frequencies) for m in regions])
-    described = {name: meta[name] for name in ("measured", "origin", "category")}
+    described = {name: meta[name] for name in ("measured", "origin", "category", "people")}
     return described, out | prefixed(part(arrays, "trees/"), "trees/")
 
 
@@ -132,6 +132,9 @@ def restored(
     there.imputer_ = Imputer(fields["loadings"], fields["noise"])
     there.deep_ = Stack(fields["deep_slopes"], fields["deep_bias"])
     there.stack_ = Stack(fields["slopes"], fields["bias"])
+    if len(state.people) not in (0, k):
+        raise ModelError("the people of a refit are not of its labels")
+    there.people_ = np.array(state.people, dtype=np.float64) if state.people else None
     there.measured_ = Machine(fields["machine"]) if state.measured == "machine" else None
     if state.measured == "trees":
         there.measured_ = Trees(part(arrays, "trees/") or None, k)

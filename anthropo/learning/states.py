@@ -67,6 +67,8 @@ class ClassifierState:
     # what a measurement without a value counts as
     missing: Annotated[str, OneOf(("expected", "evidence"))] = "expected"
     sphere: bool = True  # whether embeddings have length 1 once they are centred, as all models once had
+    # patients with each label, whose number bounds log-odds; none: there is no bound, as models once were
+    people: tuple[Annotated[int, Range(1, 1 << 31)], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class RefitState:
     # columns that the standardised numbers are made from, one each; null: as in the classifier
     origin: Annotated[tuple[str, ...], Size(0, 1 << 15)] | None = None
     category: tuple[str | None, ...] | None = None  # null: as in the classifier
+    people: tuple[Annotated[int, Range(1, 1 << 31)], ...] = ()  # as in a classifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -295,17 +295,7 @@ def read_domains(
         looks.append(looked)
         if step:
             step()
-    left_out: list[tuple[str, str]] = []
-    usable: list[tuple[int, Item, Looked]] = []
-    for at, (item, looked) in enumerate(zip(both, looks, strict=True)):
-        if isinstance(looked, str):
-            left_out.append((item.path, looked))
-        else:
-            usable.append((0 if at < len(listed[0]) else 1, item, looked))
-    for domain, name in enumerate(names):
-        if not any(one[0] == domain for one in usable):
-            reason = next(reason for path, reason in left_out if path in {i.path for i in listed[domain]})
-            raise InputError(f"{name}: no face that can be used in any of its photos (the first: {reason})")
+    usable, left_out = _usable(names, listed, looks)
     features = _features(usable)
     _refuse_shared(names, features)
     pairs = find_same_people(features)
@@ -344,6 +334,25 @@ def read_domains(
         left_out=tuple(left_out),
         notes=tuple(notes),
     )
+
+
+def _usable(
+    names: tuple[str, str], listed: Sequence[Sequence[Item]], looks: Sequence[Looked | str]
+) -> tuple[list[tuple[int, Item, Looked]], list[tuple[str, str]]]:
+    """Photos with a face, each with its domain, and why the others are left out; refuse a domain without."""
+    left_out: list[tuple[str, str]] = []
+    usable: list[tuple[int, Item, Looked]] = []
+    both = [(domain, item) for domain, items in enumerate(listed) for item in items]
+    for (domain, item), looked in zip(both, looks, strict=True):
+        if isinstance(looked, str):
+            left_out.append((item.path, looked))
+        else:
+            usable.append((domain, item, looked))
+    for domain, name in enumerate(names):
+        if not any(one[0] == domain for one in usable):
+            reason = next(reason for path, reason in left_out if path in {i.path for i in listed[domain]})
+            raise InputError(f"{name}: no face that can be used in any of its photos (the first: {reason})")
+    return usable, left_out
 
 
 def repeated(pictures: Pixels) -> Floats:

@@ -428,10 +428,12 @@ def gather(
     regions = chosen_regions(encoder, options.regions or (), reading.no_face)
     # with the background, so that train and evaluate share what is kept
     features = read_features(cohort, reading, settings, encoder, regions, background=True, progress=progress)
-    findings = _relevant(validate(cohort, features, allow_duplicates=request.allow_duplicates), task)
-    features, people, more_findings = resolve_people(
-        cohort.source, features, request.same_person, allow_duplicates=request.allow_duplicates
+    allowed = request.allow_duplicates
+    merged, people, more_findings = resolve_people(
+        cohort.source, features, request.same_person, allow_duplicates=allowed
     )
+    findings = _relevant(validate(cohort, features, allow_duplicates=allowed, merged=merged), task)
+    features = merged
     findings = (*findings, *more_findings, *seen_before(cohort.source, features, encoder))
     if request.trained_on:
         from anthropo.workflows.known import seen_by_network

@@ -222,6 +222,19 @@ class LandmarkEvaluation:
         return frame
 
 
+def _check_training(request: LandmarkTrainRequest, path: Path, to_dlib: bool) -> None:
+    """Refuse a licence that no file holds, and a start where dlib's form is written."""
+    if request.licence and (len(request.licence) > LONGEST_TEXT or unfit_text(request.licence)):
+        raise InputError(
+            f"{parameter('licence')}: a text of at most {LONGEST_TEXT} visible characters is needed."
+        )
+    if to_dlib and request.start is not None:
+        raise InputError(
+            f"{path}: dlib's files hold trees alone, and with {parameter('start', request.start)} none are "
+            "grown. Write an .anthropo file."
+        )
+
+
 def train_landmarks(
     annotated: str | os.PathLike[str],
     output: str | os.PathLike[str],
@@ -270,18 +283,9 @@ def train_landmarks(
     """
     check_faces()
     request = request or LandmarkTrainRequest()
-    pair = request.pair
-    if request.licence and (len(request.licence) > LONGEST_TEXT or unfit_text(request.licence)):
-        raise InputError(
-            f"{parameter('licence')}: a text of at most {LONGEST_TEXT} visible characters is needed."
-        )
-    path = Path(output)
+    pair, path = request.pair, Path(output)
     to_dlib = path.suffix.lower() == ".dat"
-    if to_dlib and request.start is not None:
-        raise InputError(
-            f"{path}: dlib's files hold trees alone, and with {parameter('start', request.start)} none are "
-            "grown. Write an .anthropo file."
-        )
+    _check_training(request, path, to_dlib)
     begins = None if request.start is None else _beginning(request.start, request.options)
     annotations = read_annotations(annotated)
     scheme = scheme_of(annotations, pair)

@@ -222,20 +222,7 @@ class NetworkModel:
             If the photos cannot be found, or not be read as those that the network was trained on.
         """
         network, reading = self.network, reading or PhotoReading()
-        if encoder_weights:
-            raise InputError(
-                f"{self.path}: a network holds its weights. Leave {parameter('encoder_weights')} out."
-            )
-        if prevalence:
-            raise InputError(
-                f"{self.path}: a network's probabilities are not calibrated, so that they hold at no stated "
-                f"prevalence. Leave {parameter('prevalence')} out, or train a model with "
-                f"{parameter('encoder', self.path.name)}."
-            )
-        if site is not None:
-            raise InputError(
-                f"{self.path}: a network reads photos of every site alike. Leave {parameter('site')} out."
-            )
+        self._refuse_model_options(encoder_weights, prevalence, site)
         items = collect(as_names(photos))
         settings = self._settings(reading, [item.path for item in items])
         people = People.of(items, kinds_of(network.about.metadata), together=patient)
@@ -281,6 +268,25 @@ class NetworkModel:
             metadata=metadata,
             faces={case.photo: case.face_at for case in people.cohort.cases},
         )
+
+    def _refuse_model_options(
+        self, encoder_weights: str | None, prevalence: object, site: str | None
+    ) -> None:
+        """Refuse what only a trained model can be asked."""
+        if encoder_weights:
+            raise InputError(
+                f"{self.path}: a network holds its weights. Leave {parameter('encoder_weights')} out."
+            )
+        if prevalence:
+            raise InputError(
+                f"{self.path}: a network's probabilities are not calibrated, so that they hold at no stated "
+                f"prevalence. Leave {parameter('prevalence')} out, or train a model with "
+                f"{parameter('encoder', self.path.name)}."
+            )
+        if site is not None:
+            raise InputError(
+                f"{self.path}: a network reads photos of every site alike. Leave {parameter('site')} out."
+            )
 
     def _settings(self, reading: PhotoReading, photos: Sequence[str]) -> Settings:
         """How photos are read: as the network's training photos were."""

@@ -33,7 +33,7 @@ def read(path: Path) -> Any:
 def test_json_of_a_cohort(synthetic: Path, tmp_path: Path, invoke: Invoke) -> None:
     rows = [{**row, "ancestry": "ab"[i % 2]} for i, row in enumerate(two_labels(synthetic))]
     table, output = write(tmp_path / "c.csv", rows), tmp_path / "e.json"
-    result = invoke("evaluate", table, "-o", output, *QUICK, "--prevalence", 0.01)
+    result = invoke("evaluate", table, "-o", output, *QUICK, "--prevalence", 0.1)
     assert result.exit_code == 0
     made = read(output)
     assert made["labels"] == ["control", "synthetic-A"]
@@ -46,9 +46,9 @@ def test_json_of_a_cohort(synthetic: Path, tmp_path: Path, invoke: Invoke) -> No
     assert hybrid["auroc"]["value"] > 0.6
     assert 0 < hybrid["ppv_at_prevalence"]["value"] < 1
     assert made["shares"] == {"control": 0.5, "synthetic-A": 0.5}
-    assert made["decided_at"] == {"control": 0.99, "synthetic-A": 0.01}
+    assert made["decided_at"] == {"control": 0.9, "synthetic-A": 0.1}
     assert "Decisions and sets" in result.stdout
-    assert "are for labels as common as stated: control 99 %, synthetic-A 1 %." in result.stdout
+    assert "are for labels as common as stated: control 90 %, synthetic-A 10 %." in result.stdout
     assert set(made["subgroups"]) == {"sex", "age", "ancestry"}
     assert {name: g["n_photos"] for name, g in made["subgroups"]["ancestry"].items()} == {"a": 16, "b": 16}
     assert made["settings"]["method"] == "2-fold cross-validation by patient"

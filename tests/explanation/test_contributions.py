@@ -18,6 +18,7 @@ from anthropo.learning.model import NONE_OF_THESE, LabelModel, Options
 from anthropo.learning.normality import OUTSIDE
 from anthropo.learning.trained import Trained
 from anthropo.learning.training import make_trained
+from anthropo.report.explanation import words
 from anthropo.settings import Settings
 
 PEOPLE = {"control": 40, "noonan": 30, "williams": 30, "turner": 4}
@@ -144,9 +145,29 @@ def test_a_change_of_one_measurement_shows_in_its_own_contribution_only() -> Non
     assert after["intercanthal_width"] != pytest.approx(before["intercanthal_width"], abs=1e-3)
     for name in before.keys() - {"intercanthal_width"}:
         assert after[name] == pytest.approx(before[name], abs=1e-9)
-    assert other.log_odds - one.log_odds == pytest.approx(
+    # but for what so many people cannot show
+    assert other.log_odds - other.limit - (one.log_odds - one.limit) == pytest.approx(
         after["intercanthal_width"] - before["intercanthal_width"]
     )
+
+
+def test_what_so_many_people_cannot_show_is_a_row_of_its_own() -> None:
+    model = trained("svm", people={"control": 40, "noonan": 40})
+    new = features({"control": 40, "noonan": 40}, seed=3, strength=4)
+    (one,) = explain_features(model, subset(new, new.patients == new.patients[-1]), ["noonan"])
+    explained = one.labels[0]
+    highest = np.log(5 * 40 + 1)
+    assert highest - 0.2 < explained.log_odds < highest
+    assert explained.limit < -0.5
+    of = one.to_frame().set_index(["kind", "name"])["log_odds"]
+    assert of["bias", "limit"] == explained.limit
+    assert of.sum() == pytest.approx(explained.log_odds)
+    rows = {bar.name: bar.log_odds for bar in words.bars(explained)}
+    assert rows["taken off: too few people to show it"] == explained.limit
+    assert sum(rows.values()) == pytest.approx(explained.log_odds)
+    # where little is known nothing is taken off, and no row says so
+    near = replace(explained, limit=-0.004, bias=explained.bias - explained.limit - 0.004)
+    assert "taken off: too few people to show it" not in {bar.name for bar in words.bars(near)}
 
 
 def test_none_of_these_is_above_zero_where_it_is_decided() -> None:

@@ -7,7 +7,15 @@ import pytest
 import scipy.optimize
 from numpy.typing import NDArray
 
-from anthropo.learning.calibration import Stack, against_rest, centred, fit_stack, log_loss, softmax
+from anthropo.learning.calibration import (
+    Stack,
+    against_rest,
+    bounded,
+    centred,
+    fit_stack,
+    log_loss,
+    softmax,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -97,8 +105,8 @@ def test_what_is_found_is_the_minimum_of_likelihood_and_its_stated_penalties() -
     spread = np.array([together, together, centred(parts[2]).std()])
     targets = np.full((n, k), np.nan)
     for i, c in enumerate(y):
-        targets[i] = 0.4 / (people[c] + 0.8) / (k - 1)
-        targets[i, c] = (people[c] + 0.4) / (people[c] + 0.8)
+        targets[i] = 0.2 / (people[c] + 0.4) / (k - 1)
+        targets[i, c] = (people[c] + 0.2) / (people[c] + 0.4)
 
     def loss(theta: Floats) -> float:
         margins = Stack(theta[:3], theta[3:]).margins(parts)
@@ -136,11 +144,39 @@ def test_scores_that_separate_the_labels_state_no_more_than_so_many_people_show(
         scores = np.eye(2)[y] + 0.1 * np.random.default_rng(n).random((2 * n, 2))
         margins = fit_stack([scores], y, np.ones(2 * n)).margins([scores])
         own = np.abs(margins[:, 1] - margins[:, 0])
-        assert np.average(own) == pytest.approx(np.log(2 * n + 1), abs=0.5)  # about (n + 0.4) to 0.4
+        assert np.average(own) == pytest.approx(np.log(5 * n + 1), abs=0.5)  # about (n + 0.2) to 0.2
         # photos of the same people show no more
         again = np.repeat(np.arange(2 * n), 5)
         repeated = fit_stack([scores[again]], y[again], np.ones(10 * n), np.array([n, n]))
         np.testing.assert_allclose(repeated.margins([scores]), margins, atol=0.02)
+
+
+@pytest.mark.parametrize("people", [[20, 20], [5, 400], [20, 40, 7, 1000]])
+def test_no_label_gets_odds_that_so_many_people_cannot_show(people: list[int]) -> None:
+    people_of = np.array(people, dtype=np.float64)
+    margins = np.random.default_rng(0).normal(0, 12, (2000, len(people)))
+    stated = bounded(margins, people_of)
+    np.testing.assert_allclose(stated.mean(1), 0, atol=1e-9)
+    told = against_rest(margins).max(1) > 0.2  # of five people one in thirty may be another's
+    assert (stated.argmax(1) == margins.argmax(1))[told].all()
+    odds = against_rest(stated)
+    highest = np.log(5 * people_of + 1)
+    assert (odds <= highest + 1e-9).all()
+    np.testing.assert_allclose(odds.max(0), highest, atol=0.01)
+    # what is small stays: of 40 people, log-odds of 1 lose 0.01
+    one = against_rest(bounded(np.array([[-0.5, 0.5]]), np.array([40.0, 40.0])))[0, 1]
+    assert one == pytest.approx(1, abs=0.02)
+    if len(people) == 2:  # whoever is surer stays surer
+        before, after = (of[:, 1] - of[:, 0] for of in (margins, stated))
+        assert (np.diff(after[np.argsort(before)]) >= 0).all()
+
+
+def test_a_bound_keeps_how_common_labels_are() -> None:
+    people = np.array([10.0, 100.0, 30.0])
+    shares = people / people.sum()
+    y = np.random.default_rng(0).choice(3, 20000, p=shares)
+    margins = centred(6 * np.eye(3)[y] + np.log(shares))
+    np.testing.assert_allclose(softmax(bounded(margins, people)).mean(0), softmax(margins).mean(0), atol=2e-3)
 
 
 def test_a_part_that_has_to_prove_itself() -> None:

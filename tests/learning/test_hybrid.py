@@ -12,6 +12,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from anthropo.errors import InputError, ModelError
 from anthropo.learning import deep, measured
+from anthropo.learning.calibration import against_rest, bounded
 from anthropo.learning.hybrid import HybridClassifier
 
 KINDS = pytest.mark.parametrize("kind", ["xgboost", "linear", "svm"])
@@ -104,7 +105,38 @@ def test_contributions_sum_to_calibrated_log_odds(kind: Any, labels: int) -> Non
         model.deep_.margins(scores),
         model.measured_.margins(model.imputer_.fill(model.scaler_.transform(table))),
     ]
-    np.testing.assert_allclose(model.stack_.margins(halves), margins, atol=1e-5)
+    unbounded = model.stack_.margins(halves)
+    np.testing.assert_allclose(unbounded, by.total - by.limit, atol=1e-5)
+    np.testing.assert_allclose(bounded(unbounded, model.people_), margins, atol=1e-5)
+
+
+def test_what_few_people_cannot_show_is_taken_off_and_a_stated_prevalence_is_not() -> None:
+    table, y = cohort(n=60, labels=2, strength=6)
+    twice = np.repeat(np.arange(60), 2)  # two photos of each
+    photos = table.iloc[twice].reset_index(drop=True)
+    model = HybridClassifier("linear").fit(photos, y[twice], groups=twice)
+    people = [(y == c).sum() for c in model.classes_]
+    assert model.people_.tolist() == people
+    sure = model.decision_function(table)
+    own = (y[:, None] == model.classes_).argmax(1)
+    assert (model.contributions(table).limit[np.arange(60), own] < 0).mean() > 0.9
+    highest = np.log(5 * np.array(people) + 1)
+    for odds in (sure, against_rest(np.log(model.out_of_fold_[::2]))[:, 1]):
+        assert 3 < odds.max() <= highest[1]
+        assert 3 < -odds.min() <= highest[0]
+    rare = model.at(np.array([0.999, 0.001]))
+    np.testing.assert_allclose(rare.decision_function(table), sure + rare.shift[1] - rare.shift[0])
+
+
+def test_models_from_before_have_no_bound() -> None:
+    table, y = cohort(n=60, labels=2, strength=6)
+    meta, arrays = HybridClassifier("linear").fit(table, y).state()
+    bound = HybridClassifier.from_state(meta, arrays)
+    meta.pop("people")
+    before = HybridClassifier.from_state(meta, arrays)
+    np.testing.assert_array_equal(before.margins(table), bound.unbounded(table))
+    assert before.state()[0]["people"] == []
+    assert np.abs(before.margins(table)).max() > np.abs(bound.margins(table)).max() + 0.2
 
 
 @KINDS
@@ -166,6 +198,7 @@ def test_a_damaged_state_is_refused(kind: Any) -> None:
         {"classes": ["affected"]}, {"classes": "affected"}, {"classes": [1, 2, 3]}, {"measured": 3},
         {"origin": ["turner"]}, {"regions": {"face": 0}}, {"regions": {"face": 10**12}},
         {"regions": {"face": "8", "eyes": 8}}, {"category": 5}, {"category": []}, {"measurements": None},
+        {"people": [30, 30]}, {"people": [30, 0, 30]}, {"people": 80},
     ],
 )  # fmt: skip
 def test_a_foreign_description_is_refused(change: dict[str, Any]) -> None:

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from conftest import sentence_of
 from numpy.typing import NDArray
+from simulated import simulated
 
 from anthropo.encoder.encoders import load_encoder
 from anthropo.errors import InputError
 from anthropo.face.landmarker import read_face
+from anthropo.learning.cohort import Case, Cohort
+from anthropo.learning.cohort_checks import validate
+from anthropo.learning.duplicates import PRINT_SIDE
 from anthropo.learning.features import Features
 from anthropo.learning.identity import (
     FARTHEST,
@@ -178,3 +182,30 @@ def test_identity_is_that_of_the_default_encoder(astronaut: NDArray[np.uint8]) -
     assert not knows_people(encoder, ("eyes",))
     assert not knows_people(replace(encoder, align="two-point"), ("face",))
     assert not knows_people(encoder.randomised(), ("face",))
+
+
+def test_pictures_of_who_is_merged_are_no_leak_but_contradictions_and_equal_files_are() -> None:
+    made = simulated({"case": 4, "control": 4})
+    prints = np.random.default_rng(0).standard_normal((8, PRINT_SIDE**2)).astype(np.float32)
+    prints /= np.linalg.norm(prints, axis=1, keepdims=True)
+    prints[1], prints[4], prints[6] = prints[0], prints[3], prints[5]
+    digests = made.digests.copy()
+    digests[6] = digests[5]
+    before = replace(made, prints=prints, digests=digests)
+    # the second person is the first, the fifth the fourth, the seventh the sixth
+    together = replace(before, patients=made.patients[[0, 0, 2, 3, 3, 5, 5, 7]])
+    rows = zip(*(of.tolist() for of in (made.photos, made.labels, made.patients)), strict=True)
+    cohort = Cohort(tuple(Case(*row) for row in rows), "c.csv")
+    photos = made.photos.tolist()
+
+    def named(merged: Features | None) -> dict[str, set[int]]:
+        found = validate(cohort, before, merged=merged)
+        return {
+            f.level: {i for i, photo in enumerate(photos) if photo in f.message}
+            for f in found
+            if f.category == "duplicate"
+        }
+
+    assert named(None) == {"error": {0, 1, 3, 4, 5, 6}}
+    assert named(before) == {"error": {0, 1, 3, 4, 5, 6}}
+    assert named(together) == {"error": {3, 4, 5, 6}, "note": {0, 1}}

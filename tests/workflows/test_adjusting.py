@@ -102,6 +102,15 @@ def test_a_patient_of_two_sites_trains_neither() -> None:
         evaluate(clinics, leave_out="site", bootstrap=100)
 
 
+def test_sites_of_one_label_each_are_refused_by_name() -> None:
+    clinics = material(simulated({"control": 20, "noonan": 20}), {"site": ["A"] * 20 + ["B", "C"] * 10})
+    said = (
+        r"sites that can be judged \(B, C\) have the label noonan, .* A is not judged: without it only noonan"
+    )
+    with pytest.raises(InputError, match=said):
+        evaluate(clinics, leave_out="site", bootstrap=100)
+
+
 def test_what_a_site_alone_has_is_said() -> None:
     features = simulated({"control": 24, "noonan": 16, "turner": 12}, strength=2)
     sites = [*["A", "B", "C"] * 8, *["A", "B"] * 8, *["C"] * 12]

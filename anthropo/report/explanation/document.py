@@ -47,12 +47,13 @@ def document(case: ExplainedCase, disclosure: Disclosure = EVERYTHING) -> Docume
 
     Its keys: ``photo`` (null when anonymous), ``photos``, ``moved`` (landmarks placed by hand, and by how
     many pixels), ``decision``, ``reason``, ``set``, ``typicality``, ``ranked``, ``voided``, ``labels``
-    (each with ``label``, ``log_odds``, ``bias``, ``prevalence_shift``, ``residual``, ``against`` and
-    ``contributions``), ``shares`` (how common each label is where the probabilities hold) and
+    (each with ``label``, ``log_odds``, ``bias``, ``prevalence_shift``, ``limit``, ``residual``,
+    ``against`` and ``contributions``), ``shares`` (how common each label is where the probabilities hold) and
     ``shares_from`` (training, or stated), ``changes``, ``heatmaps``, ``traits``, ``age_basis`` (from
     which birth an age below two years is counted), ``measurements``, ``gate``, ``pose``, ``model``. A
     label's log_odds is its bias, residual and contributions added up; nats. ``prevalence_shift`` is the
-    part of the bias that a stated prevalence adds. A contribution's lowest and highest over refits are
+    part of the bias that a stated prevalence adds, ``limit`` the one that takes off what so few people in
+    training cannot show. A contribution's lowest and highest over refits are
     its ``log_odds_lo`` and ``log_odds_hi``, and ``stable`` says whether it may be relied on; null where
     there are no refits.
     """
@@ -116,6 +117,7 @@ def _label(case: ExplainedCase, explained: Explained) -> Document:
     names = ("label", "probability", "log_odds", "bias", "residual", "how")
     return {name: getattr(explained, name) for name in names} | {
         "prevalence_shift": explained.shift,
+        "limit": explained.limit,
         "against": dict(explained.against),
         "contributions": [_contribution(case, c) for c in explained.contributions],
     }

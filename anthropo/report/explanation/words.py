@@ -25,7 +25,7 @@ _SHOWN_VOIDED = 3  # of them that were voided or not; what voids one mostly void
 class TermBar:
     """A row of a label's chart."""
 
-    kind: str  # bias, region, metadata, voided, measurement or residual
+    kind: str  # bias, region, metadata, voided, measurement, residual or limit
     name: str  # for people
     log_odds: float
     measurement: str = ""  # id, of a single one
@@ -44,7 +44,8 @@ class TermBar:
 
 def bars(explained: Explained) -> list[TermBar]:
     """A label's terms; the smaller measurements are one of them."""
-    chart = [TermBar("bias", "before anything is seen (bias)", explained.bias - explained.shift)]
+    bias = explained.bias - explained.shift - explained.limit
+    chart = [TermBar("bias", "before anything is seen (bias)", bias)]
     if explained.shift:
         chart.append(TermBar("bias", "prevalence as stated, not as in training", explained.shift))
     for kind in ("region", "metadata", "voided", "measurement"):
@@ -65,6 +66,8 @@ def bars(explained: Explained) -> list[TermBar]:
             chart.append(TermBar(kind, name, total, refits=refits))
     if explained.residual:
         chart.append(TermBar("residual", "not attributed (residual)", explained.residual))
+    if round(explained.limit, 2):
+        chart.append(TermBar("limit", "taken off: too few people to show it", explained.limit))
     return chart
 
 

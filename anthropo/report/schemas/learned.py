@@ -197,10 +197,11 @@ def _explained(made: Schemas, contribution: Schema) -> Schema:
             "label": _LABEL,
             "probability": described(or_null(SHARE), told["probability"]),
             "log_odds": described(NUMBER, "Log-odds (nats): bias, residual and contributions added up."),
-            "bias": described(NUMBER, "What the sum begins with, `prevalence_shift` included."),
+            "bias": described(NUMBER, "What the sum begins with, `prevalence_shift` and `limit` included."),
             "residual": described(NUMBER, told["residual"]),
             "how": described(made.of(_hint(Explained, "how")), "How the label is known."),
             "prevalence_shift": described(NUMBER, told["shift"]),
+            "limit": described(NUMBER, told["limit"]),
             "against": described(by_name(NUMBER), told["against"]),
             "contributions": described(listed(contribution), told["contributions"]),
         }
