@@ -46,15 +46,17 @@ SCRIPTS := MYPYPATH=../benchmarks ../$(BIN)/mypy --config-file= --cache-dir .myp
 
 # numpy states its types anew in every version, and Python 3.10 has 2.2: those of 2.4 are checked against
 TYPED := import numpy, sys; sys.exit(numpy.__version__.split(".")[:2] != ["2", "4"])
+TYPES = if ../$(BIN)/python -c '$(TYPED)'; \
+	then ../$(BIN)/mypy --config-file ../pyproject.toml -p anthropo; \
+	else echo "types are checked with numpy 2.4, which needs Python 3.11 or newer: not here"; fi
 
-# from tests/, not the root: there Python would find the sources before the installed package
+# from tests/, not the root: there Python would find the sources before the installed package; types of the
+# package and of the scripts, the longest parts, are checked at once, and both have to be right
 lint: $(VENV)/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	cd tests && if ../$(BIN)/python -c '$(TYPED)'; \
-		then ../$(BIN)/mypy --config-file ../pyproject.toml -p anthropo; \
-		else echo "types are checked with numpy 2.4, which needs Python 3.11 or newer: not here"; fi
 	cd tests && ../$(BIN)/lint-imports --config ../pyproject.toml
-	cd tests && $(SCRIPTS) ../benchmarks/*.py && $(SCRIPTS) ../development/*.py
+	cd tests && { { $(TYPES); } & types=$$!; { $(SCRIPTS) ../benchmarks/*.py && $(SCRIPTS) ../development/*.py; } \
+		&& scripts=checked; wait $$types && [ "$$scripts" = checked ]; }
 
 # the examples in the docstrings of the installed package, and those of two pages, are tests as well; two
 # processes share them, each with one thread of linear algebra unless OMP_NUM_THREADS says otherwise

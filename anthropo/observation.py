@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from anthropo.errors import AnthropoError, FaceError, InputError
 from anthropo.face.fine import fine_model, refine
-from anthropo.face.landmarker import FIRST_DECODE, Face, checked_landmark_model, find_faces, with_distance
+from anthropo.face.landmarker import FIRST_DECODE, Face, checked_landmark_model, find_faces
+from anthropo.face.moving import with_distance
 from anthropo.licensing import refuse_faces
 from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.reference.person import parse_age

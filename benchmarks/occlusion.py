@@ -31,11 +31,12 @@ from PIL import Image, ImageDraw
 
 import anthropo
 from anthropo.errors import AnthropoError
-from anthropo.face import landmarker, visibility
+from anthropo.face import landmarker, moving, visibility
 from anthropo.face.detection import power_of_two
 from anthropo.face.fine import fine_model, refine
 from anthropo.face.frame import outer_canthal_distance
-from anthropo.face.landmarker import Face, with_distance
+from anthropo.face.landmarker import Face
+from anthropo.face.moving import with_distance
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import measure_face
 from anthropo.measurement.hidden import hidden_measurement
@@ -69,6 +70,7 @@ class Count:
     astray: int = 0  # seen landmarks
     astray_kept: int = 0
     which: Counter[str] = field(default_factory=Counter)  # of these values
+    wrong: list[str] = field(default_factory=list)  # of those of what is hidden, each with how far it is off
     worst: list[tuple[int, str, Looked, Face]] = field(default_factory=list)
 
     def __iadd__(self, other: Count) -> Count:
@@ -76,6 +78,7 @@ class Count:
             if isinstance(getattr(self, part.name), int):
                 setattr(self, part.name, getattr(self, part.name) + getattr(other, part.name))
         self.which.update(other.which)
+        self.wrong += other.wrong
         return self
 
     def row(self, kind: str) -> str:
@@ -163,7 +166,7 @@ def judge(looked: Looked | None, name: str, count: Count) -> None:
         count.lost += 1
         return
     photo = Photo.from_array(looked.pixels)
-    face = refine(photo, landmarker.with_cover(photo, looked.first, landmark_model()), fine_model())
+    face = refine(photo, moving.with_cover(photo, looked.first, landmark_model()), fine_model())
     face = with_distance(face, photo)
     share = looked.share
     sure = np.zeros(68, np.bool_)
@@ -194,6 +197,15 @@ def judge(looked: Looked | None, name: str, count: Count) -> None:
                 count.reported += 1
                 count.reported_wrong += wrong
                 count.which[value.id] += 1
+                if wrong:
+                    needed = [
+                        i for i in np.flatnonzero(hidden) if hidden_measurement(entry, np.arange(68) == i)
+                    ]
+                    off = 2 * abs(value.value - before) / (value.hi - value.lo)
+                    count.wrong.append(
+                        f"{name} {value.id}: off by {off:.1f} half-widths; seen with "
+                        f"{face.seen[needed].min():.2f}"
+                    )
         elif math.isfinite(value.value - before) and not hidden_measurement(entry, share > 0.25):
             count.others += 1
             count.others_wrong += wrong
@@ -246,7 +258,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.network:
         model = visibility.read_cover_model(arguments.network.read_bytes())
-        visibility.cover_model = landmarker.cover_model = lambda: model  # type: ignore[assignment]
+        visibility.cover_model = moving.cover_model = lambda: model  # type: ignore[assignment]
     if arguments.keep:
         arguments.keep.mkdir(parents=True, exist_ok=True)
     frl, helen = photographs(arguments.frl), photographs(arguments.helen)
@@ -274,6 +286,7 @@ def main() -> None:
             for kind, looked in looks(path, number, arguments.kinds, arguments.keep):
                 judge(looked, f"{kind} {number}", counts[kind])
     leaks: Counter[str] = Counter()
+    wrong: list[str] = []
     print(
         "\n| drawn | photos | no face | hidden found | seen kept | of those not astray, astray | "
         "values reported, wrong | others wrong | right at the edge |"
@@ -289,7 +302,9 @@ def main() -> None:
             together += counts[kind]
         print(together.row(f"**{title}**"))
         leaks.update(together.which)
+        wrong += together.wrong
     print("\nreported although hidden:", ", ".join(f"{name} {n}" for name, n in leaks.most_common(12)))
+    print("\nof these wrong, with the least probability of what they need:", *wrong, sep="\n  ")
     if arguments.pictures:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
         for kind, count in counts.items():

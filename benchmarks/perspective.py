@@ -32,7 +32,7 @@ from PIL import Image
 
 from anthropo.errors import AnthropoError
 from anthropo.face.frame import face_axes, outer_canthal_distance
-from anthropo.face.landmarker import Face, with_distance
+from anthropo.face.landmarker import Face
 from anthropo.face.lens import (
     AT_REFERENCE,
     EYES,
@@ -43,6 +43,7 @@ from anthropo.face.lens import (
     parse_distance,
     project,
 )
+from anthropo.face.moving import with_distance
 from anthropo.face.pose import generic_face
 from anthropo.measurement.anatomy import between
 from anthropo.measurement.compute import Z95, evaluate, geometry, measure_face

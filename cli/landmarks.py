@@ -136,9 +136,11 @@ def command() -> None:
 @unit_option
 @click.option(
     "--start",
-    metavar="MODEL",
+    metavar="MODEL|none",
     help="Begin from a model of the 68 points: landmarks-68, which comes with anthropo, or a file. It places "
-    "first; what is learnt is how the annotated points lie beside its own. Its licence is taken over.",
+    "first; what is learnt is how the annotated points lie beside its own. Its licence is taken over. none: "
+    "from nothing.  [default: landmarks-68 if the annotated points are the 68, else none; none for .dat and "
+    "with options on trees or networks]",
 )
 @forest_options
 @options.seed_option("jitter and trees")
@@ -151,25 +153,26 @@ def command() -> None:
 def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
     """Train a landmark model on the faces of ANNOTATED (`anthropo landmarks --help` lists the forms).
 
-    The model is a cascade of regression trees, grown by dlib's recipe on what prediction will see: faces
-    upright in the detector's box, jittered, and each with its mirror image. Any points can be learned. Those
-    of iBUG (300-W), 68 in its order, are what measuring, training and everything else need
-    (--landmark-model).
+    Where these are the 68 points of iBUG (300-W), which measuring and everything else need
+    (--landmark-model), a model begins from the one that comes with anthropo, and 20 photos are enough: what
+    is learnt is by how much your annotators' points lie beside its own. Everybody is placed in turn by what
+    the others teach, and that error is printed; networks are trained only with --fine-epochs. What that model
+    was trained on stays in yours, people of your photos maybe among it: judge on others. Its licence stays,
+    too, and excludes commercial use.
+
+    From nothing (--start none), the model is a cascade of regression trees, grown by dlib's recipe on what
+    prediction will see: faces upright in the detector's box, jittered, and each with its mirror image. Any
+    points can be learned; with --start they are placed beside the 68.
 
     People are told apart by the column `patient`, else by the photos' names. A share of them is kept apart;
     their error is printed, and then the trees learn from everybody. A model is only as good as its
     annotations: it takes hundreds of faces, annotated consistently, best by one person.
 
-    From 100 people on, networks of a second stage place the 68 points again: one sees the whole face, six its
-    regions. They learn from the people who are not kept apart. Those who are kept apart decide how much
-    weight the second stage gets for each point, and correct its constant offset from the annotators' points.
-    With 800 faces the trees take 6 minutes of computing, these networks 28; --fine-epochs 0 leaves them out.
-
-    With --start no trees are grown, and 20 photos are enough: what is learnt is by how much your annotators'
-    points lie beside the other model's. Everybody is placed in turn by what the others teach, and that error
-    is printed; networks are trained only with --fine-epochs. Points that are not the 68 are placed beside
-    them. What the other model was trained on stays in it, people of your photos maybe among it: judge on
-    others.
+    From 100 people on, networks of a second stage then place the 68 points again: one sees the whole face,
+    six its regions. They learn from the people who are not kept apart. Those who are kept apart decide how
+    much weight the second stage gets for each point, and correct its constant offset from the annotators'
+    points. With 800 faces the trees take 6 minutes of computing, these networks 28; --fine-epochs 0 leaves
+    them out.
 
     \b
     Exit code: 0 the model is written; 2 wrong use, or an error in the annotations; 130 interrupted.
@@ -177,7 +180,7 @@ def train(annotated: str, output: str, request: LandmarkTrainRequest) -> None:
     \b
     Examples:
       anthropo landmarks train faces/ -o mine.anthropo --licence "research only"
-      anthropo landmarks train faces/ -o mine.anthropo --start landmarks-68
+      anthropo landmarks train faces/ -o mine.anthropo --start none
       anthropo landmarks train imglab.xml -o ears.anthropo --unit 00,05
     """
     with in_one_sentence("nothing was written."):

@@ -250,7 +250,7 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
         from anthropo.reference import zscore
 
         disagreements = zscore.disagreements(scores.scores)
-    texture = lbp(seen.observation.photo, face.landmarks) if settings.texture else None
+    texture = lbp(seen.observation.photo, face.landmarks, face.cover) if settings.texture else None
     stamped = settings.corrections if landmarks else None
     return Record(
         photo=item.path,
@@ -305,7 +305,7 @@ def _without_texture(item: Item, texture: Mapping[str, float]) -> list[str]:
     """A note on the places where local binary patterns could not be computed."""
     missing = [name for name, value in texture.items() if math.isnan(value)]
     where = ", ".join(dict.fromkeys(name.removeprefix("lbp_").rsplit("_r", 1)[0] for name in missing))
-    why = "the face is too small or cut by the photo's border"
+    why = "the face is too small, cut by the photo's border, or something hides it there"
     return [f"{item.path}: no texture patterns at {where}: {why}."] if missing else []
 
 

@@ -20,6 +20,7 @@ from anthropo.face import _engine
 from anthropo.face.detection import power_of_two
 from anthropo.face.frame import similarity
 from anthropo.face.landmarker import Face
+from anthropo.face.shape import shapes
 from anthropo.photo import Photo
 
 Floats = NDArray[np.float64]
@@ -27,6 +28,7 @@ Pixels = NDArray[np.uint8]
 
 # Mean positions of points 27 to 54 and 60 to 64 in the frame: eyes, nose and upper lip, which move
 # least with the expression. From dlib's get_face_chip_details (image_transforms/interpolation.h).
+_FEWEST = 6  # of them that a face is aligned by, where others are hidden
 _USED = (*range(27, 55), *range(60, 65))
 _MEAN = np.array(
     [
@@ -258,15 +260,32 @@ def mean_place(points: Sequence[int]) -> Floats:
     return _MEAN[[_USED.index(point) for point in points]].mean(0)  # type: ignore[no-any-return]
 
 
-def frame_to(landmarks: Floats) -> Floats:
-    """The similarity (2, 3) that takes the frame to where landmarks (68, 2) are, photo pixels."""
-    return similarity(_MEAN, landmarks[list(_USED)])
+@lru_cache(maxsize=len(REGIONS))
+def landmarks_in(name: str) -> NDArray[np.bool_]:
+    """Which of the 68 landmarks lie in a region of the mean face, (68,), the outline left out."""
+    left, top, right, bottom = find_region(name).box
+    to_frame = similarity(shapes()[0][list(_USED)], _MEAN)
+    x, y = (shapes()[0] @ to_frame[:, :2].T + to_frame[:, 2]).T
+    there: NDArray[np.bool_] = (left <= x) & (x <= right) & (top <= y) & (y <= bottom)
+    there[:17] = False
+    return there
+
+
+def frame_to(landmarks: Floats, hidden: NDArray[np.bool_] | None = None) -> Floats:
+    """The similarity (2, 3) that takes the frame to where landmarks (68, 2) are, photo pixels.
+
+    Those that are hidden (68,) do not count, unless hardly any others are left.
+    """
+    used = np.array(_USED)
+    if hidden is not None and (seen := ~hidden[used]).sum() >= _FEWEST:
+        return similarity(_MEAN[seen], landmarks[used[seen]])
+    return similarity(_MEAN, landmarks[used])
 
 
 def frame_of(face: Face, align: str) -> Floats:
     """The similarity (2, 3), by one of `ALIGNMENTS`, from the frame to a face, photo pixels."""
     if align == "canonical":
-        return frame_to(face.landmarks)
+        return frame_to(face.landmarks, face.concealed)
     if align == "two-point":
         eyes = [face.landmarks[list(points)].mean(0) for points in _EYES]
         return similarity(np.array([mean_place(points) for points in _EYES]), np.array(eyes))

@@ -163,7 +163,7 @@ def _brought(heat: FaceHeat, face: Face, align: str) -> FaceHeat:
     size = heat.whole.values.shape[0]
     left, top, side = FACE_WINDOW
     places = (np.stack(np.meshgrid(*[np.arange(size) + 0.5] * 2), -1) / size) * side + (left, top)
-    common, aligned = frame_to(face.landmarks), frame_of(face, align)
+    common, aligned = frame_to(face.landmarks, face.concealed), frame_of(face, align)
     in_photo = places @ common[:, :2].T + common[:, 2]
     in_own = (in_photo - aligned[:, 2]) @ np.linalg.inv(aligned[:, :2]).T
     at = (in_own - (left, top)) / side * size - 0.5

@@ -118,7 +118,7 @@ def in_square(view: View, region: str, face: Face | None) -> Floats:
     if face is None:
         return places
     left, top, right, bottom = view.box(view.region(region))
-    of_view, common = view.frame(face), frame_to(face.landmarks)
+    of_view, common = view.frame(face), frame_to(face.landmarks, face.concealed)
     in_photo = ((left, top) + places * (right - left, bottom - top)) @ of_view[:, :2].T + of_view[:, 2]
     in_frame = (in_photo - common[:, 2]) @ np.linalg.inv(common[:, :2]).T
     return np.asarray((in_frame - FACE_WINDOW[:2]) / FACE_WINDOW[2])

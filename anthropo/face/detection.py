@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -27,6 +27,7 @@ FIRST_SHORT_SIDE = 216  # px of the first, smallest image that is searched
 _WINDOW = 80.0  # px
 _MOST_SEARCHED = 50e6  # px: larger photos are searched in a reduction to this
 _BACKGROUND = 0.6  # a face less than this fraction as wide as the largest one is background
+_FITS = 0.9  # of its width, which has to be free for a face that is not cut off
 _SURER = 0.2  # of dlib's score, by which a turned face must beat the upright one
 
 # dlib's second try, for dark or turned faces.
@@ -54,6 +55,7 @@ class Detection:
     second_try: bool = False
     turn: float = 0.0  # deg, by which the face is rolled clockwise; 0 when it is looked at as it stands
     points: Floats | None = None  # (5, 2) full-photo pixels, as the second detector saw them
+    beside: bool = False  # looked for as there is a larger face
 
     @property
     def width(self) -> float:
@@ -282,7 +284,8 @@ def search_photo(photo: Photo, which: Which, kept: Sized) -> Iterator[tuple[Phot
         detections = _search(photo, short)
         everything = _merge(everything, detections)
         if detections and which != "all":
-            yield photo, _foreground(photo, _merge([], detections))
+            photo, in_front = _foreground(photo, _merge([], detections), short)
+            yield photo, in_front
         short *= 2
     if which == "all" or not kept:
         # plain dlib, so that nothing is lost that it finds
@@ -290,7 +293,7 @@ def search_photo(photo: Photo, which: Which, kept: Sized) -> Iterator[tuple[Phot
         detections = _search(photo, None if finest == full else finest)
         everything = _merge(everything if which == "all" else [], detections)
         if everything:
-            yield photo, everything if which == "all" else _foreground(photo, everything)
+            yield (photo, everything) if which == "all" else _foreground(photo, everything, finest)
 
 
 def _search(
@@ -300,10 +303,13 @@ def _search(
     threshold: float = 0.0,
     equalise: bool = False,
     levels: int = 1000,
+    enlarge: bool = False,
 ) -> list[Detection]:
     """Detector on the photo with its short side reduced to `short` pixels; None: as it is, in colour."""
     height, width = photo.pixels.shape[:2]
-    ratio = 1.0 if short is None else max(1.0, min(height, width) / short)
+    ratio = 1.0 if short is None else min(height, width) / short
+    if not enlarge:
+        ratio = max(1.0, ratio)
     image = photo.pixels
     if short is not None:
         image = _engine.warp(image, reduction(ratio), max(1, int(height / ratio)), max(1, int(width / ratio)))
@@ -330,15 +336,37 @@ def _merge(known: list[Detection], new: list[Detection]) -> list[Detection]:
     return kept
 
 
-def _foreground(photo: Photo, detections: list[Detection]) -> list[Detection]:
-    """Every face at least `_BACKGROUND` times as wide as the largest, however small the search must go."""
-    short = int(np.ceil(min(photo.full_size) * _WINDOW / (_BACKGROUND * detections[0].width)))
-    short = min(short, _finest(photo))
-    if FIRST_SHORT_SIDE < short < min(photo.pixels.shape[:2]):
+def _foreground(photo: Photo, detections: list[Detection], searched: int) -> tuple[Photo, list[Detection]]:
+    """Every face at least `_BACKGROUND` times as wide as the largest, however small the search must go.
+
+    With the photo as finely decoded as that took, after a search with the short side at `searched` pixels. It
+    is even enlarged: a face that is just large enough to be found has others in front beside it that are not.
+    """
+    full = min(photo.full_size)
+    short = int(np.ceil(full * _WINDOW / (_BACKGROUND * detections[0].width)))
+    short = min(short, int(full * math.sqrt(_MOST_SEARCHED / math.prod(photo.full_size))))
+    if short > searched and (
+        short <= min(photo.pixels.shape[:2]) or _has_room(photo.full_size, detections[0])
+    ):
+        photo = photo.finer(power_of_two(full / short))
         # only the pyramid levels (5/6 each) below what the first search has covered
-        levels = int(np.ceil(np.log(short / FIRST_SHORT_SIDE) / np.log(6 / 5)))
-        detections = _merge(detections, _search(photo, short, levels=levels))
-    return foreground(detections)
+        levels = int(np.ceil(np.log(short / searched) / np.log(6 / 5)))
+        others = _merge([], _search(photo, short, levels=levels, enlarge=True))
+        # the faces that are known stay as they were found
+        beside = [
+            replace(one, beside=True)
+            for one in others
+            if not any(within(one.centre, face.box) or within(face.centre, one.box) for face in detections)
+        ]
+        detections = sorted([*detections, *beside], key=lambda f: -f.width)
+    return photo, foreground(detections)
+
+
+def _has_room(size: tuple[int, int], face: Detection) -> bool:
+    """Whether another face in front fits into a photo of this width and height beside one that was found."""
+    left, top, right, bottom = face.box
+    beside = max(left, top, size[0] - right, size[1] - bottom)
+    return bool(beside >= _FITS * _BACKGROUND * face.width)
 
 
 def equalised_faces(photo: Photo) -> list[Detection]:

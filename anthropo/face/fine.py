@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
 from anthropo.face.detection import power_of_two
-from anthropo.face.frame import Floats, outer_canthal_distance, upright_map
+from anthropo.face.frame import Floats, outer_canthal_distance, similarity, upright_map
 from anthropo.face.jitter import normals
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import MIRROR
@@ -45,6 +45,8 @@ MIDLINE = frozenset({"sn", "ls", "sts", "sti", "li"})
 _CODES = MIDLINE | {"p", "ps", "pi", "en", "ex", "al", "ch", "cph"}  # without their side
 
 _DECODED_UNIT = 120.0  # px: decode finer when the outer-canthal distance is smaller than this
+_COVERED = 0.5  # of a region's landmarks may be hidden
+_FEWEST = 6  # landmarks that a face is laid upright by, where others are hidden
 _LOOKS = 2  # places that patches are taken from, in turn by the networks of a region
 _SHARE = 0.6  # of the packaged second stage in a point that both stages predict
 _MOST_OFFSET = 100.0  # px of the upright face
@@ -291,12 +293,13 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
     if unit / photo.decode_scale < _DECODED_UNIT:
         photo = photo.finer(power_of_two(unit / _DECODED_UNIT))
     placed = photo.to_decoded(face.landmarks)
-    upright, there, back = lay_upright(photo.pixels, placed, model.frame)
+    hidden = face.concealed
+    upright, there, back = lay_upright(photo.pixels, placed, model.frame, hidden)
     placed = placed @ there[:, :2].T + there[:, 2]
 
     anatomy: dict[str, list[Floats]] = {}
     for regions in model.rounds:
-        looks, counts = _looked(regions, upright, placed, anatomy)
+        looks, counts = _looked(regions, upright, placed, anatomy, hidden)
         mean = looks.sum(0) / np.maximum(counts.sum(0), 1)
         placed = np.where(counts.sum(0) > 0, mean, placed)
 
@@ -314,6 +317,8 @@ def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
         fine = to_photo(np.where(counts > 0, looks / np.maximum(counts, 1), mean))
         samples[:, seen_twice] += _SHARE * (fine[np.arange(len(samples)) % _LOOKS] - samples[:, seen_twice])
         points[seen_twice] += _SHARE * (to_photo(mean) - points[seen_twice])
+    if hidden is not None:  # patches of what hides a landmark do not tell where it is
+        points[hidden], samples[:, hidden] = face.landmarks[hidden], face.samples[:, hidden]
     return replace(
         face,
         landmarks=points,
@@ -338,15 +343,21 @@ def _looked(
     upright: NDArray[np.uint8],
     placed: Floats,
     anatomy: dict[str, list[Floats]],
+    hidden: NDArray[np.bool_] | None,
 ) -> tuple[Floats, Floats]:
-    """Sums (looks, 68, 2) of where networks see points, and how many do; `anatomy` is added to."""
+    """Sums (looks, 68, 2) of where networks see points, and how many do; `anatomy` is added to.
+
+    Regions most of which is `hidden` (68,) are not looked at: they would move points that are seen.
+    """
     looks = np.zeros((_LOOKS, 68, 2))
     counts = np.zeros((_LOOKS, 68, 1))
     for region in regions:
         for mirrored in (False, True):
+            at = MIRROR[region.scheme] if mirrored else region.scheme
+            if hidden is not None and hidden[at].mean() > _COVERED:
+                continue
             seen = _look(region, upright, placed, mirrored, region.look)
             n = len(region.scheme)
-            at = MIRROR[region.scheme] if mirrored else region.scheme
             looks[region.look, at] += seen[:n]
             counts[region.look, at] += 1
             for code, point in zip(region.codes, seen[n:], strict=True):
@@ -356,7 +367,7 @@ def _looked(
 
 
 def lay_upright(
-    pixels: NDArray[np.uint8], points: Floats, frame: Floats
+    pixels: NDArray[np.uint8], points: Floats, frame: Floats, hidden: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.uint8], Floats, Floats]:
     """A face laid on a mean face.
 
@@ -367,6 +378,8 @@ def lay_upright(
         The face's landmarks, pixels.
     frame : (68, 2) array
         The mean face in the upright picture.
+    hidden : (68,) bool array, optional
+        Landmarks that do not count, unless hardly any others are left.
 
     Returns
     -------
@@ -374,6 +387,8 @@ def lay_upright(
         The grey upright face, the map from pixels to it, and the map back.
     """
     there = upright_map(points, frame)
+    if hidden is not None and (~hidden[17:]).sum() >= _FEWEST:
+        there = similarity(points[17:][~hidden[17:]], frame[17:][~hidden[17:]])
     turn = np.linalg.inv(there[:, :2])
     back = np.column_stack([turn, -turn @ there[:, 2]])
     return _engine.warp(pixels, back, FACE, FACE), there, back

@@ -268,7 +268,7 @@ def check_hidden(gate: tuple[Check, ...], points: Floats, hidden: NDArray[np.boo
     }
     unseen |= set() if eyes else {"eyes_closed"}
     checked = _with_values(gate, values)
-    return tuple(replace(c, ok=True) if c.name in unseen else c for c in checked)
+    return tuple(replace(c, value=math.nan, ok=True) if c.name in unseen else c for c in checked)
 
 
 def _with_values(gate: tuple[Check, ...], values: Mapping[str, float]) -> tuple[Check, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -41,17 +41,11 @@ from anthropo.face.detection import (
 )
 from anthropo.face.evaluations import BOX, PAD, asked_for, beyond_border, evaluations, spread_of
 from anthropo.face.frame import Floats, outer_canthal_distance
-from anthropo.face.gate import (
-    LANDMARK_SPREAD,
-    Check,
-    check_again,
-    check_distance,
-    check_hidden,
-    check_photo,
-)
-from anthropo.face.lens import Distance, DistanceRequest, distance_of, pose_change
+from anthropo.face.gate import LANDMARK_SPREAD, Check, check_photo
+from anthropo.face.lens import Distance
+from anthropo.face.moving import CUT, with_cover, with_distance
 from anthropo.face.pose import head_pose
-from anthropo.face.visibility import Cover, closer, cover_model, cover_of, painted_over
+from anthropo.face.visibility import Cover
 from anthropo.face.weights import LandmarkModel, landmark_model
 from anthropo.licensing import check_faces
 from anthropo.photo import Photo, read_photo
@@ -74,7 +68,6 @@ _SEEN_AT_ONCE = 48.0
 _RETRY = 0.045  # with nothing below, finer scales are searched as well
 _NO_FACE = 0.08  # refused in any case
 
-_CUT = 5  # eye, brow, nose and mouth points that may lie beyond the photo's border
 DEFAULT_JITTER = 16
 
 
@@ -162,6 +155,11 @@ class Face:
         seen = self.cover.of(self.landmarks)
         seen[[int(name[1:]) for name in self.by_hand if name[1:].isdigit()]] = 1.0
         return seen
+
+    @property
+    def concealed(self) -> NDArray[np.bool_] | None:
+        """`hidden` where something was found to hide a part, None where nothing was: which takes no time."""
+        return self.hidden if self.cover is not None and self.cover.places is not None else None
 
     @property
     def hidden(self) -> NDArray[np.bool_]:
@@ -325,7 +323,7 @@ def find_faces(
             f"{parameter('face', 'all')}, or crop the photo."
         )
     asked = faces if face == "all" else faces[:1]
-    shown = {index: with_cover(look.photo, one, model, jitter) for index, one in enumerate(asked)}
+    shown = {index: with_cover(look.photo, one, model) for index, one in enumerate(asked)}
     return FacesAskedFor(shown, tuple(one.box for one in faces))
 
 
@@ -355,62 +353,12 @@ def _face_at(
         if there:
             middle = [math.dist(at, (boxes[index][:2] + boxes[index][2:]) / 2) for index in there]
             index = there[int(np.argmin(middle))]
-            one = with_cover(look.photo, faces[index], model, jitter)
+            one = with_cover(look.photo, faces[index], model)
             return FacesAskedFor({index: one}, tuple(face.box for face in faces))
     centres = "; ".join(f"{(box[0] + box[2]) / 2:.0f}, {(box[1] + box[3]) / 2:.0f}" for box in boxes)
     raise FaceError(
         f"{photo.source}: no face is at {at[0]:g}, {at[1]:g} (`face_at`). There are faces at: {centres}."
     )
-
-
-def with_cover(photo: Photo, face: Face, model: LandmarkModel, jitter: int = DEFAULT_JITTER) -> Face:
-    """A face with what of it is seen, a gate that knows it, and landmarks that less is drawn to.
-
-    Where something hides a part, landmarks are found once more with that painted over, and the steadier ones
-    are kept: what hides draws those of seen parts to it, too, or what is painted there does.
-    """
-    shapes = cover_model().shapes
-    cover = cover_of(photo, face.landmarks)
-    places = cover.completed(face.landmarks, shapes)
-    if not (replace(cover, places=places).of(face.landmarks) < cover.threshold).any():
-        return replace(face, cover=cover)
-    cover = closer(photo, cover, places)
-    detection = Detection(np.array(face.box), face.score, face.second_try, face.turned)
-    again, _ = evaluations(painted_over(photo, cover), detection, model.predictor, jitter)
-    looks = face.landmarks, again.mean(0)
-    face = _steadier(face, again, photo, jitter)
-    cover = replace(cover, places=cover.completed(face.landmarks, shapes, *looks))
-    face = replace(face, cover=cover)
-    return replace(face, gate=check_hidden(face.gate, face.landmarks, face.hidden))
-
-
-def _steadier(face: Face, samples: Floats, photo: Photo, jitter: int) -> Face:
-    """The face with other evaluations (K, 68, 2) of its landmarks, if these spread less."""
-    spread = spread_of(samples)
-    if not spread < face.unsteadiness * outer_canthal_distance(face.landmarks):
-        return face
-    kept = asked_for(samples, jitter)
-    points = kept.mean(0)
-    outside = beyond_border(points, face.size)
-    try:
-        camera = head_pose(points)
-    except np.linalg.LinAlgError:
-        return face
-    if outside[17:].sum() > _CUT or not (unit := outer_canthal_distance(points)) > 0:
-        return face
-    gate = check_again(face.gate, points, camera, int(outside.sum()), spread / unit)
-    moved = replace(
-        face,
-        landmarks=points,
-        landmark_sd=kept.std(0, ddof=1) if jitter > 1 else face.landmark_sd,
-        samples=kept,
-        yaw=camera.yaw,
-        pitch=camera.pitch,
-        roll=camera.roll,
-        gate=gate,
-        unsteadiness=spread / unit,
-    )
-    return with_distance(moved, photo)
 
 
 class _Look:
@@ -428,7 +376,9 @@ class _Look:
         faces: list[Face] = []
         for finer, detections in search_photo(self.photo, self.which, faces):
             self.photo = finer
-            candidates = self._faces(detections)
+            candidates = self._faces([one for one in detections if not one.beside])
+            if any(f.unsteadiness <= _RETRY for f in candidates):  # else there is none to be beside of
+                candidates += self._faces([one for one in detections if one.beside])
             # with nothing steady, a finer search may find what the coarse one missed
             steady = [f for f in candidates if f.unsteadiness <= LANDMARK_SPREAD]
             faces[:] = steady or faces or candidates  # in place: the search looks whether there are any
@@ -549,7 +499,7 @@ def _landmarks(
     points = samples.mean(0)
 
     outside = beyond_border(points, photo.full_size)
-    if outside[17:].sum() > _CUT:  # a few points beyond the border are the gate's business
+    if outside[17:].sum() > CUT:  # a few points beyond the border are the gate's business
         raise FaceError(
             f"{photo.source}: the face is cut by the photo's border ({int(outside.sum())} of 68 landmarks "
             "lie outside). Use a photo that shows the whole face."
@@ -578,14 +528,3 @@ def _landmarks(
         unsteadiness=unsteadiness,
     )
     return with_distance(face, photo)
-
-
-def with_distance(
-    face: Face, photo: Photo, declared: DistanceRequest | None = None, age: float | None = None
-) -> Face:
-    """The face with its distance from the camera (`distance_of`), and with the gate's check of it."""
-    distance = distance_of(photo, face.landmarks, face.yaw, declared=declared, age=age)
-    known = distance.cm if distance.known else math.nan
-    yaw, pitch = pose_change(face.landmarks, distance)
-    gate = check_distance(face.gate, known, face.yaw + yaw, face.pitch + pitch)
-    return replace(face, distance=distance, gate=gate)

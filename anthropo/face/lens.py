@@ -230,6 +230,7 @@ def distance_of(
     *,
     declared: DistanceRequest | None = None,
     age: float | None = None,
+    unseen: str = "",
 ) -> Distance:
     """How far the camera was from a face.
 
@@ -245,6 +246,8 @@ def distance_of(
     declared : DistanceRequest, optional
     age : float, optional
         Years, from which the size of the face follows.
+    unseen : str
+        Which outer canthus is hidden, in words: a lens then tells no distance.
 
     Returns
     -------
@@ -273,6 +276,8 @@ def distance_of(
         return Distance(face=size, face_sd=size_sd)
     if not declared:
         reason = _unusable(photo.optics, photo.full_size)
+    if unseen and not reason:
+        reason = f"The camera's distance is not known: it takes both outer canthi, and {unseen}."
     cm = math.nan
     if not reason:
         width = outer_canthal_distance(points) / max(math.cos(math.radians(yaw)), 0.5)

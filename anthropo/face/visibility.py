@@ -37,6 +37,8 @@ _TRUST = 4  # power of its probability by which a landmark counts where others a
 _DISC = 0.02  # outer-canthal distances about a point: mean of what is seen there
 _OUTLINE = slice(0, 17)
 _CHIN = slice(6, 11)  # of the outline, likewise
+# Odds of the chin to be seen are so much less than the network says, which was shown little of what hides it.
+_DOUBT = 6.0
 # The lower look, for the chin: it lies lower by outer-canthal distances, and shows more than EXTENT.
 _LOWER, _WIDER = 0.2, 1.2
 # Not where the neck shows so far below the chin: skin like the cheeks', by levels and by their ratios.
@@ -78,6 +80,8 @@ class Cover:
     threshold: float  # below it a point is hidden
     # (68, 2) where the landmarks lie as those that are seen tell, photo pixels; None: nothing hides
     places: Floats | None = None
+    # (68,) of each landmark where it was found, before those that are hidden were laid on `places`
+    found: Floats | None = None
     lower: Cover | None = None  # from a look at more of what lies below the face, for the chin
 
     def of(self, landmarks: Floats) -> Floats:
@@ -88,7 +92,9 @@ class Cover:
         of a mask or a scarf, however clearly it stands out.
         """
         seen = self._of(landmarks)
-        return seen if self.places is None else np.minimum(seen, self._of(self.places))
+        if self.places is not None:
+            seen = np.minimum(seen, self._of(self.places))
+        return seen if self.found is None else np.where(self.found < self.threshold, self.found, seen)
 
     def completed(self, landmarks: Floats, shapes: Shapes, *others: Floats) -> Floats:
         """Where the landmarks (68, 2) lie as those of them that are seen tell, photo pixels.
@@ -112,6 +118,8 @@ class Cover:
         if self.lower is not None:
             both = _together(seen[_CHIN], self.lower.at(landmarks[_CHIN]))
             seen[_CHIN] = np.minimum(seen[_CHIN], both)
+        odds = seen[_CHIN] / np.maximum(_DOUBT * (1 - seen[_CHIN]), 1e-9)
+        seen[_CHIN] = odds / (1 + odds)
         return seen[: len(landmarks)]
 
     def at(self, points: Floats) -> Floats:

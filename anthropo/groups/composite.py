@@ -18,6 +18,7 @@ from anthropo.errors import FaceError, InputError, PhotoError
 from anthropo.face.detection import power_of_two
 from anthropo.face.frame import outer_canthal_distance
 from anthropo.face.landmarker import FIRST_DECODE
+from anthropo.face.parts import hidden_words
 from anthropo.face.scheme import LANDMARKS
 from anthropo.face.warp import Mesh
 from anthropo.files import file_sha256
@@ -31,7 +32,7 @@ from anthropo.photo import LUMA, read_photo
 from anthropo.settings import Settings
 from anthropo.showing import brief, count, word
 
-_KEPT = "landmarks for composites 1"  # changes with what is kept
+_KEPT = "landmarks for composites 2"  # changes with what is kept
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -219,9 +220,13 @@ class _Landmarks:
         get_ready(self.settings)
 
     def __call__(self, case: Case) -> Floats | str:
-        """Corrected landmarks (68, 2) of a photo's face, or why there are none."""
+        """Corrected landmarks (68, 2) of a photo's face, or why there are none that all are of the face."""
         try:
-            return anatomy.place(observe(case.photo, self.settings.at_face(case.face_at)).face)[0]
+            face = observe(case.photo, self.settings.at_face(case.face_at)).face
+            if unseen := hidden_words(np.flatnonzero(face.hidden).tolist()):
+                advice = "A composite needs the whole face, or the hidden landmarks placed by hand."
+                return f"{case.photo}: {unseen}. {advice}"
+            return anatomy.place(face)[0]
         except (PhotoError, FaceError) as error:
             return str(error)
 

@@ -23,6 +23,8 @@ from anthropo.face.landmark_bundle import LONGEST_TEXT, PACKAGED, Start
 from anthropo.face.weights import landmark_model
 
 _LICENCE = "of landmarks-68 and fine-landmarks: trained on iBUG 300-W, which excludes commercial use"
+#: In place of a model to begin from: from nothing.
+NOTHING = "none"
 #: In faces: the more, the less the offsets follow the face's shape.
 _PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, np.inf)
 _FOLDS = 5
@@ -50,6 +52,14 @@ class Beginning:
     predictor: _engine.ShapePredictor
     block: NDArray[np.uint8]
     fine: Arrays
+
+
+def begun_by_default() -> str:
+    """What is said of a model that begins from the packaged one because nothing else was asked for."""
+    return (
+        f"The model begins from {PACKAGED}, by which the 68 points are placed best, and takes over its "
+        f"licence, which excludes commercial use. {parameter('start', NOTHING)} trains from nothing."
+    )
 
 
 def beginning(start: str) -> Beginning:

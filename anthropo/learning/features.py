@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from anthropo.encoder.cache import Store
 
-_VERSION = 6  # of what is kept of a photo; raise it when that changes
+_VERSION = 7  # of what is kept of a photo; raise it when that changes
 _ROWS = (
     "photos",
     "labels",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anthropo.face.frame import Floats, outer_canthal_distance
 from anthropo.face.visibility import Cover
@@ -40,7 +41,7 @@ _WORDS = {
         for side, whose in zip(SIDES, ("right", "left"), strict=True)
     },
 }
-_COVERED = 0.15  # share of a region's samples that may be hidden
+_COVERED = 0.15  # share of a region's samples that may be hidden, or told by landmarks that are
 _JITTERED = 4  # evaluations of the landmarks that the spread is taken from
 
 _SKIN = ("lip", "perioral", "cheek_R", "cheek_L", "philtrum")
@@ -76,12 +77,14 @@ def appearance(
     samples: Floats | None = None,
     cover: Cover | None = None,
     *,
+    hidden: NDArray[np.bool_] | None = None,
     errors: bool = True,
 ) -> dict[str, Appearance]:
     """The readings of `COLOUR`, `EYE` and `TEXTURE`, always all of them, by id.
 
     From landmarks (68, 2) in full-photo pixels; jittered evaluations of them (K, 68, 2) give the standard
-    errors, unless these are not wanted, and `cover` says what is hidden. The registry says what each is.
+    errors, unless these are not wanted. `cover` says what is hidden, `hidden` which of the landmarks (68,),
+    by which no place is known. The registry says what each value is.
     Their sources: redness as log10 of R/G, the absorbance of haemoglobin (Takiwaki 1998, J Med Invest 44:121;
     Yamamoto 2008, Skin Res Technol 14:26); yellowness as log10 of G/B, sclera against bilirubin (Leung 2015,
     Biomed Opt Express 6:4529; here skin takes the place of a colour chart). Corneal haze is the L* of the
@@ -102,14 +105,14 @@ def appearance(
     grey = bool((red_green_blue.max(0) - red_green_blue.min(0) <= _GREY).all())
 
     regions = {name: RegionColour.of_skin(name.split("_")[0], seen.of(name)) for name in _SKIN}
-    hidden = _hidden(cover, weights() @ faces[0])
-    _void(regions, {name: reason for name, reason in hidden.items() if name in regions})
+    reasons = _hidden(cover, weights() @ faces[0], hidden)
+    _void(regions, {name: reason for name, reason in reasons.items() if name in regions})
     shading = (seen.of("philtrum").light @ LUMINANCE).reshape(len(looked), *PHILTRUM)
     relief = np.concatenate([philtrum_relief(shading), np.full(SUBSETS, np.nan)])
     readings: dict[str, Reading] = {}
     grids = [EyeGrid.of(window.pixels, face, side) for side in SIDES]
     for side, grid, disc in zip(SIDES, grids, iris_discs(grids), strict=True):
-        eye = read_eye(side, grid, disc, face, seen.of(f"sclera_{side}"), hidden.get(f"sclera_{side}", ""))
+        eye = read_eye(side, grid, disc, face, seen.of(f"sclera_{side}"), reasons.get(f"sclera_{side}", ""))
         regions[f"sclera_{side}"] = eye.sclera
         readings |= {f"{index}_{side}": reading for index, reading in eye.readings.items()}
     if not grey:
@@ -128,11 +131,11 @@ def _void(regions: dict[str, RegionColour], reasons: Mapping[str, str]) -> None:
     regions |= {name: replace(regions[name], reason=reason) for name, reason in reasons.items()}
 
 
-def _hidden(cover: Cover | None, at: Floats) -> dict[str, str]:
+def _hidden(cover: Cover | None, at: Floats, landmarks: NDArray[np.bool_] | None) -> dict[str, str]:
     """Why regions are not looked at, by name: what hides them; from the places (N, 2) of all samples."""
-    if cover is None:
-        return {}
-    hidden = cover.hides_places(at)
+    hidden = np.zeros(len(at)) if cover is None else cover.hides_places(at).astype(np.float64)
+    if landmarks is not None and landmarks.any():
+        hidden = np.maximum(hidden, weights() @ landmarks)
     if not hidden.any():
         return {}
     return {

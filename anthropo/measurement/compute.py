@@ -316,8 +316,10 @@ def measure_face(
     """
     instrument = instrument or anatomy.instrument(anatomy.stage_of(face))
     numbers, in_mm = _geometry_values(face, instrument, scale)
-    pixels = appearance(photo, face.landmarks, face.samples, face.cover) if photo is not None else {}
     hidden = face.hidden
+    pixels = {}
+    if photo is not None:
+        pixels = appearance(photo, face.landmarks, face.samples, face.cover, hidden=hidden)
     concealed = bool(hidden.any())
     outside = beyond_border(face.landmarks, face.size)
     failed = {c.name: c for c in face.gate if not c.ok}
@@ -376,9 +378,9 @@ def measured_values(face: Face, photo: Photo, *, force: bool = False) -> dict[st
     free = [e for e in geometry() if not e.needs_mm]
     shapes = evaluate(seen.points[:1], free, _between(seen.between[:1]))[0].tolist()
     known = {entry.id: value for entry, value in zip(free, shapes, strict=True)}
-    pixels = appearance(photo, face.landmarks, face.samples, face.cover, errors=False)
-    known |= {name: one.value for name, one in pixels.items()}
     hidden, outside = face.hidden, beyond_border(face.landmarks, face.size)
+    pixels = appearance(photo, face.landmarks, face.samples, face.cover, hidden=hidden, errors=False)
+    known |= {name: one.value for name, one in pixels.items()}
     failed = {check.name for check in face.gate if not check.ok}
     for entry in registry().values():
         missing = entry.kind not in PIXELS and bool(_missing(entry, face, outside, None))

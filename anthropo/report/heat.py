@@ -54,7 +54,8 @@ def overlay(values: Floats, photo: Photo, face: Face, limit: float, side: int = 
 
     `limit` is drawn at full strength, see `common_limit`.
     """
-    corners = _corners() @ frame_to(face.landmarks)[:, :2].T + frame_to(face.landmarks)[:, 2]
+    to_photo = frame_to(face.landmarks, face.concealed)
+    corners = _corners() @ to_photo[:, :2].T + to_photo[:, 2]
     middle, reach = corners.mean(0), float(np.ptp(corners, axis=0).max()) * (0.5 + _MARGIN)
     zoom = side / (2 * reach)
     photo = photo.finer(power_of_two(1 / zoom))

@@ -118,5 +118,7 @@ def _picture(photo: str, material: Material) -> str:
         seen = observe(photo, material.settings)
     except (PhotoError, FaceError):
         return ""
-    pixels = warped(seen.photo, frame_to(seen.face.landmarks.astype(np.float64)), _HEAD, _SIDE)
+    pixels = warped(
+        seen.photo, frame_to(seen.face.landmarks.astype(np.float64), seen.face.concealed), _HEAD, _SIDE
+    )
     return embedded(jpeg(Image.fromarray(pixels)))

@@ -22,6 +22,7 @@ from anthropo.face.yunet import second_detector
 from anthropo.measurement import anatomy
 from anthropo.measurement.compute import Measurement, error_growth
 from anthropo.measurement.drawing import marks_on
+from anthropo.measurement.hidden import hidden_measurement
 from anthropo.measurement.landmark_file import POINTS, anatomical_name, point_name
 from anthropo.measurement.registry import Entry, registry, resolve
 from anthropo.photo import Photo, example_photo, read_photo
@@ -292,9 +293,12 @@ def _span_mm(of: Result) -> str:
 
 
 def lines(sitting: Sitting, name: str) -> list[Json]:
-    """What a measurement runs along, drawn on the photo."""
+    """What a measurement runs along, drawn on the photo; nothing where a landmark of it is hidden."""
     with sitting.lock:
-        points, middle = anatomy.place(sitting.measured.face)
+        face = sitting.measured.face
+        if hidden_measurement(registry()[name], face.hidden):
+            return []
+        points, middle = anatomy.place(face)
     return [
         {
             "shape": mark.shape,

@@ -18,12 +18,12 @@ from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
 from anthropo.face.fine import fine_model
 from anthropo.face.frame import Floats
-from anthropo.face.landmark_bundle import LONGEST_TEXT, LandmarkBundle, terms, write_landmark_bundle
+from anthropo.face.landmark_bundle import LONGEST_TEXT, PACKAGED, LandmarkBundle, terms, write_landmark_bundle
 from anthropo.face.scheme import Scheme
 from anthropo.face.weights import LandmarkModel, landmark_model
 from anthropo.files import held, write
 from anthropo.landmarks.annotations import read_annotations
-from anthropo.landmarks.beginning import Beginning, beginning
+from anthropo.landmarks.beginning import NOTHING, Beginning, beginning, begun_by_default
 from anthropo.landmarks.forest import ForestOptions, Report
 from anthropo.landmarks.gathering import ReadingLimits, gather_faces
 from anthropo.landmarks.judging import JudgedLandmarks
@@ -59,7 +59,9 @@ class LandmarkTrainRequest:
     start : path, optional
         A model of the 68 points to begin from, or ``"landmarks-68"``, the packaged one: it places first, and
         what is learnt is how the annotated points lie beside its own. Its licence is taken over. No trees are
-        grown then, so that `options` are refused.
+        grown then, so that `options` are refused. When left out, the packaged one where the annotated points
+        are the 68, the file is no ``.dat``, and neither `options` nor `fine_epochs` are given; a note says
+        so. ``"none"``: from nothing.
     options : ForestOptions
         How the trees are grown.
     fine_epochs : int, optional
@@ -96,6 +98,11 @@ class LandmarkTrainRequest:
         return ReadingLimits(max_megapixels=self.max_megapixels, deadline=self.deadline)
 
     @property
+    def says_nothing_of_trees(self) -> bool:
+        """Whether neither a start nor anything of what is trained from nothing is asked for."""
+        return self.start is None and self.options == ForestOptions() and self.fine_epochs is None
+
+    @property
     def pair(self) -> tuple[str, str] | None:
         """The two points of `unit`."""
         if not self.unit:
@@ -127,7 +134,7 @@ class LandmarkTraining:
     faces, people, undetected : int
         How many were trained on; `undetected` faces are not seen by the detector.
     notes : tuple of str
-        On people who may be one.
+        On people who may be one, and on what it begins from where nothing was said of that.
     """
 
     path: Path
@@ -222,15 +229,15 @@ class LandmarkEvaluation:
         return frame
 
 
-def _check_training(request: LandmarkTrainRequest, path: Path, to_dlib: bool) -> None:
+def _check_training(request: LandmarkTrainRequest, start: str | None, path: Path, to_dlib: bool) -> None:
     """Refuse a licence that no file holds, and a start where dlib's form is written."""
     if request.licence and (len(request.licence) > LONGEST_TEXT or unfit_text(request.licence)):
         raise InputError(
             f"{parameter('licence')}: a text of at most {LONGEST_TEXT} visible characters is needed."
         )
-    if to_dlib and request.start is not None:
+    if to_dlib and start is not None:
         raise InputError(
-            f"{path}: dlib's files hold trees alone, and with {parameter('start', request.start)} none are "
+            f"{path}: dlib's files hold trees alone, and with {parameter('start', start)} none are "
             "grown. Write an .anthropo file."
         )
 
@@ -285,10 +292,13 @@ def train_landmarks(
     request = request or LandmarkTrainRequest()
     pair, path = request.pair, Path(output)
     to_dlib = path.suffix.lower() == ".dat"
-    _check_training(request, path, to_dlib)
-    begins = None if request.start is None else _beginning(request.start, request.options)
+    start = None if request.start == NOTHING else request.start
+    _check_training(request, start, path, to_dlib)
+    begins = None if start is None else _beginning(start, request.options)
     annotations = read_annotations(annotated)
     scheme = scheme_of(annotations, pair)
+    if by_default := scheme.ibug and not to_dlib and request.says_nothing_of_trees:
+        begins = beginning(PACKAGED)
     photos = len({face.photo for face in annotations.faces})
     with progress(photos, "reading photos") as advance:
         gathered = gather_faces(
@@ -335,7 +345,7 @@ def train_landmarks(
         faces=len(gathered),
         people=len(annotations.people),
         undetected=trained.undetected,
-        notes=annotations.notes,
+        notes=(*annotations.notes, *([begun_by_default()] if by_default else ())),
     )
 
 

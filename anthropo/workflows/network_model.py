@@ -17,7 +17,7 @@ from anthropo.batch.patients import spelled_alike
 from anthropo.encoder.encoders import count_seen
 from anthropo.encoder.regions import IMAGE
 from anthropo.errors import FaceError, InputError, ModelError, PhotoError, parameter
-from anthropo.explanation.fitness import unfit_face
+from anthropo.explanation.fitness import unfit_picture
 from anthropo.face.landmarker import Face
 from anthropo.learning.model import Prediction
 from anthropo.learning.training import landmark_weights
@@ -417,7 +417,7 @@ def _fit(pictures: CohortPictures) -> CohortPictures:
     features = pictures.features
     if features.gate is None or features.hidden is None:
         return pictures
-    reasons = [unfit_face(*one) for one in zip(features.gate_failed, features.hidden, strict=True)]
+    reasons = [unfit_picture(*one) for one in zip(features.gate_failed, features.hidden, strict=True)]
     photos = features.photos.tolist()
     left_out = [(photo, f"{photo}: {why}") for photo, why in zip(photos, reasons, strict=True) if why]
     fit = pictures.subset(np.flatnonzero([not why for why in reasons]))

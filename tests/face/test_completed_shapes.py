@@ -13,7 +13,8 @@ import anthropo
 from anthropo.face import landmarker
 from anthropo.face.completion import Shapes
 from anthropo.face.frame import outer_canthal_distance
-from anthropo.face.landmarker import Face, with_cover
+from anthropo.face.landmarker import Face
+from anthropo.face.moving import with_cover
 from anthropo.face.scheme import MIRROR
 from anthropo.face.visibility import closer, cover_model, cover_of
 from anthropo.face.weights import landmark_model

@@ -290,3 +290,23 @@ def test_landmark_models_of_strange_shapes_give_a_face_or_a_reason(astronaut: Pi
     assert outcomes[0] == ""
     assert all("no face found" in outcomes[i] for i in (2, 3))
     assert "cut by the photo's border" in outcomes[5]
+
+
+@pytest.mark.parametrize(
+    ("size", "widths"), [((480, 320), (186, 140)), ((640, 480), (178, 151)), ((1000, 700), (278, 236))]
+)
+def test_a_second_face_in_front_is_found_however_small_the_photo(
+    astronaut: Pixels, size: tuple[int, int], widths: tuple[int, int]
+) -> None:
+    """Where the coarse search shows the larger face alone: a finer one, or an enlarged photo, shows both."""
+    head = Image.fromarray(astronaut).crop((110, 0, 350, 260))
+    picture = Image.new("RGB", size, "grey")
+    for width, (x, y) in zip(widths, ((0, 0), (size[0], size[1])), strict=True):
+        height = round(width * 260 / 240)
+        place = (max(0, x - width), max(0, y - height))
+        picture.paste(head.resize((width, height), Image.Resampling.LANCZOS), place)
+    photo = Photo.from_array(np.asarray(picture))
+    with pytest.raises(FaceError, match="2 faces found, 1 needed"):
+        read_face(photo, jitter=2)
+    left, _, right, _ = read_face(photo, face="largest", jitter=2).box
+    assert (left + right) / 2 < size[0] / 2

@@ -16,7 +16,7 @@ from PIL import Image
 from anthropo.decoding.exif import Optics
 from anthropo.errors import InputError
 from anthropo.face.frame import Floats, outer_canthal_distance
-from anthropo.face.landmarker import Face, read_face, with_distance
+from anthropo.face.landmarker import Face, read_face
 from anthropo.face.lens import (
     AXIS,
     EYES,
@@ -31,6 +31,7 @@ from anthropo.face.lens import (
     pose_change,
     project,
 )
+from anthropo.face.moving import with_distance
 from anthropo.face.pose import generic_face, head_pose, rotation
 from anthropo.face.scheme import MIRROR
 from anthropo.photo import Photo, read_photo

@@ -133,6 +133,26 @@ def test_a_model_of_ones_own_may_be_the_start_and_so_may_what_began(
         assert anthropo.observe(str(annotated_faces / "person01.png"), settings).face.anatomy
 
 
+def test_the_68_points_begin_from_the_packaged_model_unless_told_otherwise(
+    habits: Path, tmp_path: Path
+) -> None:
+    small = ForestOptions(cascades=2, trees=5, copies=3, pool=50)
+    for name, request, begins in (
+        ("default", anthropo.LandmarkTrainRequest(jobs=1), True),
+        ("options", anthropo.LandmarkTrainRequest(jobs=1, options=small), False),
+        ("nothing", anthropo.LandmarkTrainRequest(jobs=1, options=small, start="none", fine_epochs=0), False),
+    ):
+        path = tmp_path / f"{name}.anthropo"
+        made = anthropo.train_landmarks(habits, path, request)
+        assert (made.held_out_start is not None) is begins
+        assert (read_landmark_bundle(path).start is not None) is begins
+        notes = [note for note in made.notes if "begins from landmarks-68" in note]
+        assert len(notes) == begins
+        for note in notes:
+            assert "its licence, which excludes commercial use. start='none' trains from nothing." in note
+        assert ("excludes commercial use" in dict(anthropo.inspect(path).rows)["licence"]) is begins
+
+
 def test_networks_come_after_the_adjustment(habits: Path, tmp_path: Path) -> None:
     path = tmp_path / "both.anthropo"
     request = anthropo.LandmarkTrainRequest(start="landmarks-68", jobs=1, fine_epochs=1)

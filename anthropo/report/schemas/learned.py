@@ -519,7 +519,7 @@ def _one_evaluation(made: Schemas) -> Schema:
     )
     changed["left_out"] = LEFT_OUT
     changed["settings"] = described(by_name({}), "How the evaluation was made, as name and value.")
-    changed["counts"] = described(by_name({"$ref": "#/$defs/Count"}), meanings(Evaluation)["counts"])
+    changed["counts"] = described(by_name({"$ref": "#/$defs/LabelCount"}), meanings(Evaluation)["counts"])
     changed["confusion"] = described(listed(listed(COUNT)), meanings(Evaluation)["confusion"])
     changed |= {
         "sites": described(sites, meanings(Evaluation)["sites"]),
