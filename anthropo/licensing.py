@@ -69,7 +69,6 @@ class Resource:
         return brief(self, self.name, "permissive" if self.permissive else "not permissive")
 
 
-@lru_cache(maxsize=1)
 class Licences(tuple[Resource, ...]):
     """Resources in the order of `anthropo models`, as a tuple that shows itself."""
 
@@ -90,6 +89,7 @@ class Licences(tuple[Resource, ...]):
         return pd.DataFrame([[getattr(one, name) for name in names] for one in self], columns=names)
 
 
+@lru_cache(maxsize=1)
 def licences() -> Licences:
     """The licences of everything that anthropo uses, in the order of `anthropo models`.
 

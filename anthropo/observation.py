@@ -12,7 +12,6 @@ from anthropo.face.fine import fine_model, refine
 from anthropo.face.landmarker import FIRST_DECODE, Face, checked_landmark_model, find_faces
 from anthropo.face.moving import with_distance
 from anthropo.licensing import refuse_faces
-from anthropo.measurement.landmark_file import Landmarks
 from anthropo.photo import Photo, example_photo, read_photo
 from anthropo.reference.person import parse_age
 from anthropo.settings import Settings
@@ -21,6 +20,8 @@ from anthropo.showing import brief, draw, html
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from anthropo.measurement.landmark_file import Landmarks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

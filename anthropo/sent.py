@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tempfile
 
 #: By the file's name on its own machine: what it holds, or what went wrong there when it was read.
 Contents = Mapping[str, "bytes | OSError"]
@@ -21,6 +24,8 @@ class _Sent:
     def copy(self, name: str, data: bytes) -> str:
         """A file with the content, for its owner only, until `close`."""
         if self._folder is None:
+            import tempfile  # here, since few files are sent
+
             self._folder = tempfile.TemporaryDirectory(prefix="anthropo-")
         copy = Path(self._folder.name, f"{list(self.contents).index(name)}{Path(name).suffix}")
         if not copy.exists():

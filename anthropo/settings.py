@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from anthropo._version import __version__
 from anthropo.decoding.colour import COLOUR_VERSION
@@ -22,21 +23,16 @@ from anthropo.face.landmarker import DEFAULT_JITTER, checked_landmark_model
 from anthropo.face.lens import DistanceRequest, parse_distance
 from anthropo.face.weights import known_weights, second_detector_sha256
 from anthropo.licensing import is_permissive_run, refuse_faces
-from anthropo.measurement.landmark_file import Corrections
 from anthropo.measurement.registry import shipped
-from anthropo.measurement.scale import ScaleRequest, parse_scale
-from anthropo.reference.person import parse_age, parse_ancestry, parse_gestation
-from anthropo.reference.tables import (
-    AUTOMATIC,
-    REFERENCE_OF_ALL_AGES,
-    STUDIO_REFERENCE,
-    Reference,
-    load_reference,
-    parse_sex,
-    shipped_sha256,
-)
-from anthropo.reference.zscore import group_named
+from anthropo.reference.person import parse_age, parse_ancestry, parse_gestation, parse_sex
+from anthropo.reference.shipped import AUTOMATIC, REFERENCE_OF_ALL_AGES, STUDIO_REFERENCE, shipped_sha256
 from anthropo.showing import given
+
+# What scales, scores and hand-placed landmarks need is imported where these are asked for.
+if TYPE_CHECKING:
+    from anthropo.measurement.landmark_file import Corrections
+    from anthropo.measurement.scale import ScaleRequest
+    from anthropo.reference.tables import Reference
 
 _CHOSEN_FROM = (STUDIO_REFERENCE, REFERENCE_OF_ALL_AGES)
 
@@ -170,6 +166,8 @@ class Settings:
 
     def _check_ancestry(self, tables: Sequence[Reference]) -> None:
         """Refuse an ancestry for all photos that none of the references' groups has."""
+        from anthropo.reference.zscore import group_named
+
         name = parse_ancestry(self.ancestry or "")
         groups = [group for table in tables for group in table.groups]
         if name and groups and all(group_named(table, name) is None for table in tables):
@@ -234,7 +232,11 @@ class Settings:
 
     def scale_request(self) -> ScaleRequest | None:
         """What gives millimetres, if they are asked for."""
-        return None if self.scale is None else parse_scale(self.scale)
+        if self.scale is None:
+            return None
+        from anthropo.measurement.scale import parse_scale
+
+        return parse_scale(self.scale)
 
 
 @lru_cache(maxsize=16)
@@ -263,6 +265,8 @@ def _fingerprint(
 
 @lru_cache(maxsize=64)
 def _reference(name: str, stamp: tuple[int, int] | None, added: tuple[Definition, ...]) -> Reference:
+    from anthropo.reference.tables import load_reference
+
     return load_reference(name)
 
 

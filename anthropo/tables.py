@@ -7,7 +7,6 @@ import datetime
 import io
 import os
 import unicodedata
-import zipfile
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -158,6 +157,8 @@ def _workbook(path: Path) -> Iterator[list[str]]:
     from anthropo.quiet import hushed
 
     try:
+        import zipfile
+
         import openpyxl
     except ImportError as error:
         instead = "save the table as CSV in UTF-8"

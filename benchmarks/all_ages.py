@@ -45,7 +45,8 @@ from anthropo.measurement.registry import registry
 from anthropo.reference.curve_building import tabulated
 from anthropo.reference.curve_fitting import Fit, fit_curves, log_density
 from anthropo.reference.curves import LEAST_N, Curves, as_csv
-from anthropo.reference.tables import REFERENCE_OF_ALL_AGES, Reference, load_reference
+from anthropo.reference.shipped import REFERENCE_OF_ALL_AGES
+from anthropo.reference.tables import Reference, load_reference
 from anthropo.reference.traits import NOT_ASSESSED, PRESENT, Trait, call_traits
 from anthropo.reference.zscore import ZScore, score
 

@@ -213,6 +213,7 @@ def main() -> None:
                 f"the output cannot be written ({error.strerror}). Make room, or write elsewhere.", EXIT_NONE
             )
         finally:
+            gc.freeze()  # nor is it looked for in what is left at the end
             _leave_stuck_threads()
 
 

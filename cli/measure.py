@@ -30,8 +30,7 @@ from anthropo.cli.common import (
 from anthropo.cli.decorators import passed_as
 from anthropo.cli.sections import Sectioned
 from anthropo.errors import AnthropoError, InputError
-from anthropo.measurement.landmark_file import Corrections
-from anthropo.measurement.scale import NEEDS_MM
+from anthropo.measurement.registry import NEEDS_MM
 from anthropo.plain import say, together
 from anthropo.report.tables import print_face, print_overview, print_person
 from anthropo.settings import Settings
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from anthropo.batch.output import Output
     from anthropo.batch.patients import PeopleTable
     from anthropo.batch.run import Beside
+    from anthropo.measurement.landmark_file import Corrections
     from anthropo.parallel import Runner
     from anthropo.report.face_figures import FaceFigures
     from anthropo.report.measure import Page
@@ -249,6 +249,8 @@ def _corrections(landmarks: str, save_landmarks: str | None, items: Sequence[Ite
         raise InputError(
             "--save-landmarks with --landmarks: the corrected file is there already. Leave one of them out."
         )
+    from anthropo.measurement.landmark_file import Corrections
+
     return Corrections(landmarks, list(dict.fromkeys(item.path for item in items)))
 
 

@@ -19,7 +19,7 @@ from anthropo.licensing import permissive
 from anthropo.measurement.registry import registry
 from anthropo.parallel.runner import available_cores
 from anthropo.plain import raw_cells, say
-from anthropo.reference.tables import AUTOMATIC, REFERENCE_OF_ALL_AGES, STUDIO_REFERENCE
+from anthropo.reference.shipped import AUTOMATIC, REFERENCE_OF_ALL_AGES, STUDIO_REFERENCE
 
 if TYPE_CHECKING:
     from anthropo.learning.model import Task

@@ -27,16 +27,9 @@ from anthropo.plain import say, together
 from anthropo.reference.adapting import LEAST
 from anthropo.reference.build import MIN_PEOPLE
 from anthropo.reference.person import parse_age
+from anthropo.reference.shipped import REFERENCE_OF_ALL_AGES, STUDIO_REFERENCE, shipped_references
 from anthropo.reference.suited import references_for
-from anthropo.reference.tables import (
-    REFERENCE_OF_ALL_AGES,
-    SEXES,
-    STUDIO_REFERENCE,
-    Reference,
-    ReferenceRow,
-    load_reference,
-    shipped_references,
-)
+from anthropo.reference.tables import SEXES, Reference, ReferenceRow, load_reference
 from anthropo.workflows import reference as workflow
 
 #: Ages in years at which curves are shown unless one is asked for.

@@ -115,13 +115,14 @@ def _labels_of_model(end: str = "") -> Values:
 
 
 def _references(ctx: click.Context) -> Sequence[str]:
-    from anthropo.reference.tables import AUTOMATIC, shipped_references
+    from anthropo.reference.shipped import AUTOMATIC, shipped_references
 
     return [*shipped_references(), AUTOMATIC]
 
 
 def _ancestries(ctx: click.Context) -> Sequence[str]:
-    from anthropo.reference.tables import REFERENCE_OF_ALL_AGES, load_reference
+    from anthropo.reference.shipped import REFERENCE_OF_ALL_AGES
+    from anthropo.reference.tables import load_reference
 
     return [*load_reference(REFERENCE_OF_ALL_AGES).groups, "unknown"]
 

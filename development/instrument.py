@@ -1,4 +1,4 @@
-"""Make the landmarks' correction and error, anthropo/measurement/correction.csv and errors.npz.
+"""Make the landmarks' correction and error, anthropo/measurement/correction.csv and errors.npy.
 
     python development/instrument.py FACES --networks DIR -o anthropo/measurement
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anthropo.measurement.anatomy import BETWEEN, Instrument
+from anthropo.measurement.anatomy import BETWEEN, STAGES, Instrument
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from instruments import STUDIOS, WEB, Networks, fit, instrument, people, residuals, web_errors
@@ -57,7 +57,7 @@ def make(faces: Path, networks: Networks) -> tuple[dict[str, Instrument], int]:
 
 
 def write(folder: Path, made: dict[str, Instrument], number: int) -> None:
-    """correction.csv and errors.npz."""
+    """correction.csv and errors.npy."""
     with open(folder / "correction.csv", "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("stage", "landmark", "dx", "dy", "error_x", "error_y", "n", "source"))
@@ -69,11 +69,8 @@ def write(folder: Path, made: dict[str, Instrument], number: int) -> None:
             for name, (dx, dy), (ex, ey) in zip(names, offsets, np.sqrt((errors**2).mean(0)), strict=True):
                 numbers = (f"{v:.5f}" for v in (dx, dy, ex, ey))
                 writer.writerow((stage, name, *numbers, number, SOURCE))
-    arrays = {}
-    for stage, one in made.items():
-        arrays[f"{stage}_points"] = one.point_errors.astype(np.float16)
-        arrays[f"{stage}_between"] = one.between_errors.astype(np.float16)
-    np.savez_compressed(folder / "errors.npz", **arrays)
+    banks = [np.concatenate([made[stage].point_errors, made[stage].between_errors], 1) for stage in STAGES]
+    np.save(folder / "errors.npy", np.stack(banks).astype(np.float16))
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ whenever landmarks change: the fine stage's training, its shares, the first stag
 their anatomical place.
 
     networks     DIR/*.npz by development/fine.py; anthropo/face/fine.npz and its hash in weights.csv
-    instrument   anthropo/measurement/correction.csv and errors.npz
+    instrument   anthropo/measurement/correction.csv and errors.npy
     lag          anthropo/measurement/lag.csv, on helen and canada
     reference    anthropo/reference/norms/frl-adults.csv
     ages         DIR/ages.csv and DIR/posed.csv, what `anthropo measure` writes of ages and utkface;
@@ -40,7 +40,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anthropo.reference.tables import parse_sex
+from anthropo.reference.person import parse_sex
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = ("networks", "instrument", "lag", "reference", "ages", "shapes", "figures")

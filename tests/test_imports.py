@@ -50,6 +50,20 @@ def test_one_photo_needs_nothing_of_tables_and_other_commands() -> None:
     assert modules.isdisjoint({f"anthropo.{name}" for name in (*others, "learning")})
 
 
+def test_one_photo_on_a_terminal_loads_no_more_than_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPO_CACHE", str(tmp_path))
+    command = "import anthropo.cli\nsys.argv = ['anthropo', 'measure', anthropo.example_photo()]"
+    command += "\ntry:\n    anthropo.cli.main()\nexcept SystemExit as end:\n    assert end.code == 0"
+    assert "zipfile" in loaded_by(command)  # inflates networks
+    modules = {name.removeprefix("anthropo.") for name in loaded_by(command)}  # which are in the cache now
+    assert "measurement.compute" in modules
+    not_asked_for = {"reference.tables", "reference.zscore", "measurement.scale", "measurement.pooling"}
+    not_asked_for |= {"measurement.own", "measurement.landmark_file", "report.rendering", "numpy.random"}
+    assert not modules & (not_asked_for | {"tempfile", "numpy.ma", "importlib.resources", "zipfile"})
+
+
 def test_every_package_of_the_sources_is_installed() -> None:
     sources = Path(__file__).parents[1] / "anthropo"
     packages = {file.parent.relative_to(sources) for file in sources.rglob("__init__.py")} - {Path("cli")}

@@ -14,8 +14,7 @@ from pathlib import Path, PureWindowsPath
 from anthropo.errors import InputError
 from anthropo.photo import SUFFIXES
 from anthropo.plain import cell_as_it_was
-from anthropo.reference.person import dated, parse_age, parse_ancestry, written_gestation
-from anthropo.reference.tables import parse_sex
+from anthropo.reference.person import dated, parse_age, parse_ancestry, parse_sex, written_gestation
 from anthropo.tables import Finder, given, is_table, iterate_rows, missing
 from anthropo.video import SUFFIXES as VIDEO_SUFFIXES
 from anthropo.video import is_video

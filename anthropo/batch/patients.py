@@ -19,9 +19,8 @@ from anthropo.batch.spool import Spool
 from anthropo.errors import InputError
 from anthropo.files import writing
 from anthropo.measurement.pooling import pool
-from anthropo.reference.person import DAYS, exact_age, parse_age, parse_ancestry, written_gestation
+from anthropo.reference.person import DAYS, exact_age, parse_age, parse_ancestry, parse_sex, written_gestation
 from anthropo.reference.suited import is_studio_like
-from anthropo.reference.tables import parse_sex
 from anthropo.reference.zscore import disagreements
 from anthropo.settings import Settings
 from anthropo.spelling import look_alikes

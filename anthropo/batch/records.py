@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,15 @@ from anthropo.errors import InputError, parameter
 from anthropo.face.gate import CHECKS, Check
 from anthropo.face.landmarker import Face
 from anthropo.measurement.compute import Measurement, by_id
-from anthropo.measurement.landmark_file import Landmarks
-from anthropo.measurement.pooling import Pooled
 from anthropo.measurement.registry import registry
-from anthropo.measurement.scale import Scale
 from anthropo.plain import column_name
-from anthropo.reference.zscore import ZScore, by_chance
 from anthropo.showing import brief, count, listed
+
+# What scales, scores and several photos of a person need is imported where a record has them.
+if TYPE_CHECKING:
+    from anthropo.measurement.landmark_file import Landmarks
+    from anthropo.measurement.scale import Scale
+    from anthropo.reference.zscore import Chance, ZScore
 
 Json = dict[str, Any]  # an object as JSON has it
 Row = dict[str, Any]  # one line of a table
@@ -235,12 +237,21 @@ class MeasuredRecord:
 
     def chance_json(self) -> list[Json]:
         """How many z-scores lie beyond ±2 under each reference, and how many would by chance."""
-        return [
-            {**asdict(chance), "expected": round(chance.expected, 2)} for chance in by_chance(self.scores)
-        ]
+        return [{**asdict(chance), "expected": round(chance.expected, 2)} for chance in self.by_chance]
+
+    @property
+    def by_chance(self) -> list[Chance]:
+        """How many z-scores lie beyond ±2 under each reference, and how many would by chance."""
+        if not self.scores:
+            return []
+        from anthropo.reference.zscore import by_chance
+
+        return by_chance(self.scores)
 
     def measurement_columns(self) -> Row:
         """The results as columns; where several photos were pooled, with how often and how steadily."""
+        from anthropo.measurement.pooling import Pooled
+
         row: Row = {}
         results, reasons, doubts = self.results, [], []
         for name in registry():
@@ -264,7 +275,7 @@ class MeasuredRecord:
         row["measurement_reasons"] = "; ".join(reasons) if self.ok else None
         row["z_reasons"] = "; ".join(doubts) if self.ok else None
         row["references"] = "; ".join(f"{name} ({how})" for name, how in self.compared_with.items())
-        row["z_by_chance"] = " ".join(chance.sentence() for chance in by_chance(self.scores)) or None
+        row["z_by_chance"] = " ".join(chance.sentence() for chance in self.by_chance) or None
         row["disagreements"] = " ".join(self.disagreements) if self.ok else None
         row["notes"] = " ".join(self.notes)
         row["age_basis"] = self.age_basis
@@ -365,7 +376,7 @@ class Record(MeasuredRecord):
             index=record["face"],
             reason=record["reason"],
             face=FacePlace.from_json(record) if record["status"] == "ok" else None,
-            scale=Scale(**record["scale"]) if record["scale"] else None,
+            scale=_scale(record["scale"]) if record["scale"] else None,
             measurements=tuple(value for name, m in results.items() for value in _values(name, m)),
             scores=tuple(_score(name, z) for name, m in results.items() for z in m["z"]),
             texture=None if texture is None else {name: _nan(v) for name, v in texture.items()},
@@ -408,6 +419,12 @@ def number(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _scale(given: Json) -> Scale:
+    from anthropo.measurement.scale import Scale
+
+    return Scale(**given)
+
+
 def _nan(value: Any) -> Any:
     return math.nan if value is None else value
 
@@ -417,6 +434,8 @@ def _bounds(column: str, value: float, lo: float, hi: float) -> Row:
 
 
 def _value_json(value: Measurement) -> Json:
+    from anthropo.measurement.pooling import Pooled
+
     keys = (*_BOUNDS, *_POOLED) if isinstance(value, Pooled) else _BOUNDS
     return {**{key: number(getattr(value, key)) for key in keys}, "unit": value.unit}
 
@@ -436,6 +455,8 @@ def _result_json(result: Result) -> Json:
 
 def _values(name: str, result: Json) -> Iterable[Measurement]:
     """A measurement in its own unit, and in millimetres if the JSON has that."""
+    from anthropo.measurement.pooling import Pooled
+
     if (entry := registry().get(name)) is None:
         raise InputError(
             f"The table has the measurement {name!r}, which is none of anthropo's. If it is your own, add "
@@ -449,6 +470,8 @@ def _values(name: str, result: Json) -> Iterable[Measurement]:
 
 
 def _score(name: str, z: Json) -> ZScore:
+    from anthropo.reference.zscore import ZScore
+
     return ZScore(
         id=name,
         mean=math.nan,

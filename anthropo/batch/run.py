@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from anthropo.batch.inputs import Item
 from anthropo.batch.records import FacePlace, Record, VideoSummary
@@ -25,9 +25,7 @@ from anthropo.face.candidates import NO_FACE
 from anthropo.face.landmarker import Face
 from anthropo.face.lens import Distance
 from anthropo.measurement.compute import Measurement, measure_face
-from anthropo.measurement.pooling import pool
 from anthropo.measurement.registry import registry
-from anthropo.measurement.scale import IRIS_FROM, Scale, ScaleError, ScaleRequest, find_scale, parse_scale
 from anthropo.measurement.texture import lbp
 from anthropo.memory import memory
 from anthropo.observation import Observation, observe, observe_all
@@ -35,9 +33,12 @@ from anthropo.parallel.runner import Lost, Runner, choose
 from anthropo.photo import example_photo
 from anthropo.reference.person import parse_age
 from anthropo.reference.suited import is_studio_like
-from anthropo.reference.zscore import disagreements
 from anthropo.settings import Settings
 from anthropo.video import is_video, open_video
+
+# What scales, scores and several frames need is imported where there are some: one photo rarely has any.
+if TYPE_CHECKING:
+    from anthropo.measurement.scale import Scale, ScaleRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -221,6 +222,8 @@ def measure_observation(
     photo, face = observation.photo, observation.face
     scale, notes = None, []
     if declared := declared_scale(item, settings):
+        from anthropo.measurement.scale import find_scale
+
         try:
             request = _scale_request(item, declared)
             if request.kind == "iris" and request.assumed:
@@ -242,6 +245,11 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
     """What is written of a measured face."""
     item, face, landmarks = seen.item, seen.face, seen.observation.landmarks
     scores = scores_of(item, seen.values, settings, studio=is_studio_like(face.gate))
+    disagreements: Sequence[str] = ()
+    if scores.scores:
+        from anthropo.reference import zscore
+
+        disagreements = zscore.disagreements(scores.scores)
     texture = lbp(seen.observation.photo, face.landmarks, face.cover) if settings.texture else None
     stamped = settings.corrections if landmarks else None
     return Record(
@@ -252,7 +260,7 @@ def record_of(seen: MeasuredFace, settings: Settings) -> Record:
         measurements=tuple(_without_scale(value, seen.notes) for value in seen.values),
         scores=scores.scores,
         texture=texture,
-        disagreements=tuple(disagreements(scores.scores)),
+        disagreements=tuple(disagreements),
         notes=(*seen.notes, *scores.notes, *_without_texture(item, texture or {})),
         age_basis=scores.age_basis,
         remark=_remark(seen),
@@ -303,6 +311,8 @@ def _without_texture(item: Item, texture: Mapping[str, float]) -> list[str]:
 
 def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Record:
     """One record of a video: measurements pooled over its frames, landmarks of the best frame."""
+    from anthropo.measurement.pooling import pool
+
     if settings.face == "all":
         all_faces, largest = parameter("face", "all"), parameter("face", "largest")
         raise InputError(f"{item.path}: {all_faces} is for photos. Of a video, measure {largest}.")
@@ -358,6 +368,8 @@ def _measure_video(item: Item, settings: Settings, on_face: OnFace | None) -> Re
 
 def _scale_request(item: Item, declared: str) -> ScaleRequest:
     """What gives millimetres; an InputError names the photo, whose column may be wrong."""
+    from anthropo.measurement.scale import parse_scale
+
     try:
         return parse_scale(declared, named=column_named(item, "scale"))
     except InputError as error:
@@ -366,6 +378,8 @@ def _scale_request(item: Item, declared: str) -> ScaleRequest:
 
 def _adult_iris(item: Item, settings: Settings) -> None:
     """Refuse the mean iris of adults for a child of known age."""
+    from anthropo.measurement.scale import IRIS_FROM, ScaleError
+
     with contextlib.suppress(InputError):
         age = parse_age(person_of(item, settings).age)
         if age < IRIS_FROM:

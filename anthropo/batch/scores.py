@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from anthropo._version import __version__
 from anthropo.batch.inputs import PERSON, Item
@@ -17,12 +17,22 @@ from anthropo.face.fine import fine_sha256
 from anthropo.face.lens import parse_distance
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Measurement
-from anthropo.measurement.scale import NEEDS_MM
-from anthropo.reference.person import age_basis, born_early, gestation_at, parse_age, parse_ancestry
+from anthropo.measurement.registry import NEEDS_MM
+from anthropo.reference.person import (
+    age_basis,
+    born_early,
+    gestation_at,
+    parse_age,
+    parse_ancestry,
+    parse_sex,
+)
 from anthropo.reference.suited import best_reference
-from anthropo.reference.tables import Reference, instrument_name, parse_sex, same_models
-from anthropo.reference.zscore import ZScore, group_named, score
 from anthropo.settings import Settings
+
+# Scoring, and what reads references, is imported where somebody is scored: most photos are measured only.
+if TYPE_CHECKING:
+    from anthropo.reference.tables import Reference
+    from anthropo.reference.zscore import ZScore
 
 T = TypeVar("T")
 
@@ -134,6 +144,8 @@ def scores_of(item: Item, values: Sequence[Measurement], settings: Settings, *, 
     person = person_of(item, settings)
     ancestry = parse_ancestry(person.ancestry)
     if item.disputed:
+        from anthropo.reference.zscore import score
+
         tables = settings.left_to(best_reference(None, None, studio))
         note = (
             f"{item.path}: listed with different {_these(item)} ({item.disputed}), no z-scores that depend "
@@ -157,6 +169,8 @@ def scores_of(item: Item, values: Sequence[Measurement], settings: Settings, *, 
         except InputError as error:
             notes.append(str(error))
             age = None
+    from anthropo.reference.zscore import score
+
     tables = settings.left_to(best_reference(age, ancestry, studio))
     scores = tuple(score(values, tables, sex=sex, age=age, ancestry=ancestry))
     notes += _without_group(tables, ancestry)
@@ -188,6 +202,8 @@ def _parsed(name: str, text: str, parse: Callable[[str], T], notes: list[str]) -
 
 def _without_group(tables: Sequence[Reference], ancestry: str | None) -> list[str]:
     """A note for each reference that tells groups apart, and not the one that is given."""
+    from anthropo.reference.zscore import group_named
+
     return [
         f"ancestry {ancestry!r} is no group of {table.name}, and counts as unknown there. Its groups are "
         f"{', '.join(table.groups)}."
@@ -215,6 +231,8 @@ def _without_scores(table: Reference, scores: Sequence[ZScore], *, scaled: bool)
 
 def _other_instrument(table: Reference, settings: Settings) -> str:
     """A warning of a reference that anthropo measured with other weights; empty without that."""
+    from anthropo.reference.tables import instrument_name, same_models
+
     fine = fine_sha256() if settings.fine else ""
     instrument = instrument_name(__version__, landmark_model(settings.landmark_model).sha256, fine)
     of_table = {name for name in table.instruments if name.startswith("anthropo ")}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anthropo.face.frame import Floats, similarity
+from anthropo.face.frame import Floats, upright_map
 
 _MOST_POINTS = 2000
 _MOST_PLACE = 5000.0  # px of the upright face
@@ -71,11 +71,6 @@ class Adjustment:
             moved = self.places + ((laid - self.frame).ravel() @ self.weights).reshape(-1, 2)
             placed[i] = (moved - there[:, 2]) @ np.linalg.inv(there[:, :2]).T
         return placed.reshape(*points.shape[:-2], *self.places.shape)
-
-
-def upright_map(points: Floats, frame: Floats) -> Floats:
-    """The similarity (2, 3) that lays a face (68, 2) upright, as the second landmark stage lays it."""
-    return similarity(points[17:], frame[17:])
 
 
 def adjustment_arrays(by: Adjustment) -> dict[str, NDArray[Any]]:

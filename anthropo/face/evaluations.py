@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from anthropo.face import _engine
 from anthropo.face.detection import Detection
 from anthropo.face.frame import Floats, median
+from anthropo.face.jitter import normals
 from anthropo.face.scheme import MIRROR
 from anthropo.photo import Photo
 
@@ -28,7 +29,7 @@ CONTRAST = 160  # grey levels: dark and flat faces are stretched to this range f
 @lru_cache(maxsize=16)
 def jittered_boxes(evaluations: int) -> Floats:
     """Shift (in boxes) and size factor of each box: the plain one first, the rest random but fixed."""
-    z = np.random.default_rng(20140623).standard_normal((evaluations, 3))
+    z = normals(evaluations, 3)
     z[0] = 0
     return np.column_stack([_SHIFT_SD * z[:, :2], np.exp(_SCALE_SD * z[:, 2])])
 

@@ -15,10 +15,7 @@ second stage of the other before it, and an adjustment (`anthropo.face.adjustmen
 
 from __future__ import annotations
 
-import hashlib
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -28,17 +25,19 @@ from numpy.typing import NDArray
 
 from anthropo.errors import WeightsError, parameter
 from anthropo.face import _engine
-from anthropo.face.adjustment import Adjustment, adjustment_of, upright_map
 from anthropo.face.detection import power_of_two
-from anthropo.face.frame import Floats, outer_canthal_distance, similarity
+from anthropo.face.frame import Floats, outer_canthal_distance, similarity, upright_map
+from anthropo.face.jitter import normals
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import MIRROR
-from anthropo.face.weights import arrays_of, kept_arrays, landmark_model, locate
+from anthropo.face.weights import arrays_of, kept_arrays, known_weights, landmark_model
 from anthropo.photo import Photo
 
 if TYPE_CHECKING:
+    from anthropo.face.adjustment import Adjustment
     from anthropo.face.landmark_bundle import LandmarkBundle
 
+_NAME = "fine-landmarks"  # of the packaged second stage in weights.csv
 FACE = 512  # px, side of the upright face
 PATCH = 64  # px, side of a patch
 #: Anatomical landmarks that have no side.
@@ -120,11 +119,15 @@ class FineModel:
         return tuple(region for one in self.rounds for region in one)
 
 
-def read_fine_model(data: bytes, digest: str = "") -> FineModel:
-    """The networks from an .npz file's content; with its SHA-256, the arrays are kept in the cache."""
+def read_fine_model(data: bytes) -> FineModel:
+    """The networks from an .npz file's content."""
+    return _packaged(lambda: arrays_of(data))
+
+
+def _packaged(arrays: Callable[[], Mapping[str, NDArray[Any]]]) -> FineModel:
     try:
-        return fine_of_arrays(kept_arrays(data, digest) if digest else arrays_of(data))
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        return fine_of_arrays(arrays())
+    except (KeyError, ValueError) as error:
         raise WeightsError(
             f"fine.npz: not the weights of the fine landmark stage ({error}). Reinstall anthropo, or "
             f"pass {parameter('fine', False)}."
@@ -137,18 +140,26 @@ def fine_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> FineModel:
         raise ValueError(f"more than {_MOST_BEFORE} second stages, one before the other")
     begins = {k.removeprefix(_BEFORE): v for k, v in arrays.items() if k.startswith(_BEFORE)}
     arrays = {k: v for k, v in arrays.items() if not k.startswith(_BEFORE)}
-    names = list(dict.fromkeys(k.split(".")[0] for k in arrays if "." in k))
+    names: dict[str, list[str]] = {}  # of regions, each with those of its arrays
+    for key in arrays:
+        name, dot, _ = key.partition(".")
+        if dot:
+            names.setdefault(name, []).append(key)
     frame = arrays["frame"].astype(np.float64)
-    adjustment = adjustment_of(arrays, frame) if frame.shape == (68, 2) else None
+    adjustment = None
+    if "adjusted_places" in arrays and frame.shape == (68, 2):  # the packaged stage has none
+        from anthropo.face.adjustment import adjustment_of
+
+        adjustment = adjustment_of(arrays, frame)
     if frame.shape != (68, 2) or not (names or adjustment):
         raise ValueError(f"a mean face of shape {frame.shape}, {len(names)} regions")
     if not np.isfinite(frame).all() or not 1 < frame[17:].std() < FACE:
         raise ValueError("a mean face that is none")
     rounds: dict[int, list[_Region]] = {}
-    for name in names:
+    for name, keys in names.items():
         turn = int(arrays.get(f"{name}.round", np.array(0)))
         others = rounds.setdefault(turn, [])
-        region = _region(arrays, name)
+        region = _region(arrays, name, keys)
         before = sum(np.array_equal(region.scheme, other.scheme) for other in others)
         others.append(replace(region, look=before % _LOOKS))
     return FineModel(
@@ -173,12 +184,12 @@ def _mixing(arrays: Mapping[str, NDArray[Any]]) -> Mixing | None:
     return Mixing(np.broadcast_to(share, 68), offset, kept)
 
 
-def _region(arrays: Mapping[str, NDArray[Any]], name: str) -> _Region:
-    layers = [k for k in arrays if k.startswith(f"{name}.") and f"{k}_bias" in arrays]
+def _region(arrays: Mapping[str, NDArray[Any]], name: str, keys: Sequence[str]) -> _Region:
+    layers = [k for k in keys if f"{k}_bias" in arrays]
     patch = int(arrays.get(f"{name}.patch", np.array(PATCH)))
     network = _engine.PatchNetwork(
-        [arrays[k].astype(np.float32) for k in layers],
-        [arrays[f"{k}_bias"].astype(np.float32) for k in layers],
+        [arrays[k].astype(np.float32, copy=False) for k in layers],
+        [arrays[f"{k}_bias"].astype(np.float32, copy=False) for k in layers],
         patch,
     )
     scheme = arrays[f"{name}.scheme"].astype(np.intp)
@@ -206,7 +217,7 @@ def fine_model(landmarks: str | None = None) -> FineModel:
     """The second stage that goes with a landmark model: its own where its file has one, else the packaged."""
     bundle = None if landmarks is None else landmark_model(landmarks).bundle
     if bundle is None or not bundle.fine:
-        return read_fine_model(_packaged(), fine_sha256())
+        return _packaged(lambda: kept_arrays(_NAME))
     return own_fine_model(str(landmarks), bundle.fine, bundle)
 
 
@@ -227,25 +238,17 @@ def own_fine_model(landmarks: str, arrays: Mapping[str, NDArray[Any]], bundle: L
         ) from None
 
 
-@lru_cache(maxsize=1)
 def fine_sha256() -> str:
-    """SHA-256 of the packaged second stage's file."""
-    return hashlib.sha256(_packaged()).hexdigest()
+    """SHA-256 of the packaged second stage's file, which no other file passes for."""
+    return known_weights(_NAME).sha256
 
 
 def fine_arrays() -> dict[str, NDArray[Any]]:
     """The arrays of the packaged second stage, for a file that is to hold it; model files keep no texts."""
     return {
         name: np.frombuffer(" ".join(array.tolist()).encode(), np.uint8) if array.dtype.kind == "U" else array
-        for name, array in arrays_of(_packaged()).items()
+        for name, array in kept_arrays(_NAME).items()
     }
-
-
-def _packaged() -> bytes:
-    try:
-        return locate("fine-landmarks").read_bytes()
-    except OSError as error:
-        raise WeightsError(f"fine.npz: cannot be read ({error.strerror}). Reinstall anthropo.") from None
 
 
 def refine(photo: Photo, face: Face, model: FineModel | None = None) -> Face:
@@ -409,7 +412,7 @@ def _look(region: _Region, upright: NDArray[np.uint8], placed: Floats, mirrored:
 @lru_cache(maxsize=16)
 def _maps(pixel: float, patch: int) -> Floats:
     """Jittered maps (looks, 2, 3), patch pixels to the upright face, of a patch centred on the origin."""
-    z = np.random.default_rng(20140623).standard_normal((_LOOKS, 4)) * (3.0, 3.0, 0.04, 0.04)
+    z = normals(_LOOKS, 4) * (3.0, 3.0, 0.04, 0.04)
     z[0] = 0
     size, angle = pixel * np.exp(z[:, 2]), z[:, 3]
     a, b = size * np.cos(angle), size * np.sin(angle)

@@ -68,6 +68,11 @@ def similarity(source: Floats, target: Floats) -> Floats:
     return np.column_stack([turn, target.mean(0) - turn @ source.mean(0)])
 
 
+def upright_map(points: Floats, frame: Floats) -> Floats:
+    """The similarity (2, 3) that lays a face (68, 2) upright, as the second landmark stage lays it."""
+    return similarity(points[17:], frame[17:])
+
+
 def median(values: NDArray[np.floating[Any]], axis: int = -1) -> NDArray[Any]:
     """The median along an axis of numbers that are all known.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anthropo.face.frame import Floats
+from anthropo.files import packaged
 
 #: Points that move least with expression and that do not slide along the cheek as the head turns:
 #: nasal bridge and base, canthi. The lids, brows, lips and outline are left out.
@@ -31,7 +31,7 @@ class Camera(NamedTuple):
 @lru_cache(maxsize=1)
 def generic_face() -> Floats:
     """The generic 3D face, shape (68, 3), in outer-canthal distances; see face3d.csv for its source."""
-    text = resources.files("anthropo.face").joinpath("face3d.csv").read_text(encoding="utf-8")
+    text = packaged("anthropo.face", "face3d.csv").decode()
     rows = [line.split(",") for line in text.splitlines() if line and line[0].isdigit()]
     face = np.array([[float(value) for value in row[1:]] for row in rows])
     if face.shape != (68, 3):

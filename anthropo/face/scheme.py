@@ -27,17 +27,16 @@ MIRROR: NDArray[np.intp] = np.array(
     dtype=np.intp,
 )
 
+_TABLE = packaged_table("anthropo.face", "landmarks.csv")
+
 #: Code -> points of the 68-point scheme whose mean is the landmark. Definitions: Farkas 1994 and
 #: Elements of Morphology 2009/2013. Most points only approximate them: docs/atlas.md, "Caution".
 LANDMARKS: dict[str, tuple[int, ...]] = {
-    row["code"]: tuple(map(int, row["points"].split()))
-    for row in packaged_table("anthropo.face", "landmarks.csv")
+    row["code"]: tuple(map(int, row["points"].split())) for row in _TABLE
 }
 
 #: Code -> its name, without what is said of how it is taken here.
-NAMES: dict[str, str] = {
-    row["code"]: row["name"].partition(":")[0] for row in packaged_table("anthropo.face", "landmarks.csv")
-}
+NAMES: dict[str, str] = {row["code"]: row["name"].partition(":")[0] for row in _TABLE}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

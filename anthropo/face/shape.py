@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
-from importlib import resources
 
 import numpy as np
 
 from anthropo.face.frame import Floats
+from anthropo.files import packaged
 
 
 @lru_cache(maxsize=1)
@@ -18,6 +18,6 @@ def shapes() -> tuple[Floats, Floats]:
     Unit: the outer-canthal distance; x along the eye line towards the subject's left, y down. Of the Face
     Research Lab London Set (DeBruine & Jones, CC BY 4.0), by development/shapes.py.
     """
-    data = resources.files("anthropo.face").joinpath("shapes.npz").read_bytes()
+    data = packaged("anthropo.face", "shapes.npz")
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         return file["mean"].astype(np.float64), file["modes"].astype(np.float64)

@@ -11,8 +11,7 @@ not trained on.
 from __future__ import annotations
 
 import math
-import zipfile
-import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -27,7 +26,7 @@ from anthropo.face.completion import Shapes
 from anthropo.face.detection import power_of_two
 from anthropo.face.frame import Floats, outer_canthal_distance, similarity
 from anthropo.face.warp import blurring
-from anthropo.face.weights import arrays_of, kept_arrays, known_weights, landmark_model, read_checked
+from anthropo.face.weights import arrays_of, kept_arrays, landmark_model
 from anthropo.photo import Photo
 
 #: Side of the upright face that the network sees, outer-canthal distances.
@@ -166,13 +165,18 @@ class CoverModel:
     shapes: Shapes  # how faces differ that are laid on it
 
 
-def read_cover_model(data: bytes, digest: str = "") -> CoverModel:
-    """The network from an .npz file's content; with its SHA-256, the arrays are kept in the cache."""
+def read_cover_model(data: bytes) -> CoverModel:
+    """The network from an .npz file's content."""
+    return _model_of(lambda: arrays_of(data))
+
+
+def _model_of(read: Callable[[], Mapping[str, NDArray[Any]]]) -> CoverModel:
     try:
-        arrays = kept_arrays(data, digest) if digest else arrays_of(data)
+        arrays = read()
         layers = sum(k.startswith("weights") for k in arrays)
         parts = [
-            [arrays[f"{part}{i}"].astype(np.float32) for i in range(layers)] for part in ("weights", "biases")
+            [arrays[f"{part}{i}"].astype(np.float32, copy=False) for i in range(layers)]
+            for part in ("weights", "biases")
         ]
         side, threshold = int(arrays["side"]), float(arrays["threshold"])
         frame = arrays["frame"].astype(np.float64)
@@ -185,7 +189,7 @@ def read_cover_model(data: bytes, digest: str = "") -> CoverModel:
             raise ValueError("shapes without components, or of which some are no numbers")
         network = _engine.CoverNetwork(parts[0], parts[1], int(arrays["down"]), side)
         return CoverModel(network, side, frame, threshold, Shapes.of(mean, modes))
-    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(
             f"visibility.npz: not the weights that tell hidden parts of a face ({error}). Reinstall anthropo."
         ) from None
@@ -194,7 +198,7 @@ def read_cover_model(data: bytes, digest: str = "") -> CoverModel:
 @lru_cache(maxsize=1)
 def cover_model() -> CoverModel:
     """The packaged network."""
-    return read_cover_model(read_checked("visibility"), known_weights("visibility").sha256)
+    return _model_of(lambda: kept_arrays("visibility"))
 
 
 def frame_points() -> Floats:

@@ -13,7 +13,6 @@ import platform
 import stat
 import sys
 import threading
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -159,16 +158,14 @@ def _cached(name: str) -> NDArray[np.uint8] | None:
     """The block of a cache entry; None unless it is there and the user's own.
 
     It is read, not mapped: a mapped file that is cut short ends the process, and one that is written to
-    changes landmarks after it was checked.
+    changes landmarks after it was checked. It is read as bytes, since numpy asks for memory in pieces of
+    2 MiB: where the system has none at hand that it used before, it takes several times as long to give them.
     """
     path = cache_folder() / name
-    with contextlib.suppress(OSError), open_regular(path, most=_MOST_BYTES) as file:
+    with contextlib.suppress(OSError, ValueError), open_regular(path, most=_MOST_BYTES) as file:
         status = os.fstat(file.fileno())
-        if not _own(status) or file.read(64) != _seal(name):
-            return None
-        block: NDArray[np.uint8] = np.fromfile(file, np.uint8, status.st_size - 64)
-        block.setflags(write=False)
-        return block
+        if _own(status) and file.read(64) == _seal(name):
+            return np.frombuffer(file.read(status.st_size - 64), np.uint8)
     return None
 
 
@@ -237,7 +234,7 @@ class LandmarkModel:
 def landmark_model(path: str | None = None) -> LandmarkModel:
     """The landmark model in a file, dlib's or one trained here; without a path the packaged one."""
     expected = known_weights("landmarks-68").sha256 if path is None else identified(path)
-    if path is not None and zipfile.is_zipfile(path):
+    if path is not None and _is_archive(path):
         # here, since few runs have such a file
         from anthropo.face.landmark_bundle import read_landmark_bundle
 
@@ -254,6 +251,12 @@ def landmark_model(path: str | None = None) -> LandmarkModel:
     if path is not None or not (cache_folder() / name).is_file():
         _ = model.predictor  # a file that cannot be used is refused at once
     return model
+
+
+def _is_archive(path: str) -> bool:
+    import zipfile  # here, since the packaged model is none
+
+    return zipfile.is_zipfile(path)
 
 
 def _begun(path: str, sha256: str, bundle: LandmarkBundle, start: str) -> LandmarkModel:
@@ -286,24 +289,31 @@ def identified(path: str, what: str = "landmark model", most: int = _MOST_BYTES,
 
 def arrays_of(data: bytes) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file's content; a ValueError where it is none."""
+    import zipfile  # here, since arrays are usually in the cache
+    import zlib
+
     if not zipfile.is_zipfile(io.BytesIO(data)):
         raise ValueError("no .npz file")
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        return dict(file)
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(str(error)) from None
 
 
-def kept_arrays(data: bytes, digest: str) -> dict[str, NDArray[Any]]:
-    """The arrays of a packaged .npz file's content, which are inflated once and then kept in the cache.
+def kept_arrays(name: str) -> dict[str, NDArray[Any]]:
+    """The arrays of a packaged .npz file, which are inflated once and then kept in the cache.
 
-    Inflating the second stage takes a tenth of the time that a whole photo does. `digest` is the SHA-256 of
-    `data`.
+    Inflating the second stage takes a tenth of the time that a whole photo does. As with the landmark model,
+    the file itself is not read again, and has to be the known one where it is.
     """
-    name = f"arrays-{digest[:32]}-v1.bin"
-    if (block := _cached(name)) is not None:
+    require_permitted(name)
+    entry = f"arrays-{known_weights(name).sha256[:32]}-v1.bin"
+    if (block := _cached(entry)) is not None:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             return _unpacked(block)
-    arrays = arrays_of(data)
-    _keep(name, _packed(arrays))
+    arrays = arrays_of(read_checked(name))
+    _keep(entry, _packed(arrays))
     return arrays
 
 

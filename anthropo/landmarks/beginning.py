@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from anthropo.errors import InputError, parameter
 from anthropo.face import _engine
-from anthropo.face.adjustment import Adjustment, upright_map
+from anthropo.face.adjustment import Adjustment
 from anthropo.face.fine import fine_arrays
-from anthropo.face.frame import Floats
+from anthropo.face.frame import Floats, upright_map
 from anthropo.face.landmark_bundle import LONGEST_TEXT, PACKAGED, Start
 from anthropo.face.weights import landmark_model
 

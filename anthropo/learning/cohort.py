@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from anthropo.batch.inputs import collect, read_photo_table
 from anthropo.errors import InputError
 from anthropo.files import real_paths
-from anthropo.reference.person import parse_age
-from anthropo.reference.tables import parse_sex
+from anthropo.reference.person import parse_age, parse_sex
 from anthropo.showing import brief, count, counts, draw, html
 from anthropo.tables import SUFFIXES_FOREIGN, composed, given, is_table, missing
 

@@ -16,8 +16,7 @@ from anthropo.files import real_paths
 from anthropo.learning.cohort import Case, Cohort, Finding, kind_of, some, typed
 from anthropo.learning.duplicates import duplicate_findings, find_duplicates
 from anthropo.learning.schema import MOST_LABELS
-from anthropo.reference.person import WAYS
-from anthropo.reference.tables import parse_sex
+from anthropo.reference.person import WAYS, parse_sex
 from anthropo.spelling import look_alikes
 from anthropo.tables import missing
 

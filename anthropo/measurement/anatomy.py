@@ -3,7 +3,7 @@
 The points of the 68-point scheme are not the landmarks that anthropometry measures between: inner
 canthi lie 2 to 3 mm too far out, alae are nostril edges. Each point's mean offset from hand-placed
 landmarks (correction.csv) is taken off, and the fine stage's direct prediction averaged in. What
-remains is the error, kept as the residuals of real faces (errors.npz): added to a face's landmarks they
+remains is the error, kept as the residuals of real faces (errors.npy): added to a face's landmarks they
 show how every measurement scatters. The residuals are those of a studio that neither the correction
 nor the fine stage had seen: docs/benchmarks.md, "Anatomical landmarks".
 """
@@ -14,7 +14,6 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import resources
 from typing import Literal
 
 import numpy as np
@@ -22,10 +21,12 @@ import numpy as np
 from anthropo.face.frame import Floats, face_axes
 from anthropo.face.landmarker import Face
 from anthropo.face.scheme import LANDMARKS, MIRROR
-from anthropo.files import packaged_table
+from anthropo.files import packaged, packaged_table
 from anthropo.measurement.repeatability import Repeatability, repeatability
 
 Stage = Literal["first", "fine"]
+#: The stages, as errors.npy has them one after the other: (2, N, 74, 2), the last six places of BETWEEN.
+STAGES: tuple[Stage, ...] = ("first", "fine")
 
 #: Landmarks that are no point of the 68-point scheme but a mean of several, corrected on their own.
 BETWEEN = ("pR", "pL", "psR", "psL", "piR", "piL")
@@ -155,7 +156,7 @@ def instrument(stage: Stage) -> Instrument:
             index = int(row["landmark"].removeprefix("p"))
             points[index] = offset
             known.add(index)
-    data = resources.files("anthropo.measurement").joinpath("errors.npz").read_bytes()
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        errors = [arrays[f"{stage}_{part}"].astype(np.float64) for part in ("points", "between")]
-    return Instrument(Correction(points, middle, frozenset(known)), errors[0], errors[1], repeatability())
+    data = packaged("anthropo.measurement", "errors.npy")
+    errors = np.load(io.BytesIO(data), allow_pickle=False)[STAGES.index(stage)].astype(np.float64)
+    correction = Correction(points, middle, frozenset(known))
+    return Instrument(correction, errors[:, :68].copy(), errors[:, 68:].copy(), repeatability())

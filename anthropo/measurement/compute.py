@@ -25,18 +25,20 @@ from anthropo.measurement.registry import (
     AREA_UNIT,
     LENGTH_UNIT,
     MM_UNIT,
+    NEEDS_MM,
     PIXELS,
     Entry,
     landmark_names,
     registry,
 )
-from anthropo.measurement.scale import NEEDS_MM, Scale
 from anthropo.photo import Photo
 from anthropo.showing import brief, draw, html, with_interval
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from anthropo.measurement.scale import Scale
 
 #: Half-width of a 95 % interval in standard deviations.
 Z95 = 1.959964

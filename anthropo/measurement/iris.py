@@ -76,12 +76,14 @@ class EyeGrid:
 def _discs() -> tuple[Floats, NDArray[np.float32], NDArray[np.float32]]:
     """Candidates (C, 3): x, y, radius; what is inside each, (C, G); and what lies beside it."""
     candidates = np.array([(x, _SEEN_Y, r) for x in np.linspace(-0.08, 0.08, 33) for r in _RADII])
-    away = (GRID[None] - candidates[:, None, :2]) / candidates[:, None, 2:]
-    distance = np.hypot(away[..., 0], away[..., 1])
-    lateral = np.abs(away[..., 1]) <= np.abs(away[..., 0])  # lids hide the limbus above and below
+    across, down, radius = candidates.T[:, :, None]
+    across = ((_X[0] - across) / radius)[:, None] ** 2  # (C, 1, columns of the grid)
+    down = ((_Y[:, 0] - down) / radius)[..., None] ** 2
+    distance = across + down  # squared, in radii
+    lateral = down <= across  # lids hide the limbus above and below
     inside = distance < 1
-    beside = (distance > 1.15) & (distance < 1.6) & lateral
-    return candidates, inside.astype(np.float32), beside.astype(np.float32)
+    beside = (distance > 1.15**2) & (distance < 1.6**2) & lateral
+    return candidates, *(mask.reshape(len(candidates), -1).astype(np.float32) for mask in (inside, beside))
 
 
 def iris_discs(grids: Sequence[EyeGrid]) -> Floats:

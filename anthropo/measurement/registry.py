@@ -22,9 +22,9 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -53,6 +53,8 @@ KINDS = (*GEOMETRY, *PIXELS)
 LENGTH_UNIT = "ex-ex"
 AREA_UNIT = "ex-ex²"
 MM_UNIT = "mm"
+#: Why a value in millimetres is missing. Tables and reports hold it, whose readers did not type the command.
+NEEDS_MM = "needs millimetres (from a sticker of known size, or the measured distance of the pupils)"
 
 _POINTS = {f"p{i}": (i,) for i in range(68)}
 # an expression is names, calls, numbers and arithmetic; its syntax tree would cost every start 3 ms
@@ -157,7 +159,7 @@ def landmark_names(points: NDArray[np.float64]) -> dict[str, Floats]:
     return names
 
 
-def compile_entry(row: dict[str, str]) -> Entry:
+def compile_entry(row: dict[str, str], reliability: float = math.nan) -> Entry:
     """The entry in one row of the registry; a ValueError names it and what is wrong with it."""
     where = f"registry entry {row.get('id')!r}"
     yes = ("yes", "")
@@ -185,7 +187,15 @@ def compile_entry(row: dict[str, str]) -> Entry:
         name: cell for name, cell in row.items() if name not in ("needs_mm", "needs_fine", "voids")
     }
     needs_mm, needs_fine = bool(row["needs_mm"]), bool(row["needs_fine"])
-    return Entry(**text, needs_mm=needs_mm, needs_fine=needs_fine, voids=voids, points=points, code=code)
+    return Entry(
+        **text,
+        needs_mm=needs_mm,
+        needs_fine=needs_fine,
+        voids=voids,
+        points=points,
+        code=code,
+        reliability=reliability,
+    )
 
 
 def _compile(row: dict[str, str], where: str) -> tuple[tuple[int, ...], CodeType]:
@@ -251,9 +261,8 @@ def shipped() -> Entries:
     for row in packaged_table("anthropo.measurement", "registry.csv"):
         if row["id"] in entries:
             raise ValueError(f"registry entry {row['id']!r} appears twice")
-        entry = compile_entry(row)
-        known = repeatability().get(entry.id)
-        entries[entry.id] = replace(entry, reliability=known.reliability) if known else entry
+        known = repeatability().get(row["id"])
+        entries[row["id"]] = compile_entry(row, known.reliability if known else math.nan)
     return entries
 
 
@@ -409,7 +418,9 @@ class Registry:
                 block.enter_context(defined(new))
             yield tuple(self()[one.id] for one in new)
 
-    def _read(self, sources: Iterable[Source | Iterable[Source]]) -> tuple[Definition, ...]:
+    def _read(self, sources: Sequence[Source | Iterable[Source]]) -> tuple[Definition, ...]:
+        if not sources:  # as for most commands, which need not know how definitions are read
+            return ()
         from anthropo.measurement.own import read_definitions
 
         return read_definitions(sources, definitions())

@@ -21,8 +21,6 @@ Kind = Literal["mm-per-px", "ipd", "sticker", "iris"]
 #: Visible iris of adults (10 to 80 years, n = 390), mm: Rufer, Schroder & Erb 2005, Cornea 24:259.
 IRIS_MM, IRIS_SD = 11.71, 0.42
 IRIS_FROM = 10.0  # years
-#: Why a value in millimetres is missing. Tables and reports hold it, whose readers did not type the command.
-NEEDS_MM = "needs millimetres (from a sticker of known size, or the measured distance of the pupils)"
 
 # What may be declared, mm, and what it is called in messages.
 _LIMITS: dict[str, tuple[float, float, str]] = {

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from anthropo.errors import InputError, parameter
 from anthropo.measurement.compute import Measurement, doubted
 from anthropo.measurement.registry import registry
-from anthropo.reference.person import age_span, parse_ancestry
-from anthropo.reference.tables import MAX_AGE, ReferenceRow, band_end, instrument_name, parse_sex
+from anthropo.reference.person import MAX_AGE, age_span, parse_ancestry, parse_sex
+from anthropo.reference.tables import ReferenceRow, band_end, instrument_name
 from anthropo.showing import fielded
 
 By = Literal["sex", "both", "age"]

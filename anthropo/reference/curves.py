@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from anthropo.errors import InputError
 from anthropo.files import file_sha256
+from anthropo.reference.person import MAX_AGE
 from anthropo.reference.tables import (
     EXPRESSION,
-    MAX_AGE,
     Reference,
     ReferenceRow,
     checked_entry,

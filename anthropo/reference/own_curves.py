@@ -25,7 +25,8 @@ from anthropo.reference.build import MeasuredPhoto, Subject, Values, contradicto
 from anthropo.reference.curve_building import SEXES, is_carried, tabulated, with_both_sides
 from anthropo.reference.curve_fitting import Fit, MeasuredPeople, fit_curves
 from anthropo.reference.curves import Curve, Curves
-from anthropo.reference.tables import REFERENCE_OF_ALL_AGES, load_reference, same_models
+from anthropo.reference.shipped import REFERENCE_OF_ALL_AGES
+from anthropo.reference.tables import load_reference, same_models
 
 #: People with a measurement from which a curve is fitted to them alone, and people of a group of ancestry
 #: from which it has a curve of its own. The error of a curve of so many is about what the shift of one sex

@@ -10,21 +10,33 @@ from typing import NamedTuple
 
 from anthropo.errors import InputError
 from anthropo.plain import minus
-from anthropo.reference.tables import MAX_AGE
 
+MAX_AGE = 120
 DAYS, MONTHS = 365.25, 12  # in a year
 UNKNOWN = "unknown"
+_LETTERS = re.ASCII | re.IGNORECASE  # of patterns, which are compiled where there is something to be read
 WAYS = "years (8 or 8.5), months (18m), weeks (3w) or days (10d)"
+
+# ----------------------------------------------------------------------------------------- sex
+
+
+def parse_sex(text: str) -> str:
+    """``female`` or ``male``, from f, w, female, m or male in any case; anything else is an InputError."""
+    given = text.strip()
+    sex = {"f": "female", "w": "female", "female": "female", "m": "male", "male": "male"}.get(given.lower())
+    if sex is None:
+        what = f"Sex {given!r} is unknown." if given else "The sex is empty."
+        raise InputError(f"{what} Give female (f, w) or male (m).")
+    return sex
+
 
 # ----------------------------------------------------------------------------------------- age
 
 _YEARS = {"y": 1.0, "m": 1 / MONTHS, "w": 7 / DAYS, "d": 1 / DAYS}  # the largest first
 _NUMBER = r"(\d+(?:[.,]\d*)?|\.\d+)"
 _UNIT = r"(?:(y)(?:rs?|ears?)?|(m)(?:o|os|onths?)?|(w)(?:ks?|eeks?)?|(d)(?:ays?)?)(?![a-z])"
-_PART = re.compile(rf"{_NUMBER}\s*{_UNIT}", re.ASCII | re.IGNORECASE)
-_PARTS = re.compile(
-    rf"{_PART.pattern}(?:(?:\s*,\s*|\s+and\s+|\s*){_PART.pattern})*", re.ASCII | re.IGNORECASE
-)
+_PART = rf"{_NUMBER}\s*{_UNIT}"
+_PARTS = rf"{_PART}(?:(?:\s*,\s*|\s+and\s+|\s*){_PART})*"
 
 
 class Age(NamedTuple):
@@ -57,8 +69,8 @@ def read_age(text: str) -> Age:
         raise InputError(f"Age {given!r} is negative. {ways}")
     if re.fullmatch(_NUMBER, given, re.ASCII):
         parts = [(given, "y")]
-    elif _PARTS.fullmatch(given):
-        parts = [(n, "".join(units).lower()) for n, *units in _PART.findall(given)]
+    elif re.fullmatch(_PARTS, given, _LETTERS):
+        parts = [(n, "".join(units).lower()) for n, *units in re.findall(_PART, given, _LETTERS)]
     else:
         parts = []
     numbers, units = [n.replace(",", ".") for n, _ in parts], [unit for _, unit in parts]
@@ -119,11 +131,11 @@ _NAMES = (
     "november", "december",
 )  # fmt: skip
 _TIME = r"(?:[T ]\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"  # a database's; of no use here
-_ISO = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}", re.ASCII)
-_DOTS = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})", re.ASCII)
-_SLASHES = re.compile(r"(\d{1,2})([/-])(\d{1,2})\2(\d{4})", re.ASCII)
-_WORDS = re.compile(r"(\d{1,2})\.?[ -]?([a-z]{3,9})\.?,?[ -]?(\d{4})", re.ASCII | re.IGNORECASE)
-_AMERICAN = re.compile(r"([a-z]{3,9})\.? (\d{1,2}),? (\d{4})", re.ASCII | re.IGNORECASE)
+_ISO = rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}"
+_DOTS = r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})"
+_SLASHES = r"(\d{1,2})([/-])(\d{1,2})\2(\d{4})"
+_WORDS = r"(?i)(\d{1,2})\.?[ -]?([a-z]{3,9})\.?,?[ -]?(\d{4})"
+_AMERICAN = r"(?i)([a-z]{3,9})\.? (\d{1,2}),? (\d{4})"
 
 
 def parse_date(text: str) -> date:
@@ -135,18 +147,18 @@ def parse_date(text: str) -> date:
     True
     """
     given = text.strip()
-    if match := _ISO.fullmatch(given):
+    if match := re.fullmatch(_ISO, given, re.ASCII):
         year, month, day = int(match[1]), int(match[3]), int(match[4])
-    elif match := _DOTS.fullmatch(given):
+    elif match := re.fullmatch(_DOTS, given, re.ASCII):
         day, month, year = (int(part) for part in match.groups())
-    elif match := _SLASHES.fullmatch(given):
+    elif match := re.fullmatch(_SLASHES, given, re.ASCII):
         first, second, year = int(match[1]), int(match[3]), int(match[4])
         if first <= 12 and second <= 12 and first != second:
             raise InputError(f"the first number may be the day or the month. {_DATE_WAYS}.")
         day, month = (first, second) if second <= 12 else (second, first)
-    elif (match := _WORDS.fullmatch(given)) and _month(match[2]):
+    elif (match := re.fullmatch(_WORDS, given, re.ASCII)) and _month(match[2]):
         day, month, year = int(match[1]), _month(match[2]), int(match[3])
-    elif (match := _AMERICAN.fullmatch(given)) and _month(match[1]):
+    elif (match := re.fullmatch(_AMERICAN, given, re.ASCII)) and _month(match[1]):
         month, day, year = _month(match[1]), int(match[2]), int(match[3])
     else:
         raise InputError(f"not a date that can be read. {_DATE_WAYS}.")
@@ -162,7 +174,9 @@ def _month(name: str) -> int:
 
 
 def _is_date(text: str) -> bool:
-    return any(pattern.fullmatch(text) for pattern in (_ISO, _DOTS, _SLASHES, _WORDS, _AMERICAN))
+    return any(
+        re.fullmatch(pattern, text, re.ASCII) for pattern in (_ISO, _DOTS, _SLASHES, _WORDS, _AMERICAN)
+    )
 
 
 def age_on(born: date, taken: date) -> float:
@@ -234,10 +248,7 @@ def dated(born: str, taken: str, age: str, today: date | None = None) -> Dated:
 _TERM, _EARLY = 40, 37  # weeks; a child that is born before the second is born early
 _SHORTEST, _LONGEST = 20, 45
 CORRECTED_UNTIL = 2.0  # years
-_GESTATION = re.compile(
-    r"(\d{1,3})\s*(?:w|wks?|weeks?)?(?:(?:\s*\+\s*|\s+|(?<=[a-z]))(\d)\s*(?:d|days?|/7)?)?",
-    re.ASCII | re.IGNORECASE,
-)
+_GESTATION = r"(\d{1,3})\s*(?:w|wks?|weeks?)?(?:(?:\s*\+\s*|\s+|(?<=[a-z]))(\d)\s*(?:d|days?|/7)?)?"
 
 
 def parse_gestation(text: str) -> float:
@@ -250,7 +261,7 @@ def parse_gestation(text: str) -> float:
     """
     given = text.strip()
     ways = "Give completed weeks (31w), or weeks and days (31+4)."
-    match = _GESTATION.fullmatch(given)
+    match = re.fullmatch(_GESTATION, given, _LETTERS)
     days = int(match[2] or 0) if match else 7
     if match is None or days > 6:
         raise InputError(f"Gestation {given!r} is no number of weeks. {ways}")

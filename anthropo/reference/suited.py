@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from anthropo.face.gate import Check
-from anthropo.reference.tables import (
-    REFERENCE_OF_ALL_AGES,
-    STUDIO_REFERENCE,
-    ReferenceRow,
-    load_reference,
-    shipped_references,
-)
+from anthropo.reference.shipped import REFERENCE_OF_ALL_AGES, STUDIO_REFERENCE, shipped_references
+
+if TYPE_CHECKING:
+    from anthropo.reference.tables import ReferenceRow
 
 _YOUNG_ADULTS = (19.0, 41.0)  # years, the ages of the studio's people
 _LARGE = 100.0  # px between the outer canthi: the studio's photographs have 250, web portraits 80
@@ -38,6 +36,8 @@ def references_for(age: float, unit: str | None = None) -> dict[str, tuple[Refer
     >>> sorted(references_for(1 / 365.25, "mm"))
     ['chinese-newborns', 'korean-newborns']
     """
+    from anthropo.reference.tables import load_reference  # here, since most photos are not scored
+
     fit = {
         name: tuple(row for row in load_reference(name).at_age(age) if unit in (None, row.unit))
         for name in shipped_references()

@@ -11,8 +11,6 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib import resources
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -20,14 +18,12 @@ from typing import NamedTuple
 from anthropo.errors import InputError, parameter
 from anthropo.files import file_sha256, read_text, write
 from anthropo.measurement.registry import Entry, registry
+from anthropo.reference.person import MAX_AGE
+from anthropo.reference.shipped import AUTOMATIC, STUDIO_REFERENCE, shipped_references
 from anthropo.showing import brief, count, listed
 
-#: The shipped tables of which one is chosen for each person where none is named, and the word for that.
-STUDIO_REFERENCE, REFERENCE_OF_ALL_AGES = "frl-adults", "web-all-ages"
-AUTOMATIC = "auto"
 SEXES = ("female", "male", "both")
 GRADES = ("A", "B", "C", "D")
-MAX_AGE = 120
 
 #: A further column of tables that have measurements of one's own.
 EXPRESSION = "expression"
@@ -256,28 +252,6 @@ def ages(rows: Iterable[ReferenceRow]) -> str:
     """The age bands of rows, as words: ``0 to 2, 18 to 60 years``."""
     bands = sorted({(row.age_lo, row.age_hi) for row in rows})
     return ", ".join(f"{lo:g} to {hi:g}" for lo, hi in bands) + " years"
-
-
-def parse_sex(text: str) -> str:
-    """``female`` or ``male``, from f, w, female, m or male in any case; anything else is an InputError."""
-    given = text.strip()
-    sex = {"f": "female", "w": "female", "female": "female", "m": "male", "male": "male"}.get(given.lower())
-    if sex is None:
-        what = f"Sex {given!r} is unknown." if given else "The sex is empty."
-        raise InputError(f"{what} Give female (f, w) or male (m).")
-    return sex
-
-
-def shipped_references() -> dict[str, Path]:
-    """The tables that come with anthropo, by name."""
-    folder = Path(str(resources.files("anthropo.reference").joinpath("norms")))
-    return {path.stem: path for path in sorted(folder.glob("*.csv"))}
-
-
-@lru_cache(maxsize=8)
-def shipped_sha256(name: str) -> str:
-    """SHA-256 of a table that comes with anthropo, hexadecimal."""
-    return file_sha256(shipped_references()[name])
 
 
 def load_reference(name_or_path: str | os.PathLike[str] = STUDIO_REFERENCE) -> Reference:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import combinations
 
 from anthropo.measurement.compute import Z95, Measurement, by_id
-from anthropo.measurement.scale import NEEDS_MM
+from anthropo.measurement.registry import NEEDS_MM
 from anthropo.plain import minus
 from anthropo.reference.person import UNKNOWN
 from anthropo.reference.tables import Reference, ReferenceRow

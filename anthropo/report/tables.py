@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from anthropo.batch.records import MeasuredRecord, Record
 from anthropo.errors import parameter
 from anthropo.face.gate import Check
 from anthropo.measurement.compute import Measurement
-from anthropo.measurement.pooling import Pooled
-from anthropo.measurement.registry import registry
-from anthropo.measurement.scale import NEEDS_MM
+from anthropo.measurement.registry import NEEDS_MM, registry
 from anthropo.plain import minus, say
-from anthropo.reference.tables import lacks
-from anthropo.reference.zscore import ACCURACY, REPEATABILITY, ZScore, by_chance, signed
-from anthropo.report.rendering import print_table
 
+# What scores, several photos of a person and tables of many photos need is imported where there are some.
 if TYPE_CHECKING:
     from anthropo.batch.patients import PatientRecord
+    from anthropo.reference.zscore import ZScore
 
 
 def number(value: float | None, unit: str = "") -> str:
@@ -40,6 +38,8 @@ def quantity(value: float, unit: str) -> str:
 
 def z_text(scores: Sequence[ZScore], reference: str) -> str:
     """The z-score under a reference, with its interval; empty without one."""
+    from anthropo.reference.zscore import signed
+
     for z in scores:
         if z.reference == reference and not math.isnan(z.z):
             between = "" if math.isnan(z.z_lo) else f" ({signed(z.z_lo)} to {signed(z.z_hi)})"
@@ -120,19 +120,20 @@ def _print_measurements(record: MeasuredRecord) -> None:
         say(f"age for z-scores: {record.age_basis}")
     for sentence in record.disagreements:
         say(shortened(sentence), fg="yellow")
-    pooled = any(isinstance(value, Pooled) for value in record.measurements)
+    pooled = any(hasattr(value, "photos") for value in record.measurements)
     rows = _rows(record, pooled)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    # a pipe, which has no width, gets many columns; the ids are in every table
-    if sum(widths) + 2 * len(widths) > (shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000):
+    if sum(widths) + 2 * len(widths) > _columns():  # the ids are in every table
         rows, widths = [row[:-1] for row in rows], widths[:-1]
     left = {0, 3, len(rows[0]) - 1 if rows[0][-1] == "id" else 0}
-    for i, row in enumerate(rows):
-        cells = (
-            text.ljust(width) if k in left else text.rjust(width)
-            for k, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
-        say("  ".join(cells).rstrip(), bold=i == 0 or not any(row[1:]))
+    pad = [str.ljust if k in left else str.rjust for k in range(len(widths))]
+    lines = [
+        "  ".join(to(text, width) for to, text, width in zip(pad, row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    titles = [i == 0 or not any(row[1:]) for i, row in enumerate(rows)]
+    for bold, alike in groupby(zip(titles, lines, strict=True), itemgetter(0)):  # many at once take less time
+        say("\n".join(line for _, line in alike), bold=bold)
     reason_of = {name: result.measured.reason for name, result in record.results.items()}
     for reason in filter(None, dict.fromkeys(reason_of.values())):
         names = ", ".join(name for name, given in reason_of.items() if given == reason)
@@ -140,7 +141,7 @@ def _print_measurements(record: MeasuredRecord) -> None:
         say(f"{reason}: {names}{how}", fg="yellow")
     for sentence in unscored(record):
         say(sentence, fg="yellow")
-    for chance in by_chance(record.scores):
+    for chance in record.by_chance:
         say(chance.sentence())
     if pooled:
         say("SD between: of one photo or frame. n: how many of them have a value.", dim=True)
@@ -151,6 +152,15 @@ def _print_measurements(record: MeasuredRecord) -> None:
         f"{interval_words(record)}\nResearch use only, not a medical device.",
         dim=True,
     )
+
+
+def _columns() -> int:
+    """How many fit on the terminal; a pipe, which has no width, gets many."""
+    if not sys.stdout.isatty():
+        return 1000
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 #: What is said of measurements with a low reliability.
@@ -172,6 +182,10 @@ def unscored(record: MeasuredRecord) -> list[str]:
     What a reference does not have at all is left out: that is said where references are listed.
     """
     scoring = {z.reference for z in record.scores if not math.isnan(z.z)}
+    if not scoring:
+        return []
+    from anthropo.reference.tables import lacks
+
     names: dict[str, list[str]] = {}
     for name, result in record.results.items():
         if math.isnan(result.measured.value):
@@ -185,15 +199,18 @@ def unscored(record: MeasuredRecord) -> list[str]:
 
 def interval_words(record: MeasuredRecord) -> str:
     """Which error the intervals of a record's values and z-scores hold."""
-    means = {
-        ACCURACY: "accuracy, against measuring by hand",
-        REPEATABILITY: "repeatability, against other photos of the person",
-    }
-    words = [f"95 % interval of a value: its {means[ACCURACY]}."]
-    for kind in (REPEATABILITY, ACCURACY):
-        names = dict.fromkeys(z.reference for z in record.scores if z.interval == kind)
-        if names:
-            words.append(f"Of a z under {', '.join(names)}: the {means[kind]}.")
+    accuracy, repeatability = (
+        "accuracy, against measuring by hand",
+        "repeatability, against other photos of the person",
+    )
+    words = [f"95 % interval of a value: its {accuracy}."]
+    if record.scores:
+        from anthropo.reference.zscore import ACCURACY, REPEATABILITY
+
+        for kind, meaning in ((REPEATABILITY, repeatability), (ACCURACY, accuracy)):
+            names = dict.fromkeys(z.reference for z in record.scores if z.interval == kind)
+            if names:
+                words.append(f"Of a z under {', '.join(names)}: the {meaning}.")
     return " ".join(words)
 
 
@@ -229,6 +246,8 @@ def _between(value: Measurement, pooled: bool) -> list[str]:
     """How far the values of several photos differ, and how many there are."""
     if not pooled:
         return []
+    from anthropo.measurement.pooling import Pooled
+
     return [number(value.sd, value.unit), str(value.photos)] if isinstance(value, Pooled) else ["", ""]
 
 
@@ -255,6 +274,8 @@ def print_overview(records: Sequence[Record]) -> None:
         else:
             rows.append([record.photo, Text("failed", style="red"), "", "", "", ""])
     columns = ("photo", "status", "yaw", "pitch", "roll", "gate")
+    from anthropo.report.rendering import print_table
+
     print_table(columns, rows, left=("status", "gate"), width=120)
     print("Add -o FILE.csv, .parquet, .json or .html for the measurements.", file=sys.stderr)
 

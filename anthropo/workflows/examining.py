@@ -18,9 +18,8 @@ from anthropo.errors import InputError, parameter
 from anthropo.face.landmarker import Face
 from anthropo.observation import Observation, observe
 from anthropo.photo import Photo
-from anthropo.reference.person import parse_age, parse_gestation
+from anthropo.reference.person import parse_age, parse_gestation, parse_sex
 from anthropo.reference.rules import read_rules
-from anthropo.reference.tables import parse_sex
 from anthropo.reference.zscore import LIMIT
 from anthropo.settings import Settings
 from anthropo.showing import brief, draw, facts_of, html

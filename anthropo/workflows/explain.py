@@ -24,8 +24,7 @@ from anthropo.observation import Observation, observe
 from anthropo.parallel.runner import available_cores
 from anthropo.parallel.threads import Threads, network_threads
 from anthropo.photo import Photo
-from anthropo.reference.person import parse_age, parse_gestation
-from anthropo.reference.tables import parse_sex
+from anthropo.reference.person import parse_age, parse_gestation, parse_sex
 from anthropo.reference.traits import Trait, call_traits
 from anthropo.settings import Settings
 from anthropo.showing import brief, draw, facts_of, given, html, signed, word

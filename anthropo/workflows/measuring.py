@@ -19,8 +19,6 @@ from anthropo.face.detection import Which
 from anthropo.face.gate import GateSummary
 from anthropo.face.landmarker import DEFAULT_JITTER
 from anthropo.measurement.compute import Measurement, Measurements, measure_face
-from anthropo.measurement.landmark_file import Corrections
-from anthropo.measurement.scale import ScaleRequest, find_scale, parse_scale
 from anthropo.observation import observe
 from anthropo.parallel.runner import Runner
 from anthropo.photo import Photo
@@ -28,11 +26,12 @@ from anthropo.settings import Settings
 from anthropo.showing import brief, count
 from anthropo.workflows.progress import Progress, silent
 
-if TYPE_CHECKING:  # one photo needs neither tables nor people
+if TYPE_CHECKING:  # one photo needs neither tables nor people, and rarely a scale
     import pandas as pd
 
     from anthropo.batch.output import Output
     from anthropo.batch.patients import Patient, PatientRecord
+    from anthropo.measurement.scale import ScaleRequest
 
 
 def measure(
@@ -91,12 +90,12 @@ def measure(
         deadline=deadline,
     )
     seen = observe(photo, settings)
-    request = parse_scale(scale) if isinstance(scale, str) else scale
-    mm = (
-        find_scale(request, seen.photo, seen.face.landmarks, seen.face.samples, seen.face.hidden)
-        if request
-        else None
-    )
+    mm = None
+    if scale:
+        from anthropo.measurement.scale import find_scale, parse_scale
+
+        request = parse_scale(scale) if isinstance(scale, str) else scale
+        mm = find_scale(request, seen.photo, seen.face.landmarks, seen.face.samples, seen.face.hidden)
     return measure_face(seen.face, seen.photo, scale=mm, force=force)
 
 
@@ -346,6 +345,8 @@ def measure_table(
     >>> list(table["status"]), f"{table.loc[0, 'intercanthal_width_z_web__all__ages']:.1f}"
     (['ok', 'failed'], '0.1')
     """
+    from anthropo.measurement.landmark_file import Corrections
+
     settings = Settings(
         face=face, jitter=jitter, landmark_model=landmark_model, max_megapixels=max_megapixels,
         detector_model=detector_model, deadline=deadline, fine=fine,

@@ -19,7 +19,8 @@ from anthropo.learning.citing import LONDON, Works, joined
 from anthropo.measurement.registry import registry
 from anthropo.reference.growth import CHARTS, MEASURES
 from anthropo.reference.hpo import hpo_release
-from anthropo.reference.tables import AUTOMATIC, load_reference
+from anthropo.reference.shipped import AUTOMATIC
+from anthropo.reference.tables import load_reference
 from anthropo.workflows.manifest import RunManifest, read_manifest
 
 _HPO = "Gargano MA et al. (2024). The Human Phenotype Ontology in 2024. Nucleic Acids Res 52:D1333-D1346."

@@ -25,10 +25,10 @@ from anthropo.parallel.runner import Runner
 from anthropo.reference.growth import MEASURES, Growth, grow
 from anthropo.reference.observed import COLUMN as OBSERVED
 from anthropo.reference.observed import read_observed
-from anthropo.reference.person import age_span, gestation_at, parse_age
+from anthropo.reference.person import age_span, gestation_at, parse_age, parse_sex
 from anthropo.reference.phenopacket import phenopacket
 from anthropo.reference.rules import Rule, read_rules
-from anthropo.reference.tables import AUTOMATIC, parse_sex
+from anthropo.reference.shipped import AUTOMATIC
 from anthropo.reference.traits import CONFIDENCE, PRESENT, Evidence, Trait, call_traits, z_words
 from anthropo.settings import Settings
 from anthropo.showing import brief, count, draw, given, html, listed

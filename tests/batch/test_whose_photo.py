@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from conftest import Invoke, sentence_of
 
-from anthropo.batch import scores
 from anthropo.batch.inputs import Item, collect
 from anthropo.batch.output import Output
 from anthropo.batch.patients import patients
@@ -20,7 +19,8 @@ from anthropo.errors import InputError
 from anthropo.learning.cohort import read_cohort
 from anthropo.measurement.compute import Measurement
 from anthropo.reference import zscore
-from anthropo.reference.tables import load_reference, shipped_references
+from anthropo.reference.shipped import shipped_references
+from anthropo.reference.tables import load_reference
 from anthropo.settings import Settings
 from anthropo.workflows.measuring import measure_items
 
@@ -31,12 +31,13 @@ WIDTH = Measurement("intercanthal_width", 0.42, 0.41, 0.43, "ex-ex", "mid", "", 
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The ancestries that z-scores are asked for."""
     got: list[Any] = []
+    scored = zscore.score
 
     def score(*given: Any, **known: Any) -> list[Any]:
         got.append(known.get("ancestry", "no matter"))
-        return zscore.score(*given, **known)
+        return scored(*given, **known)
 
-    monkeypatch.setattr(scores, "score", score)
+    monkeypatch.setattr(zscore, "score", score)
     return got
 
 
@@ -229,12 +230,13 @@ def test_dates_in_a_cohort_are_no_metadata(tmp_path: Path) -> None:
 def ages(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The ages that z-scores are asked for."""
     got: list[Any] = []
+    scored = zscore.score
 
     def score(*given: Any, **known: Any) -> list[Any]:
         got.append(known["age"])
-        return zscore.score(*given, **known)
+        return scored(*given, **known)
 
-    monkeypatch.setattr(scores, "score", score)
+    monkeypatch.setattr(zscore, "score", score)
     return got
 
 

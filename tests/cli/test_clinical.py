@@ -23,19 +23,12 @@ from anthropo.batch.inputs import Item
 from anthropo.batch.records import Record
 from anthropo.batch.run import measure_item
 from anthropo.errors import InputError
-from anthropo.measurement.registry import registry
-from anthropo.measurement.scale import NEEDS_MM
+from anthropo.measurement.registry import NEEDS_MM, registry
 from anthropo.measurement.texture import lbp
 from anthropo.photo import read_photo
 from anthropo.plain import column_name
-from anthropo.reference.tables import (
-    COLUMNS,
-    REFERENCE_OF_ALL_AGES,
-    ReferenceRow,
-    load_reference,
-    shipped_references,
-    write_reference,
-)
+from anthropo.reference.shipped import REFERENCE_OF_ALL_AGES, shipped_references
+from anthropo.reference.tables import COLUMNS, ReferenceRow, load_reference, write_reference
 from anthropo.settings import Settings
 
 #: Chosen for the astronaut, whose face is small.

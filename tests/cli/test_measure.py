@@ -27,8 +27,7 @@ from anthropo.cli import as_option
 from anthropo.errors import parameters_spelled
 from anthropo.face.fine import refine
 from anthropo.files import is_device_name, portable_name
-from anthropo.measurement.registry import GEOMETRY, registry
-from anthropo.measurement.scale import NEEDS_MM
+from anthropo.measurement.registry import GEOMETRY, NEEDS_MM, registry
 from anthropo.settings import Settings
 
 NO_FACE = "{}: no face found. Use a frontal photo in which the whole face is visible, upright and well lit."

@@ -13,7 +13,8 @@ from PIL import Image
 from anthropo.files import file_sha256
 from anthropo.reference import references_for
 from anthropo.reference.person import WAYS
-from anthropo.reference.tables import ReferenceRow, load_reference, shipped_references
+from anthropo.reference.shipped import shipped_references
+from anthropo.reference.tables import ReferenceRow, load_reference
 from anthropo.workflows import reference as workflow
 
 PEOPLE = 12

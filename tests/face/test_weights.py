@@ -271,18 +271,33 @@ def same_arrays(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> boo
 def test_packaged_arrays_are_kept_bit_for_bit(
     cache: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, digest = weights.read_checked(name), weights.known_weights(name).sha256
-    plain = weights.arrays_of(data)
-    assert same_arrays(weights.kept_arrays(data, digest), plain)  # made
+    plain = weights.arrays_of(weights.read_checked(name))
+    assert same_arrays(weights.kept_arrays(name), plain)  # made
     monkeypatch.setattr(weights, "arrays_of", lambda data: pytest.fail("was inflated again"))
-    kept = weights.kept_arrays(data, digest)
+    monkeypatch.setattr(weights, "read_checked", lambda name: pytest.fail("was read again"))
+    kept = weights.kept_arrays(name)
     assert same_arrays(kept, plain)
     assert not any(array.flags.writeable for array in kept.values())
 
 
+@pytest.mark.parametrize("name", ["fine-landmarks", "visibility"])
+def test_arrays_of_another_file_are_refused_and_not_kept(
+    cache: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.npz"
+    np.savez(other, frame=np.zeros((68, 2)))
+    monkeypatch.setattr(weights, "locate", lambda name: other)
+    for _ in range(2):
+        with pytest.raises(WeightsError, match=r"other\.npz: SHA-256 .* the file is damaged or another one"):
+            weights.kept_arrays(name)
+    other.unlink()
+    with pytest.raises(WeightsError, match=r"other\.npz: cannot be read .* Reinstall anthropo\."):
+        weights.kept_arrays(name)
+    assert not cache.exists() or not list(cache.iterdir())
+
+
 def test_damaged_kept_arrays_are_made_again(cache: Path) -> None:
-    data, digest = weights.read_checked("visibility"), weights.known_weights("visibility").sha256
-    plain = weights.kept_arrays(data, digest)
+    plain = weights.kept_arrays("visibility")
     (file,) = cache.iterdir()
     whole = file.read_bytes()
     damaged = [
@@ -294,14 +309,13 @@ def test_damaged_kept_arrays_are_made_again(cache: Path) -> None:
     ]
     for content in damaged:
         file.write_bytes(content)
-        assert same_arrays(weights.kept_arrays(data, digest), plain)
+        assert same_arrays(weights.kept_arrays("visibility"), plain)
         assert file.read_bytes() == whole  # in the place of the damaged one
 
 
 def test_crafted_kept_arrays_are_no_arrays(cache: Path) -> None:
     """A list that fits its own checksum but not the rest of the file, or that names no plain numbers."""
-    data, digest = weights.read_checked("visibility"), weights.known_weights("visibility").sha256
-    plain = weights.kept_arrays(data, digest)
+    plain = weights.kept_arrays("visibility")
     (file,) = cache.iterdir()
     seal = file.read_bytes()[:64]
     for listed in (
@@ -314,4 +328,4 @@ def test_crafted_kept_arrays_are_no_arrays(cache: Path) -> None:
         text = listed.encode() + b" " * (-len(listed) % 8)
         rest = len(text).to_bytes(8, "little") + text + bytes(64)
         file.write_bytes(seal + hashlib.sha256(rest).hexdigest().encode() + rest)
-        assert same_arrays(weights.kept_arrays(data, digest), plain)
+        assert same_arrays(weights.kept_arrays("visibility"), plain)

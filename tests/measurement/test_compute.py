@@ -16,8 +16,8 @@ from anthropo.face.scheme import MIRROR
 from anthropo.measurement.anatomy import instrument
 from anthropo.measurement.compute import Measurement, doubted, error_growth, evaluate, measure_face
 from anthropo.measurement.pooling import pool
-from anthropo.measurement.registry import PIXELS, registry
-from anthropo.measurement.scale import NEEDS_MM, Scale, ScaleError, parse_scale
+from anthropo.measurement.registry import NEEDS_MM, PIXELS, registry
+from anthropo.measurement.scale import Scale, ScaleError, parse_scale
 from anthropo.photo import Photo
 
 MM = Scale(0.35, 0.0, "Declared.")

@@ -26,9 +26,9 @@ from anthropo.face.shape import shapes
 from anthropo.measurement.compute import evaluate, geometry, measure_face
 from anthropo.measurement.drawing import drawing
 from anthropo.measurement.own import derived_voids, ordinary
-from anthropo.measurement.registry import registry, shipped
+from anthropo.measurement.registry import NEEDS_MM, registry, shipped
 from anthropo.measurement.retest import retests
-from anthropo.measurement.scale import NEEDS_MM, Scale
+from anthropo.measurement.scale import Scale
 from anthropo.photo import Photo
 from anthropo.report.columns import dictionary
 

@@ -23,8 +23,9 @@ from anthropo.face.gate import Check
 from anthropo.face.weights import landmark_model
 from anthropo.measurement.compute import Z95, Measurement
 from anthropo.reference.curves import Curve, Curves, as_csv, columns, standardise
+from anthropo.reference.shipped import shipped_references
 from anthropo.reference.suited import best_reference, is_studio_like
-from anthropo.reference.tables import Reference, load_reference, shipped_references
+from anthropo.reference.tables import Reference, load_reference
 from anthropo.reference.zscore import ZScore, disagreements, groups_disagree, score
 
 GROUPS = ("blue", "Green")

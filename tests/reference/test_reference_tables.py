@@ -12,15 +12,9 @@ from anthropo import Measurement
 from anthropo.errors import InputError
 from anthropo.measurement.registry import registry
 from anthropo.reference import references_for, score
-from anthropo.reference.person import parse_age
-from anthropo.reference.tables import (
-    COLUMNS,
-    as_csv,
-    load_reference,
-    parse_sex,
-    shipped_references,
-    write_reference,
-)
+from anthropo.reference.person import parse_age, parse_sex
+from anthropo.reference.shipped import shipped_references
+from anthropo.reference.tables import COLUMNS, as_csv, load_reference, write_reference
 
 GOOD = {
     "measurement": "mouth_width", "unit": "ex-ex", "sex": "female", "age_lo": "3", "age_hi": "5", "n": "40",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from anthropo.measurement.compute import Measurement
-from anthropo.measurement.scale import NEEDS_MM
+from anthropo.measurement.registry import NEEDS_MM
 from anthropo.reference.tables import Bands, Reference, ReferenceRow
 from anthropo.reference.zscore import ZScore, beyond_t, by_chance, disagreement, score
 
