@@ -32,6 +32,8 @@ from anthropo.photo import LUMA, read_photo
 from anthropo.settings import Settings
 from anthropo.showing import brief, count, word
 
+#: Hidden landmarks of a face that may lie where the others tell: a map of what is seen errs by one or two.
+_PREDICTED = 2
 _KEPT = "landmarks for composites 2"  # changes with what is kept
 
 Floats = NDArray[np.float64]
@@ -220,10 +222,12 @@ class _Landmarks:
         get_ready(self.settings)
 
     def __call__(self, case: Case) -> Floats | str:
-        """Corrected landmarks (68, 2) of a photo's face, or why there are none that all are of the face."""
+        """Corrected landmarks (68, 2) of a photo's face, or why there are none that are of the face."""
         try:
             face = observe(case.photo, self.settings.at_face(case.face_at)).face
-            if unseen := hidden_words(np.flatnonzero(face.hidden).tolist()):
+            hidden = np.flatnonzero(face.hidden).tolist()
+            if len(hidden) > _PREDICTED:
+                unseen = hidden_words(hidden)
                 advice = "A composite needs the whole face, or the hidden landmarks placed by hand."
                 return f"{case.photo}: {unseen}. {advice}"
             return anatomy.place(face)[0]

@@ -283,7 +283,7 @@ def _translation(made: TrainedTranslation) -> Figures:
 #: What draws a result, by the name of its class: importing all classes would take seconds.
 _DRAWN: Mapping[str, Callable[[Any], Figures]] = {
     "EvaluateResult": _evaluate,
-    "Case": _case,
+    "ExplainedCase": _case,
     "ChangeResult": _change,
     "CohortChange": _cohort_change,
     "ComparedAttributes": _attributes,
