@@ -14,6 +14,7 @@ import platform
 import re
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
@@ -25,6 +26,7 @@ from anthropo.sent import content_sent
 GIB = 1 << 30
 #: Largest files that are opened, bytes; tables and parameters are read as text.
 MOST, MOST_TEXT = 4 * GIB, GIB // 4
+_ENDING = 0.5  # s that a run which was killed may take to let go of its file
 
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -193,6 +195,7 @@ def held(path: Path) -> Iterator[None]:
         return
     path = Path(os.path.realpath(path))
     lock = path.with_name(f".anthropo-{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.lock")
+    ends = time.monotonic() + _ENDING
     while True:
         file = open_regular(lock, "ab", most=None)
         try:
@@ -203,6 +206,9 @@ def held(path: Path) -> Iterator[None]:
         except OSError as error:
             if isinstance(error, BlockingIOError):
                 file.close()
+                if time.monotonic() < ends:
+                    time.sleep(0.02)
+                    continue
                 raise InputError(
                     f"{path}: another run is writing this file. Wait for it, or give this run another "
                     f"{parameter('output')}."

@@ -64,7 +64,7 @@ def test_a_full_disk_is_the_reason_of_a_sent_video(monkeypatch: pytest.MonkeyPat
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("anthropo.sent.tempfile.TemporaryDirectory", full)
+    monkeypatch.setattr("tempfile.TemporaryDirectory", full)
     with (
         files_sent({"clip.mp4": b"frames"}),
         pytest.raises(PhotoError, match=r"^clip\.mp4: cannot be read \(No space left on device\)\.$"),

@@ -82,7 +82,7 @@ def parse_point(text: str, *, named: str = "") -> tuple[float, float]:
 
     Examples
     --------
-    >>> parse_place("812, 430")
+    >>> parse_point("812, 430")
     (812.0, 430.0)
     """
     try:

@@ -350,7 +350,7 @@ def traits(
     >>> table.loc[("Telecanthus", "mid"), "status"]
     'absent'
     >>> [note.partition(": ")[2] for note in person.notes]
-    ["Height: the WHO chart ends at 19 years; growth_reference='adults' goes on to 59 years."]
+    ['Height: the WHO chart ends at 19 years; the chart adults goes on to 59 years.']
     """
     several = len({item.path for item in collect(as_names(photo))}) > 1
     request = TraitsRequest(

@@ -113,7 +113,9 @@ def test_a_missing_measurement_has_no_contribution_and_the_sum_is_exact(kind: An
     np.testing.assert_allclose(by.total, model.margins(table), atol=1e-5)
     if kind != "svm-rbf":
         assert (by.residual == 0).all()
-        np.testing.assert_allclose(by.total[0], by.bias)  # nothing is known of the first one
+        # nothing is known of the first one: only what so few people cannot show is taken off
+        np.testing.assert_allclose(by.total[0], by.bias + by.limit[0])
+        assert (np.abs(by.limit[0]) < 0.02 * np.abs(by.bias).max()).all()
     meta, arrays = model.state()
     again = HybridClassifier.from_state(meta, arrays)
     renamed = table.rename(columns=str)

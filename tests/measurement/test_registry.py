@@ -303,7 +303,7 @@ def test_intervals_hold_the_value_and_have_the_unit(head: Photo) -> None:
         assert m.unit == entry.unit
         if entry.needs_mm:
             assert np.isnan(m.value)
-            assert "scale" in m.reason
+            assert "needs millimetres" in m.reason
         elif np.isnan(m.value):
             assert (entry.kind, m.reason) == ("colour", "the cheek is over-exposed")
         else:

@@ -483,6 +483,7 @@ def test_jobs_of_slurm_do_the_work_are_replaced_and_ended(
     slurm: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     import dask
+    import distributed  # noqa: F401 - its defaults, which would go again with what is set here
 
     monkeypatch.setattr("anthropo.parallel.slurm._GRACE", 0.5 if workers > 1 else 60)
     options = (slurm / "s.yaml").read_text()
@@ -493,6 +494,9 @@ def test_jobs_of_slurm_do_the_work_are_replaced_and_ended(
     with soon, Cluster(f"slurm:{slurm}/s.yaml", tell=said.append) as cluster:
         results = cluster.in_order(works.slowly, range(300))
         done = [next(results)]
+        deadline = time.monotonic() + 30  # the first worker begins before the second one is there
+        while len(cluster.connect().workers()) < workers and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert len(cluster.connect().workers()) == workers
         (job,) = (slurm / "jobs").read_text().split()
         os.killpg(int(job), signal.SIGKILL)  # as at its time limit

@@ -533,7 +533,7 @@ def test_a_scale_gives_millimetres(own: tuple[Client, Any]) -> None:
     client, doc = own
     wide = next(m for m in doc["measurements"] if m["id"] == "biocular_width")
     assert wide["value"] == "–"
-    assert "pass scale" in wide["reason"]
+    assert "needs millimetres" in wide["reason"]
     told = client.describe(doc, scale="mm-per-px=1.43±0.02").json
     wide = next(m for m in told["measurements"] if m["id"] == "biocular_width")
     assert 80 < float(wide["value"]) < 95
