@@ -379,7 +379,9 @@ class _Look:
             candidates = self._faces([one for one in detections if not one.beside])
             if any(f.unsteadiness <= _RETRY for f in candidates):  # else there is none to be beside of
                 beside = self._faces([one for one in detections if one.beside])
-                candidates += [f for f in beside if not is_doubtful(f)]  # a finer search sees more patterns, too
+                candidates += [
+                    f for f in beside if not is_doubtful(f)
+                ]  # a finer search sees more patterns, too
             # with nothing steady, a finer search may find what the coarse one missed
             steady = [f for f in candidates if f.unsteadiness <= LANDMARK_SPREAD]
             faces[:] = steady or faces or candidates  # in place: the search looks whether there are any
