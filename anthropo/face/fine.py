@@ -239,7 +239,7 @@ def own_fine_model(landmarks: str, arrays: Mapping[str, NDArray[Any]], bundle: L
 
 
 def fine_sha256() -> str:
-    """SHA-256 of the packaged second stage's file, which no other file passes for."""
+    """SHA-256 of the packaged second stage's file, which is checked where the file is read."""
     return known_weights(_NAME).sha256
 
 

@@ -277,7 +277,7 @@ def read_faces(
     """
     check_faces()
     checked_landmark_model(landmark_model)  # `find_faces` takes models with other points beside the 68, too
-    asked_for = find_faces(
+    faces = find_faces(
         photo,
         face=face,
         jitter=jitter,
@@ -285,7 +285,7 @@ def read_faces(
         detector_model=detector_model,
         max_megapixels=max_megapixels,
     )
-    return [*asked_for.faces.values()]
+    return [*faces.faces.values()]
 
 
 class FacesAskedFor(NamedTuple):
@@ -379,9 +379,8 @@ class _Look:
             candidates = self._faces([one for one in detections if not one.beside])
             if any(f.unsteadiness <= _RETRY for f in candidates):  # else there is none to be beside of
                 beside = self._faces([one for one in detections if one.beside])
-                candidates += [
-                    f for f in beside if not is_doubtful(f)
-                ]  # a finer search sees more patterns, too
+                # a finer search sees more patterns, too
+                candidates += [f for f in beside if not is_doubtful(f)]
             # with nothing steady, a finer search may find what the coarse one missed
             steady = [f for f in candidates if f.unsteadiness <= LANDMARK_SPREAD]
             faces[:] = steady or faces or candidates  # in place: the search looks whether there are any
